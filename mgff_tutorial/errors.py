@@ -1,0 +1,32 @@
+"""Errors meant for a reader: one sentence that names the value and what would be right."""
+
+from difflib import get_close_matches
+
+
+class InputError(ValueError):
+    """The caller's input cannot be used; the message says what came and what is accepted."""
+
+
+class DataError(InputError):
+    """A data set, image or text file is missing or malformed; the message names the file."""
+
+
+class CheckpointError(InputError):
+    """A checkpoint is corrupt, unsafe, or belongs to another model; nothing was loaded."""
+
+
+def unknown_name(kind, name, choices):
+    """An ``InputError`` for a name that is not among ``choices``, with the nearest ones.
+
+    Args:
+        kind: what the name stands for, such as ``"backbone"``.
+        name: what the caller gave.
+        choices: the accepted names.
+    """
+    choices = sorted(choices)
+    near = get_close_matches(str(name), choices, n=3)
+    hint = f"did you mean {', '.join(map(repr, near))}?" if near else ""
+    if not hint:
+        shown = ", ".join(choices[:8]) + (", ..." if len(choices) > 8 else "")
+        hint = f"accepted: {shown}."
+    return InputError(f"Unknown {kind} {name!r}; {hint}")
