@@ -1,0 +1,1 @@
+"""Checks of the notebooks' exercises, one module for each topic, built on `core`."""

@@ -1,0 +1,1 @@
+"""Figures of the notebooks, one module for each topic; `style` holds what they share."""
