@@ -1,0 +1,61 @@
+"""Writing files so that a kill, a crash or a full disk leaves the previous version intact."""
+
+import contextlib
+import json
+import os
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def atomic_file(path, mode="wb"):
+    """Open a temporary neighbour of ``path`` for writing; it takes the place of ``path`` only once complete.
+
+    The data reach the disk (``fsync``) before the rename, so at every moment ``path`` is either the old file or
+    the new one. On any error the temporary file is removed and ``path`` is untouched.
+
+    Args:
+        path: the file to write; its folder is made if need be.
+        mode: ``"wb"`` or ``"w"`` (text is UTF-8).
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, mode, encoding=None if "b" in mode else "utf-8") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder):
+    """Make the rename itself durable where the system allows it (not on Windows)."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except (OSError, PermissionError):
+        return
+    try:
+        os.fsync(handle)
+    except OSError:  # some network file systems refuse to sync a folder; the file itself is safe
+        pass
+    finally:
+        os.close(handle)
+
+
+def write_json(path, value):
+    """Write ``value`` as indented JSON, atomically."""
+    with atomic_file(path, "w") as stream:
+        stream.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def remove_leftovers(folder):
+    """Delete the temporary files that killed writers left in ``folder`` (not in its sub-folders)."""
+    for leftover in Path(folder).glob(".*.tmp"):
+        leftover.unlink(missing_ok=True)
