@@ -1,0 +1,236 @@
+"""What all data sets share: images with class labels, boxes and parts that follow EXIF, splits, checked counts."""
+
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from ..errors import DataError, InputError, unknown_name
+from ..images import image_geometry, open_image, upright_box, upright_points, upright_size
+
+SPLITS = ("train", "test", "all")
+
+
+class CountWarning(UserWarning):
+    """The number of images or classes is not the published one."""
+
+
+@dataclass
+class Annotations:
+    """What a reader found in the text files, for all images of a data set.
+
+    Attributes:
+        root: the folder that holds the text files.
+        classes: class names, in label order.
+        paths: image files (not opened).
+        labels: label of each image; None where it is not known.
+        train: whether each image is in the training split.
+        boxes: (N, 4) xyxy pixels of the stored image, NaN where an image has none; None if the data set has none.
+        sizes: (width, height) of each image as the annotators saw it, or None.
+        part_names: names of the parts; empty if the data set has none.
+        ids: the id of each image in the text files.
+    """
+
+    root: Path
+    classes: list
+    paths: list
+    labels: list
+    train: list
+    boxes: np.ndarray | None = None
+    sizes: list | None = None
+    part_names: list = field(default_factory=list)
+    ids: list = field(default_factory=list)
+
+
+class ImageDataset(Dataset):
+    """Images with class labels; ``dataset[i]`` is (image, label), the image a PIL image or what ``transform`` makes of it.
+
+    Attributes:
+        paths: list of Path. labels: list of int. classes: list of str, in label order. root: Path.
+        boxes: (N, 4) float tensor, xyxy pixels of the upright image, clipped to it; NaN rows where an image has no
+            box; None if the data set has no boxes. Read on first use, with the image headers.
+        parts: (N, P, 3) float tensor of x, y (pixels of the upright image) and visible (0 or 1), or None.
+        part_names: list of P str.
+    """
+
+    name = "images"
+    published = None  # (training images, test images, classes) of the published split
+    home = ""  # where to get the data set, for messages
+
+    def __init__(self, annotations, split, transform=None):
+        if split not in SPLITS:
+            raise unknown_name("split", split, SPLITS)
+        rows = [i for i, train in enumerate(annotations.train) if split == "all" or train == (split == "train")]
+        self._fill(annotations, rows, split, transform)
+        if not rows:
+            raise DataError(f"{self.name}: the {split} split in {annotations.root} has no images.")
+
+    def _fill(self, annotations, rows, split, transform):
+        self.root, self.split, self.transform = annotations.root, split, transform
+        self.classes, self.part_names = annotations.classes, annotations.part_names
+        self.paths = [annotations.paths[i] for i in rows]
+        self.labels = [annotations.labels[i] for i in rows]
+        self.ids = [annotations.ids[i] for i in rows] if annotations.ids else []
+        self._stored_boxes = None if annotations.boxes is None else annotations.boxes[rows]
+        self._sizes = None if annotations.sizes is None else [annotations.sizes[i] for i in rows]
+        self._boxes = self._parts = self._geometry = None
+
+    def __len__(self):
+        return len(self.paths)
+
+    def __getitem__(self, index):
+        image = self.image(index)
+        return (image if self.transform is None else self.transform(image)), self.labels[index]
+
+    def __repr__(self):
+        return f"{type(self).__name__}({self.split}: {len(self)} images of {len(self.classes)} classes)"
+
+    def image(self, index):
+        """The upright RGB PIL image at ``index``, without the transform."""
+        return open_image(self.paths[index])
+
+    @property
+    def boxes(self):
+        if self._stored_boxes is None:
+            return None
+        if self._boxes is None:
+            rows = [self._upright_box(i) for i in range(len(self))]
+            self._boxes = torch.tensor(np.array(rows).reshape(-1, 4), dtype=torch.float32)
+        return self._boxes
+
+    @property
+    def parts(self):
+        if self._parts is None:
+            stored = self._read_parts()
+            if stored is None:
+                return None
+            for i, points in enumerate(stored):
+                turn = self._turn(i, points[points[:, 2] > 0, :2])
+                if turn is not None:
+                    points[:, :2] = upright_points(points[:, :2], *turn)
+            self._parts = torch.tensor(stored, dtype=torch.float32)
+        return self._parts
+
+    def _read_parts(self):
+        """(N, P, 3) array of x, y in stored pixels and visible, or None; data sets that have parts override this."""
+        return None
+
+    def subset(self, indices, transform=None):
+        """The same data set with the images at ``indices`` only (a sequence of int), and another transform."""
+        indices = [int(i) for i in indices]
+        bad = [i for i in indices if not 0 <= i < len(self)]
+        if bad:
+            raise InputError(f"indices must be from 0 to {len(self) - 1}, got {bad[0]}.")
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__, transform=transform)
+        for name in ("paths", "labels", "ids", "_sizes", "_geometry"):
+            values = getattr(self, name)
+            setattr(other, name, [values[i] for i in indices] if values else values)
+        for name in ("_stored_boxes", "_boxes", "_parts"):
+            values = getattr(self, name)
+            setattr(other, name, None if values is None else values[indices])
+        return other
+
+    def _upright_box(self, index):
+        box = self._stored_boxes[index]
+        geometry = self._geometry_of(index)
+        if geometry is None or np.isnan(box).any():
+            return box
+        turn = self._turn(index, box.reshape(2, 2))
+        if turn is not None:
+            box = upright_box(box, *turn)
+        width, height = upright_size(*geometry)
+        return np.clip(box, 0, [width, height, width, height])
+
+    def _turn(self, index, points):
+        """(stored size, orientation) if annotations of this image must be turned with it, else None.
+
+        Annotations are in stored pixels, as tools that ignore EXIF show them, unless the annotated size or the
+        points themselves only fit the upright picture.
+        """
+        geometry = self._geometry_of(index)
+        if geometry is None or geometry[1] == 1:
+            return None
+        size, orientation = geometry
+        upright = upright_size(size, orientation)
+        if self._sizes is not None and size != upright:
+            return None if tuple(self._sizes[index]) == upright else geometry
+        fits = {s: bool((points <= np.array(s) + 1).all()) for s in (size, upright)}
+        return None if fits[upright] and not fits[size] else geometry
+
+    def _geometry_of(self, index):
+        """((width, height), orientation) from the image's header, or None if it cannot be read."""
+        if self._geometry is None:
+            self._geometry = [_geometry_or_none(path) for path in self.paths]
+        return self._geometry[index]
+
+
+def _geometry_or_none(path):
+    try:
+        return image_geometry(path)
+    except DataError:  # reported when the image is opened, and by `data check`
+        return None
+
+
+def warn_counts(name, published, train, test, classes):
+    """Compare with the published split; a difference is one sentence, not an error. Returns it, or None."""
+    if published is None or (train, test, classes) == tuple(published):
+        return None
+    message = (f"{name}: {train:,} training and {test:,} test images of {classes} classes; the published split has "
+               f"{published[0]:,} and {published[1]:,} of {published[2]}.")
+    warnings.warn(message, CountWarning, stacklevel=4)
+    return message
+
+
+def find_root(root, needed, name, home):
+    """The folder that holds the file or folder ``needed`` (or one of them): ``root`` itself or a folder inside it.
+
+    Raises:
+        DataError: there is none, or more than one; says what was looked for and where the data set comes from.
+    """
+    if root is None:
+        raise InputError(f"{name} needs root: the folder with its files. {home}")
+    try:
+        root = Path(root)
+        needed = [needed] if isinstance(needed, str) else list(needed)
+        if not root.is_dir():
+            problem = "is not a folder" if root.exists() else "does not exist"
+            raise DataError(f"{name}: {root} {problem}. {home}")
+        folders = [root, *sorted(p for p in root.iterdir() if p.is_dir())]
+        found = [folder for folder in folders if any((folder / n).exists() for n in needed)]
+    except (OSError, TypeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{name}: {root!r} cannot be read: {reason}.") from None
+    if not found:
+        raise DataError(f"{name}: neither {root} nor a folder in it holds {' or '.join(needed)}. {home}")
+    if found[0] != root and len(found) > 1:
+        raise DataError(f"{name}: {root} holds more than one data set ({found[0].name}, {found[1].name}); "
+                        "name one of them as root.")
+    return found[0]
+
+
+def split_validation(dataset, fraction=0.1, seed=0):
+    """Split a training set in two, class by class: choices are made on the second, never on the test set.
+
+    Args:
+        dataset: an `ImageDataset`.
+        fraction: share of each class that goes to validation, above 0 and below 1 (rounded; at least one image of
+            each class that has two or more, and never all of a class).
+        seed: of the shuffle; the same seed gives the same split on every machine.
+
+    Returns:
+        (rest, validation), two lists of indices, sorted; use with ``dataset.subset``.
+    """
+    if isinstance(fraction, bool) or not isinstance(fraction, (int, float)) or not 0 < fraction < 1:
+        raise InputError(f"fraction must be above 0 and below 1, got {fraction!r}.")
+    labels = np.asarray(dataset.labels)
+    chosen = np.zeros(len(labels), dtype=bool)
+    shuffle = np.random.default_rng(seed)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        count = min(max(1, round(len(members) * fraction)), len(members) - 1)
+        chosen[shuffle.permutation(members)[:count]] = True
+    return np.flatnonzero(~chosen).tolist(), np.flatnonzero(chosen).tolist()

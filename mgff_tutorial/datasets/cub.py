@@ -1,0 +1,174 @@
+"""CUB-200-2011 (Wah et al., 2011): 11,788 photographs of 200 bird species, with boxes and 15 part locations.
+
+The layout is the one most copied: SketchBirds and NABirds use it too, so their readers share this code.
+"""
+
+import numpy as np
+
+from .base import Annotations, ImageDataset, find_root, warn_counts
+from .tables import Problems, numbers, read_mapping, read_rows, safe_relative
+
+
+class CUB200(ImageDataset):
+    """CUB-200-2011 from its original tree (or a part of it).
+
+    Args:
+        root: the folder that holds images.txt, or its parent.
+        split: ``"train"``, ``"test"`` or ``"all"``.
+        transform: applied to the PIL image.
+
+    Raises:
+        DataError: a text file is missing or malformed; names the file and line.
+    """
+
+    name = "cub"
+    published = (5994, 5794, 200)
+    home = "CUB-200-2011 is at https://www.vision.caltech.edu/datasets/cub_200_2011/ (see data/README.md)."
+
+    def __init__(self, root, split="train", transform=None):
+        problems = Problems()
+        annotations = read_cub(find_root(root, "images.txt", self.name, self.home), problems)
+        problems.refuse(self.name)
+        super().__init__(annotations, split, transform)
+        train = sum(annotations.train)
+        warn_counts(self.name, self.published, train, len(annotations.train) - train, len(self.classes))
+
+    def _read_parts(self):
+        problems = Problems()
+        parts = read_parts(self.root, self.ids, self.part_names, problems)
+        problems.refuse(self.name)
+        return parts
+
+
+def read_cub(root, problems):
+    """Read the text files of a tree in the layout of CUB.
+
+    Args:
+        root: the folder that holds images.txt.
+        problems: `Problems` to add to; with none but notes, the result is complete.
+
+    Returns:
+        `Annotations` of all images, in the order of images.txt.
+    """
+    names, name_lines = read_mapping(root / "images.txt", ["image_id", "path"], problems, rest=True)
+    classes, order = read_classes(root / "classes.txt", problems)
+    classes_of, _ = read_mapping(root / "image_class_labels.txt", ["image_id", "class_id"], problems)
+    train_of, _ = read_mapping(root / "train_test_split.txt", ["image_id", "is_training_image"], problems, _flag)
+    boxes_of = read_boxes(root, problems)
+    ids, labels, boxes = [], [], []
+    for key, name in names.items():
+        line, reason = name_lines[key], safe_relative(name)
+        if reason is None and key not in classes_of:
+            reason = f"image {key} has no row in image_class_labels.txt"
+        if reason is None and classes_of[key] not in order:
+            reason = f"image {key} has class {classes_of[key]}, which is not in classes.txt"
+        if reason is None and key not in train_of:
+            reason = f"image {key} has no row in train_test_split.txt"
+        if reason is None and boxes_of is not None and key not in boxes_of:
+            reason = f"image {key} has no row in bounding_boxes.txt"
+        if reason is not None:
+            problems.add(root / "images.txt", line, reason)
+            continue
+        ids.append(key)
+        labels.append(order[classes_of[key]])
+        boxes.append(boxes_of[key] if boxes_of is not None else None)
+    _note_extra_rows(root, names, problems, classes_of, train_of, boxes_of)
+    _check_twice_named(root / "images.txt", names, name_lines, problems)
+    if not names and not problems.errors:
+        problems.add(root / "images.txt", None, "lists no images")
+    return Annotations(
+        root=root, classes=classes, ids=ids, labels=labels, train=[train_of[key] for key in ids],
+        paths=[root / "images" / names[key] for key in ids],
+        boxes=np.array(boxes, dtype=np.float64).reshape(-1, 4) if boxes_of is not None else None,
+        part_names=read_part_names(root, problems))
+
+
+def read_classes(path, problems):
+    """classes.txt as (class names in label order, dict class id -> label); ids may start anywhere and have gaps."""
+    names, lines = read_mapping(path, ["class_id", "class_name"], problems, rest=True)
+    # Numeric order where ids are numbers, so that 10 comes after 9.
+    keys = sorted(names, key=lambda key: (0, int(key), "") if key.isdecimal() else (1, 0, key))
+    if not names and not any(p.file == str(path) for p in problems):
+        problems.add(path, None, "lists no classes")
+    seen = {}
+    for key in keys:
+        if names[key] in seen:
+            problems.note(path, lines[key], f"gives the name {names[key]!r} to a second class")
+        seen[names[key]] = key
+    return [names[key] for key in keys], {key: label for label, key in enumerate(keys)}
+
+
+def read_boxes(root, problems):
+    """bounding_boxes.txt (x, y, width, height) as dict image id -> (x0, y0, x1, y1), or None if there is no such file."""
+    path = root / "bounding_boxes.txt"
+    if not path.exists():
+        return None
+    return read_mapping(path, ["image_id", "x", "y", "width", "height"], problems, _xywh)[0]
+
+
+def read_part_names(root, problems):
+    """Names of parts/parts.txt in the order of their ids; empty if there is no such file."""
+    path = root / "parts" / "parts.txt"
+    if not path.exists():
+        return []
+    return read_classes(path, problems)[0]
+
+
+def read_parts(root, ids, part_names, problems):
+    """parts/part_locs.txt for the images ``ids``: (N, P, 3) array of x, y, visible; zeros where a row is missing.
+
+    Returns None if there is no such file.
+    """
+    path = root / "parts" / "part_locs.txt"
+    if not (part_names and path.exists()):
+        return None
+    _, column_of = read_classes(root / "parts" / "parts.txt", Problems())
+    row_of = {key: row for row, key in enumerate(ids)}
+    parts = np.zeros((len(ids), len(part_names), 3))
+    for number, (key, part, *fields) in read_rows(path, ["image_id", "part_id", "x", "y", "visible"], problems):
+        if part not in column_of:
+            problems.add(path, number, f"part {part} is not in parts.txt")
+            continue
+        if key not in row_of:  # an image of the other split, or of the full data set
+            continue
+        try:
+            x, y, visible = numbers(fields, "part location")
+        except ValueError as error:
+            problems.add(path, number, str(error))
+            continue
+        if visible not in (0, 1):
+            problems.add(path, number, f"visible must be 0 or 1, got {fields[2]!r}")
+            continue
+        parts[row_of[key], column_of[part]] = x, y, visible
+    return parts
+
+
+def _flag(fields):
+    if fields[0] not in ("0", "1"):
+        raise ValueError(f"is_training_image must be 0 or 1, got {fields[0]!r}")
+    return fields[0] == "1"
+
+
+def _xywh(fields):
+    x, y, width, height = numbers(fields, "box")
+    if width <= 0 or height <= 0:
+        raise ValueError(f"the box is {width:g} x {height:g} pixels")
+    return x, y, x + width, y + height
+
+
+def _note_extra_rows(root, names, problems, *tables):
+    """Rows for images that images.txt does not list: normal in a part of the full tree, so only a note."""
+    files = ["image_class_labels.txt", "train_test_split.txt", "bounding_boxes.txt"]
+    for file, table in zip(files, tables):
+        extra = sum(key not in names for key in table or ())
+        if extra:
+            problems.note(root / file, None, f"has {extra:,} rows for images that images.txt does not list")
+
+
+def _check_twice_named(path, names, lines, problems):
+    """One file under two ids would be counted twice, maybe in both splits."""
+    seen = {}
+    for key, name in names.items():
+        if name in seen:
+            problems.add(path, lines[key], f"names the file of line {lines[seen[name]]} again ({name})")
+        seen.setdefault(name, key)

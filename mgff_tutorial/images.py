@@ -1,0 +1,184 @@
+"""Open a picture file safely: always upright, always RGB, always one clear sentence when it cannot be used.
+
+Photographs that circulate in data sets are grayscale, CMYK, 16-bit, palette, transparent, animated, rotated by a
+tag of the camera, cut off, or no pictures at all. Everything in the package opens files through `open_image`, so
+training, prediction and the notebooks see the same pixels.
+"""
+
+import os
+import stat
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from .errors import DataError
+
+# Formats that Pillow decodes by itself. EPS and the like start other programs, so they are not accepted.
+FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF")
+EXTENSIONS = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".avif"}
+MAX_PIXELS = 100_000_000  # 10,000 x 10,000; a small file can claim to be far larger (a decompression bomb)
+ORIENTATION = 0x0112  # the EXIF tag that says how the camera was held
+
+
+def open_image(path):
+    """Read a picture file into an upright RGB PIL image.
+
+    EXIF orientation is applied; transparency is laid on white; 16-bit grey is scaled to 8 bits; an animation gives
+    its first frame. The file format is found from the bytes, whatever the extension says.
+
+    Raises:
+        DataError: the file is missing, empty, cut off, too large or no picture; the message names it.
+    """
+    with _opened(path) as image:
+        turn = _orientation(image)
+        image.load()
+        upright = _to_rgb(image)
+        if turn != 1:
+            upright = upright.transpose(_TRANSPOSE[turn])
+        return upright
+
+
+def image_geometry(path):
+    """Width and height as stored, and EXIF orientation (1 to 8), from the header alone.
+
+    Returns:
+        ((width, height), orientation).
+
+    Raises:
+        DataError: as `open_image`, as far as the header shows it.
+    """
+    with _opened(path) as image:
+        return image.size, _orientation(image)
+
+
+def upright_size(size, orientation):
+    """(width, height) of the picture after its EXIF orientation was applied."""
+    width, height = size
+    return (height, width) if orientation >= 5 else (width, height)
+
+
+def upright_points(points, size, orientation):
+    """Follow points through the EXIF orientation.
+
+    Args:
+        points: (N, 2) array of x, y in pixels of the stored picture (edges at 0 and width).
+        size: (width, height) as stored.
+        orientation: 1 to 8.
+
+    Returns:
+        (N, 2) array in pixels of the upright picture.
+    """
+    points = np.asarray(points, dtype=np.float64).reshape(-1, 2)
+    (width, height), x, y = size, points[:, 0], points[:, 1]
+    turned = {1: (x, y), 2: (width - x, y), 3: (width - x, height - y), 4: (x, height - y),
+              5: (y, x), 6: (height - y, x), 7: (height - y, width - x), 8: (y, width - x)}
+    return np.stack(turned[orientation], axis=1)
+
+
+def upright_box(box, size, orientation):
+    """Follow one box (xyxy pixels of the stored picture) through the EXIF orientation; returns 4 floats."""
+    corners = upright_points(np.asarray(box, dtype=np.float64).reshape(2, 2), size, orientation)
+    return np.concatenate([corners.min(axis=0), corners.max(axis=0)])
+
+
+_TRANSPOSE = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+              5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+              8: Image.Transpose.ROTATE_90}
+
+
+class _opened:
+    """Context manager around ``Image.open`` that turns every failure inside it into a `DataError`."""
+
+    def __init__(self, path):
+        self.path = Path(path)
+
+    def __enter__(self):
+        _check_file(self.path)
+        self.warnings = warnings.catch_warnings()
+        self.warnings.__enter__()
+        warnings.simplefilter("ignore")  # Pillow warns of odd EXIF and of large pictures; we check the size ourselves
+        self.image = None
+        try:
+            Image.init()
+            self.image = Image.open(self.path, formats=[name for name in FORMATS if name in Image.OPEN])
+            width, height = self.image.size
+            if width * height > MAX_PIXELS:
+                raise DataError(f"{self.path} claims {width} x {height} pixels; more than {MAX_PIXELS:,} are not opened.")
+            return self.image
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
+            raise
+
+    def __exit__(self, kind, error, traceback):
+        if self.image is not None:
+            self.image.close()
+        self.warnings.__exit__(None, None, None)
+        if error is None or isinstance(error, DataError) or not isinstance(error, Exception):
+            return False
+        raise DataError(f"{self.path} {_reason(error)}.") from error
+
+
+def _check_file(path):
+    """Refuse what ``open`` would hang on or report in its own words: missing, folder, pipe, empty, link loop."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist.") from None
+    except (OSError, ValueError) as error:  # a loop of links, a forbidden folder, a name with a zero byte
+        raise DataError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
+    if stat.S_ISDIR(status.st_mode):
+        raise DataError(f"{path} is a folder, not an image file.")
+    if not stat.S_ISREG(status.st_mode):
+        raise DataError(f"{path} is not a regular file.")
+    if status.st_size == 0:
+        raise DataError(f"{path} is empty (0 bytes).")
+
+
+def _reason(error):
+    """One clause for what Pillow raised."""
+    if isinstance(error, Image.DecompressionBombError):
+        return f"claims far more than {MAX_PIXELS:,} pixels and is not opened"
+    if isinstance(error, Image.UnidentifiedImageError):
+        return f"is not an image that can be read (accepted: {', '.join(FORMATS)})"
+    if isinstance(error, PermissionError):
+        return "cannot be read: permission denied"
+    return f"is a damaged or cut off image ({str(error).strip().rstrip('.') or type(error).__name__})"
+
+
+def _orientation(image):
+    """EXIF orientation 1 to 8; broken or absent EXIF counts as 1, as in every viewer."""
+    try:
+        value = int(image.getexif().get(ORIENTATION, 1))
+    except Exception:  # EXIF is written by every camera in its own way, and Pillow raises many kinds of errors
+        return 1
+    return value if 1 <= value <= 8 else 1
+
+
+def _to_rgb(image):
+    """8-bit RGB of a loaded image of any mode."""
+    if image.mode == "RGB":
+        return image.copy()
+    if image.mode.startswith("I") or image.mode == "F":
+        return _wide_grey_to_rgb(image)
+    if "A" in image.mode or "a" in image.mode or "transparency" in image.info:
+        colours = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), colours).convert("RGB")
+    return image.convert("RGB")
+
+
+def _wide_grey_to_rgb(image):
+    """16-bit, 32-bit and float grey scaled to 8 bits; plain ``convert`` would clip all of it to white."""
+    values = np.asarray(image).astype(np.float64)
+    if not np.isfinite(values).all():
+        raise DataError(f"{getattr(image, 'filename', 'The image')} holds values that are not finite.")
+    top = values.max(initial=0)
+    if image.mode.startswith("I;16") or 255 < top <= 65535:
+        full = 65535
+    elif image.mode == "F" and top <= 1:
+        full = 1
+    else:
+        full = max(255, top)
+    grey = (values / full * 255).round().clip(0, 255).astype(np.uint8)
+    return Image.fromarray(grey).convert("RGB")

@@ -1,0 +1,195 @@
+"""From a PIL image of any size to the normalised square that a model takes, and boxes along with it.
+
+Paper: resize to 512 x 512, random 384 crop and flip in training, centre crop in test. For another input size the
+resize keeps that ratio (96 is cropped from 128). The resize to a square ignores the aspect ratio, as the paper does.
+All transforms are torchvision's (v2), so boxes can follow the picture: see `transform_with_box`.
+"""
+
+import numbers
+
+import numpy as np
+import torch
+from torchvision import tv_tensors
+from torchvision.transforms import InterpolationMode, v2
+
+from .errors import InputError, unknown_name
+
+HALF = (0.5, 0.5, 0.5)  # mean and std of the nano models
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+PAPER_RATIO = 512 / 384  # resize : crop
+
+
+def default_resize(img_size):
+    """Side that images are resized to before the crop: 512 for 384, and in that ratio for other sizes."""
+    return round(img_size * PAPER_RATIO)
+
+
+def train_transform(img_size=384, resize=None, mean=HALF, std=HALF, interpolation="bilinear", crop="random",
+                    scale=(0.3, 1.0), flip=0.5, colour_jitter=0.0, erase=0.0):
+    """Training transform: PIL image to a float tensor (3, img_size, img_size), normalised.
+
+    Args:
+        img_size: side of the model's input in pixels.
+        resize: side of the square that the image is resized to first; `default_resize` if not given.
+        mean, std: of the model's pretraining, three numbers each (see `transforms_for`).
+        interpolation: ``"nearest"``, ``"bilinear"`` (paper's code is silent; torchvision's default) or ``"bicubic"``.
+        crop: ``"random"`` (the paper: a crop of ``img_size`` at a random place of the resized image) or
+            ``"resized"`` (a random part of the original, enlarged: the ImageNet habit, stronger augmentation).
+        scale: for ``crop="resized"``, range of the part's share of the image area.
+        flip: probability of a horizontal flip.
+        colour_jitter: strength of random brightness, contrast and saturation (0 is off).
+        erase: probability of erasing a random rectangle.
+
+    Raises:
+        InputError: a size, probability or name is not usable.
+    """
+    img_size, resize, mode = _check(img_size, resize, mean, std, interpolation)
+    for name, value in (("flip", flip), ("erase", erase)):
+        if not (_is_number(value) and 0 <= value <= 1):
+            raise InputError(f"{name} must be a probability from 0 to 1, got {value!r}.")
+    if not (_is_number(colour_jitter) and colour_jitter >= 0):
+        raise InputError(f"colour_jitter must be 0 or more, got {colour_jitter!r}.")
+    if crop == "random":
+        steps = [v2.Resize((resize, resize), mode, antialias=True), v2.RandomCrop(img_size)]
+    elif crop == "resized":
+        if not (len(scale) == 2 and 0 < scale[0] <= scale[1] <= 1):
+            raise InputError(f"scale must be two shares of the area with 0 < low <= high <= 1, got {scale!r}.")
+        steps = [v2.RandomResizedCrop(img_size, scale=tuple(scale), interpolation=mode, antialias=True)]
+    else:
+        raise unknown_name("crop", crop, ["random", "resized"])
+    if flip:
+        steps.append(v2.RandomHorizontalFlip(flip))
+    if colour_jitter:
+        steps.append(v2.ColorJitter(colour_jitter, colour_jitter, colour_jitter))
+    steps += _to_tensor(mean, std)
+    if erase:
+        steps.append(v2.RandomErasing(erase))
+    return v2.Compose(steps)
+
+
+def eval_transform(img_size=384, resize=None, mean=HALF, std=HALF, interpolation="bilinear"):
+    """Test transform: resize to a square, centre crop, normalise. ``resize=img_size`` keeps the whole image.
+
+    Arguments, result and errors as in `train_transform`.
+    """
+    img_size, resize, mode = _check(img_size, resize, mean, std, interpolation)
+    steps = [v2.Resize((resize, resize), mode, antialias=True)]
+    if resize > img_size:
+        steps.append(v2.CenterCrop(img_size))
+    return v2.Compose(steps + _to_tensor(mean, std))
+
+
+def model_config(model):
+    """Mean, std, input size and interpolation of a model, from its ``pretrained_cfg`` or ``default_cfg``.
+
+    Returns:
+        dict with ``mean``, ``std``, ``img_size`` and ``interpolation``, ready for `train_transform`.
+
+    Raises:
+        InputError: the model carries no such configuration.
+    """
+    config = getattr(model, "pretrained_cfg", None) or getattr(model, "default_cfg", None)
+    if not config:
+        raise InputError(f"{type(model).__name__} has no pretrained_cfg with mean and std; pass mean and std yourself.")
+    config = config if isinstance(config, dict) else vars(config)
+    size = config.get("input_size") or (3, 224, 224)
+    mode = config.get("interpolation") or "bilinear"
+    return {"mean": tuple(config.get("mean") or IMAGENET_MEAN), "std": tuple(config.get("std") or IMAGENET_STD),
+            "img_size": int(size[-1]), "interpolation": mode if mode in _MODES else "bilinear"}
+
+
+def transforms_for(model, train=False, **options):
+    """`train_transform` or `eval_transform` with the mean, std, size and interpolation of ``model``.
+
+    ``options`` are passed on and override the model's configuration.
+    """
+    return (train_transform if train else eval_transform)(**{**model_config(model), **options})
+
+
+def transform_with_box(transform, image, box):
+    """Apply a transform of this module to a picture and a box at once, with the same random choices.
+
+    Args:
+        transform: from `train_transform` or `eval_transform`.
+        image: PIL image.
+        box: xyxy pixels of ``image``.
+
+    Returns:
+        (tensor (3, S, S), box as float tensor (4,), clipped to the S x S pixels of the tensor).
+    """
+    width, height = image.size
+    corners = torch.as_tensor(np.asarray(box, dtype=np.float32)).reshape(1, 4)
+    boxes = tv_tensors.BoundingBoxes(corners, format="XYXY", canvas_size=(height, width))
+    tensor, boxes = transform(image, boxes)
+    return tensor, boxes.as_subclass(torch.Tensor).reshape(4)
+
+
+def box_to_input(box, image_size, img_size=384, resize=None):
+    """Where boxes of an image lie in the model's input after `eval_transform`, not clipped.
+
+    Args:
+        box: (..., 4) xyxy pixels of the image.
+        image_size: (width, height) of the image.
+        img_size, resize: as given to `eval_transform`.
+
+    Returns:
+        float tensor (..., 4), xyxy pixels of the input; parts that the centre crop removes are outside 0 to img_size.
+    """
+    scale, margin = _eval_geometry(image_size, img_size, resize)
+    return torch.as_tensor(np.asarray(box), dtype=torch.float32) * scale - margin
+
+
+def box_to_image(box, image_size, img_size=384, resize=None):
+    """The inverse of `box_to_input`: from pixels of the model's input to pixels of the image."""
+    scale, margin = _eval_geometry(image_size, img_size, resize)
+    return (torch.as_tensor(np.asarray(box), dtype=torch.float32) + margin) / scale
+
+
+def denormalise(images, mean=HALF, std=HALF):
+    """Undo the normalisation: (..., 3, H, W) tensor back to the range 0 to 1, for showing."""
+    shape = (3, 1, 1)
+    mean = torch.as_tensor(mean, dtype=images.dtype, device=images.device).reshape(shape)
+    std = torch.as_tensor(std, dtype=images.dtype, device=images.device).reshape(shape)
+    return (images * std + mean).clamp(0, 1)
+
+
+_MODES = {"nearest": InterpolationMode.NEAREST, "bilinear": InterpolationMode.BILINEAR,
+          "bicubic": InterpolationMode.BICUBIC}
+
+
+def _eval_geometry(image_size, img_size, resize):
+    img_size, resize, _ = _check(img_size, resize, HALF, HALF, "bilinear")
+    width, height = image_size
+    scale = torch.tensor([resize / width, resize / height] * 2, dtype=torch.float32)
+    # torchvision rounds the margin of the centre crop half to even, and so must the box.
+    return scale, float(round((resize - img_size) / 2))
+
+
+def _to_tensor(mean, std):
+    return [v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(list(mean), list(std)), v2.ToPureTensor()]
+
+
+def _is_number(value):
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _check(img_size, resize, mean, std, interpolation):
+    """Usable (img_size, resize, torchvision mode), or an InputError."""
+    resize = default_resize(img_size) if resize is None and _is_side(img_size) else resize
+    for name, value in (("img_size", img_size), ("resize", resize)):
+        if not _is_side(value):
+            raise InputError(f"{name} must be a whole number of pixels from 1 up, got {value!r}.")
+    if resize < img_size:
+        raise InputError(f"resize must be at least img_size ({img_size}), got {resize}.")
+    for name, values in (("mean", mean), ("std", std)):
+        if not (isinstance(values, (tuple, list)) and len(values) == 3 and all(_is_number(v) for v in values)):
+            raise InputError(f"{name} must be three numbers, got {values!r}.")
+    if min(std) <= 0:
+        raise InputError(f"std must be three numbers above 0, got {std!r}.")
+    if interpolation not in _MODES:
+        raise unknown_name("interpolation", interpolation, _MODES)
+    return int(img_size), int(resize), _MODES[interpolation]
+
+
+def _is_side(value):
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= 1
