@@ -160,9 +160,9 @@ def perch(canvas, kind, bird, rng):
     """The branch (or stone) under the feet, drawn before the bird; it runs along the bird's own ground line."""
     unit = float(np.sqrt(abs(np.linalg.det(bird.matrix))))
     feet = np.mean([leg[-1] for leg in bird.legs], axis=0)
-    x = np.array([-4, -2, -0.7, 0.0, 0.8, 2, 4.0])
+    x = np.array([-12, -3, -0.8, 0.0, 0.9, 3, 12.0])
     width = rng.uniform(0.09, 0.17)
-    y = np.concatenate([rng.normal(0, 0.16, 2) , [0.01, 0, 0.01], rng.normal(0, 0.16, 2)])
+    y = np.concatenate([rng.normal(0, (1.2, 0.22)), [0.01, 0, 0.01], rng.normal(0, (0.22, 1.2))])
     middle = spline(np.stack([feet[0] + x, feet[1] + 0.5 * width + y], axis=1), closed=False, samples=5)
     colour = shade((120, 96, 72), rng.uniform(0.75, 1.25))
     if kind in ("rocks", "water"):
@@ -171,6 +171,8 @@ def perch(canvas, kind, bird, rng):
         stone = spline(feet + top * rng.uniform(0.95, 1.1, (8, 1)) * (1, 0.8) - (0, 0.008), samples=5)
         canvas.polygon(bird.place(stone), shade(colour, 0.8))
         canvas.polygon(bird.place(feet + (stone - feet) * (0.9, 0.55)), colour)
+        for speck in feet + rng.uniform((-0.6, 0.04), (0.6, 0.22), (10, 2)):
+            canvas.polygon(bird.place(ellipse(speck, rng.uniform(0.008, 0.03), 0.008, 8)), shade(colour, rng.uniform(0.8, 1.12)))
         return
     edge = ribbon(middle, width * np.linspace(1.25, 0.7, len(middle)))
     canvas.polygon(bird.place(edge), shade(colour, 0.72))

@@ -159,10 +159,10 @@ class BirdOutline:
     def crest(self):
         """Outline of the crest: three pointed feathers."""
         p = self.part_scale
-        points = [(0.55, -0.80), (0.10, -0.92 - 0.22 * p), (-0.55, -0.95 - 0.62 * p), (-1.0, -0.85 - 0.95 * p),
-                  (-0.72, -0.85 - 0.40 * p), (-1.05, -0.62 - 0.52 * p), (-0.80, -0.55 - 0.18 * p),
-                  (-1.05, -0.32 - 0.14 * p), (-0.80, -0.20), (-0.2, -0.5)]
-        return self.head(points)
+        front = spline([(0.62, -0.70), (0.36, -1.02), (-0.10, -1.36), (-0.86, -1.74)], closed=False, samples=4)
+        rear = [(-0.58, -1.30), (-1.22, -1.36), (-0.84, -0.96), (-1.34, -0.88), (-0.86, -0.60), (-0.2, -0.5)]
+        root = np.array([-0.1, -0.7])
+        return self.head(root + (np.concatenate([front, rear]) - root) * p)
 
     def crown(self):
         """The region that the crown's code speaks of (it reaches beyond the head and is clipped to it)."""
@@ -184,12 +184,9 @@ class BirdOutline:
         return self.tail([0, 0.5, 0.93, 0.99, 1.01, 0.99, 0.93, 0.5, 0], [-1, -1, -1, -0.6, 0, 0.6, 1, 1, 1])
 
     def extent(self):
-        """All points that bound the bird, (N, 2)."""
-        parts = [self.outline, self.head_outline, self.beak()[0], self.tail_outline(), self.wing([1.0], [0.0])]
-        parts += [leg[-1:] + [0, 0.02] for leg in self.legs]
-        if self.species.code("crown") == "crest":
-            parts.append(self.crest())
-        return np.concatenate(parts)
+        """Points that bound the bird, (N, 2), whatever its codes: its size in the picture must not depend on them."""
+        ends = [self.beak_frame([(self.shape.beak, 0)]), self.tail([1.0, 1.0], [-1, 1])]
+        return np.concatenate([self.outline, self.head_outline, *ends] + [leg[-1:] + [0, 0.02] for leg in self.legs])
 
     def place(self, points):
         """The frame of the upright bird to picture coordinates (fractions of the side)."""
@@ -220,8 +217,9 @@ def paint_bird(canvas, bird, palette, rng):
     if bird.species.code("crown") == "crest":
         crest = place(bird.crest())
         canvas.polygon(crest, palette.crown, CLASS["crown:crest"])
+    for outline in (bird.outline, bird.head_outline):  # the inner half of these lines is painted over
+        canvas.stroke(place(np.concatenate([outline, outline[:1]])), line, 0.020 * unit)
     _body_layer(canvas, bird, palette, unit, rng)
-    canvas.stroke(place(bird.outline), line, 0.010 * unit)
     _wing(canvas, bird, palette, unit)
     _beak(canvas, bird, palette, unit)
     _eye(canvas, bird, palette, unit)
@@ -275,21 +273,22 @@ def _body_layer(canvas, bird, palette, unit, rng):
     soft.polygon(np.concatenate([back, place(bird.head([(-1.2, -0.4), (-0.4, 0.5)]))]), palette.back)
     soft.polygon(body([(0.2, -0.44 * d), (-0.2, -0.40 * d), (-0.2, -0.6 * d), (0.2, -0.6 * d)]),
                  shade(palette.back, 1.22))
-    soft.polygon(place(bird.head_outline), palette.head)
+    soft.polygon(place(bird.head(ellipse((0.10, -0.22), 1.34, 1.24, 16))), palette.head)
     soft.polygon(place(bird.head([(0.9, 0.3), (0.2, 0.35), (-0.3, 0.9), (0.3, 1.2), (1.1, 0.8)])),
                  mix(palette.head, palette.belly, 0.6))
     layer = soft.image.filter(ImageFilter.BoxBlur(0.030 * unit * size)).filter(
         ImageFilter.BoxBlur(0.022 * unit * size))
     layer = layer.resize((width * oversample, height * oversample), 2)
     marks = Canvas(layer, blank((width, height), CLASS["body"]), size, oversample, low)
-    marks.polygon(silhouettes[1], None, CLASS["head"])
     _feathers(marks, bird, palette, unit, rng)
-    _breast(marks, bird, palette, unit, rng)
-    _crown(marks, bird, palette, unit)
-
     mask = Canvas(blank((width * oversample, height * oversample)), blank((width, height)), size, oversample, low)
-    for outline in silhouettes:
-        mask.polygon(outline, 255, 255)
+    mask.polygon(silhouettes[1], 255, 255)
+    bare_head = layer.copy()  # the marks of the breast stay off the head
+    _breast(marks, bird, palette, unit, rng)
+    layer.paste(bare_head, (0, 0), mask.image)
+    marks.polygon(silhouettes[1], None, CLASS["head"])
+    _crown(marks, bird, palette, unit)
+    mask.polygon(silhouettes[0], 255, 255)
     corner = tuple(int(v) for v in low)
     canvas.image.paste(layer, tuple(oversample * v for v in corner), mask.image)
     canvas.part_map.paste(marks.part_map, corner, mask.part_map)
@@ -300,9 +299,10 @@ def _feathers(marks, bird, palette, unit, rng):
     x = rng.uniform(-0.5, 0.45, count)
     y = rng.uniform(-0.42, 0.44, count) * bird.depth
     tone = rng.uniform(0.84, 1.10, count)
-    for a, b, t in zip(x, y, tone):
+    strokes = bird.place(bird.body(np.stack([np.stack([x, y], 1), np.stack([x - 0.05, y + 0.015], 1)], 1)))
+    for a, b, t, stroke in zip(x, y, tone, strokes):
         base = palette.back if b < -0.08 * bird.depth else palette.breast if a > 0.15 else palette.belly
-        marks.stroke(bird.place(bird.body([(a, b), (a - 0.05, b + 0.015)])), shade(base, t), 0.012 * unit)
+        marks.stroke(stroke, shade(base, t), 0.012 * unit)
 
 
 def _breast(marks, bird, palette, unit, rng):
@@ -310,7 +310,7 @@ def _breast(marks, bird, palette, unit, rng):
     marks.polygon(bird.place(bird.breast()), None, CLASS[f"breast:{code}"])
     jitter = rng.uniform(-1, 1, (4, 6, 2)) * 0.014
     if code == "band":
-        middle = spline([(0.62, -0.04 * d), (0.46, 0.10 * d), (0.32, 0.12 * d), (0.14, 0.02 * d)], closed=False)
+        middle = spline([(0.64, 0.04 * d), (0.48, 0.18 * d), (0.32, 0.22 * d), (0.10, 0.14 * d)], closed=False)
         marks.polygon(bird.place(bird.body(ribbon(middle, 0.105 * p))), palette.mark)
         return
     if code == "plain":
@@ -381,8 +381,8 @@ def _eye(canvas, bird, palette, unit):
     code, radius = bird.species.code("eye"), bird.shape.eye
     centre = bird.head((0.36, -0.14))
     p = bird.part_scale
-    ring = radius * (1 + {"plain": 0.18, "thin ring": 0.62 * p, "bold ring": 1.30 * p}[code])
-    region = radius * (1 + 1.30 * p)
+    ring = radius * (1 + {"plain": 0.18, "thin ring": 0.62 * p, "bold ring": 1.15 * p}[code])
+    region = radius * (1 + 1.15 * p)
     canvas.polygon(bird.place(ellipse(centre, region)), None, CLASS[f"eye:{code}"])
     colour = shade(palette.head, 0.6) if code == "plain" else palette.pale
     canvas.polygon(bird.place(ellipse(centre, ring)), colour)

@@ -7,22 +7,25 @@ from PIL import Image, ImageDraw
 
 
 @lru_cache(maxsize=None)
-def _catmull_rom(samples):
+def _spline_matrix(count, closed, samples):
+    """A Catmull-Rom curve is linear in its control points: the matrix from them to the points of the curve."""
     t = np.arange(samples)[:, None] / samples
-    return 0.5 * np.concatenate([-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3,
-                                 -t**2 + t**3], axis=1)
+    basis = 0.5 * np.concatenate([-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3,
+                                  -t**2 + t**3], axis=1)
+    pieces = count if closed else count - 1
+    matrix = np.zeros((pieces, samples, count))
+    for piece in range(pieces):
+        for column, neighbour in enumerate(range(piece - 1, piece + 3)):
+            index = neighbour % count if closed else min(max(neighbour, 0), count - 1)
+            matrix[piece, :, index] += basis[:, column]
+    matrix = matrix.reshape(-1, count)
+    return matrix if closed else np.concatenate([matrix, np.eye(count)[-1:]])
 
 
 def spline(points, closed=True, samples=6):
     """Points of a smooth (Catmull-Rom) curve through ``points``, (N, 2) in, about (N * samples, 2) out."""
-    p = np.asarray(points, dtype=float)
-    if closed:
-        before, after, beyond = np.roll(p, 1, 0), np.roll(p, -1, 0), np.roll(p, -2, 0)
-        return np.einsum("sk,knd->nsd", _catmull_rom(samples), np.stack([before, p, after, beyond])).reshape(-1, 2)
-    padded = np.concatenate([p[:1], p, p[-1:]])
-    control = np.stack([padded[:-3], padded[1:-2], padded[2:-1], padded[3:]])
-    curve = np.einsum("sk,knd->nsd", _catmull_rom(samples), control).reshape(-1, 2)
-    return np.concatenate([curve, p[-1:]])
+    points = np.asarray(points, dtype=float)
+    return _spline_matrix(len(points), closed, samples) @ points
 
 
 @lru_cache(maxsize=None)

@@ -64,8 +64,9 @@ def render(species, seed, size=256, scale=None, camouflage=None, part_scale=None
         species: label 0 to 19, a name of ``SPECIES``, or a ``Species`` (``pretraining_species`` makes others).
         seed: whole number, 0 to 2**63 - 1.
         size: side of the picture in pixels, 16 to 2048.
-        scale: longer side of the bird (beak, tail and legs included) as a fraction of the picture's side, 0.05 to 1;
-            at random 0.25 to 0.8.
+        scale: longer side of the bird (beak, tail and legs included; measured with a plain crown and a beak and tail
+            of natural size, so that codes and ``part_scale`` leave the body as it is) as a fraction of the
+            picture's side, 0.05 to 1; at random 0.25 to 0.8.
         camouflage: 0 (a place of its own colours) to 1 (place and decoys in the bird's colours).
         part_scale: size of the six coding parts, times the natural one, 0.25 to 3; never random, 1 by default.
         background: "foliage", "branches", "sky", "water", "reeds" or "rocks".
@@ -137,7 +138,7 @@ def _place(bird, scale, rotation, flip, centre, chance):
     zoom = scale / float((high - low).max())
     half = (high - low) * zoom / 2
     if centre is None:
-        room = np.maximum(0.5 - half - 0.02, 0)
+        room = np.maximum(0.5 - half - 0.03, 0)
         middle = 0.5 + (2 * chance - 1) * room
     else:
         try:
