@@ -32,12 +32,19 @@ def open_image(path):
         DataError: the file is missing, empty, cut off, too large or no picture; the message names it.
     """
     with _opened(path) as image:
-        turn = _orientation(image)
-        image.load()
-        upright = _to_rgb(image)
-        if turn != 1:
-            upright = upright.transpose(_TRANSPOSE[turn])
-        return upright
+        return upright_rgb(image)
+
+
+def upright_rgb(image):
+    """A PIL image of any mode as a new upright RGB image without EXIF, so that nothing turns it a second time."""
+    turn = _orientation(image)
+    image.load()
+    upright = _to_rgb(image)
+    if turn != 1:
+        upright = upright.transpose(_TRANSPOSE[turn])
+    upright.info = {}
+    upright._exif = None  # Pillow caches what it parsed
+    return upright
 
 
 def image_geometry(path):

@@ -1,0 +1,224 @@
+"""From a response map to a box, and from a box to an enlarged view of the original image.
+
+MGFF paper, section 3.4: threshold the map, keep the largest connected component, take its box, crop, enlarge.
+The crop comes from the original image, so stage 2 sees pixels that the small input of stage 1 had thrown away.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy import ndimage
+from torch import nn
+
+from .errors import InputError
+from .response import DEFAULT_RULE, check_vit, enlarge, get_rule, token_weights
+
+EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=int)
+
+
+def otsu(values):
+    """Otsu's threshold of each row of (B, N) values: (B, 1), the cut that separates two classes best.
+
+    Exact, without a histogram: of all N - 1 ways to cut the sorted row in two, the one with the largest variance
+    between the classes; the threshold is midway between the neighbours of the cut.
+    """
+    ordered = values.double().sort(dim=1).values
+    count = ordered.shape[1]
+    if count < 2:
+        return values.clone()
+    below = torch.arange(1, count, device=values.device, dtype=torch.float64)
+    total = ordered.cumsum(dim=1)
+    mean_below = total[:, :-1] / below
+    mean_above = (total[:, -1:] - total[:, :-1]) / (count - below)
+    cut = (below * (count - below) * (mean_above - mean_below) ** 2).argmax(dim=1, keepdim=True)
+    return ((ordered.gather(1, cut) + ordered.gather(1, cut + 1)) / 2).to(values.dtype)
+
+
+def largest_component(mask):
+    """The largest 8-connected component of each (B, H, W) boolean NumPy mask, same shape; empty stays empty."""
+    kept = np.zeros_like(mask)
+    for i, one in enumerate(mask):
+        labels, count = ndimage.label(one, structure=EIGHT_NEIGHBOURS)
+        if count:
+            kept[i] = labels == 1 + np.bincount(labels.ravel())[1:].argmax()
+    return kept
+
+
+def box_of(mask):
+    """Tight boxes of (B, H, W) boolean NumPy masks: (B, 4) xyxy pixels, right and bottom exclusive; empty: zeros."""
+    boxes = np.zeros((len(mask), 4), dtype=np.float32)
+    for i, one in enumerate(mask):
+        rows, columns = np.flatnonzero(one.any(axis=1)), np.flatnonzero(one.any(axis=0))
+        if len(rows):
+            boxes[i] = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+    return boxes
+
+
+def pad_boxes(boxes, padding, height, width):
+    """Enlarge (B, 4) xyxy boxes by ``padding`` times their side on each side, clipped to the image."""
+    sides = boxes[:, 2:] - boxes[:, :2]
+    low, high = boxes[:, :2] - padding * sides, boxes[:, 2:] + padding * sides
+    limit = boxes.new_tensor([width, height])
+    return torch.cat([low.clamp(min=0), torch.minimum(high, limit)], dim=1)
+
+
+def crop_and_resize(image, box, size):
+    """Cut ``box`` out of a (C, H, W) image and enlarge it to ``size`` (height, width): (C, *size).
+
+    The box is xyxy pixels; it is rounded outwards to whole pixels and clipped to the image.
+    """
+    height, width = image.shape[-2:]
+    x0, y0 = (max(0, int(np.floor(v))) for v in box[:2])
+    x1, y1 = min(width, int(np.ceil(box[2]))), min(height, int(np.ceil(box[3])))
+    if x1 <= x0 or y1 <= y0:
+        raise InputError(f"box: {[round(float(v), 1) for v in box]} holds no pixel of a {width} x {height} image.")
+    cut = image[:, y0:y1, x0:x1]
+    if cut.shape[-2:] == tuple(size):
+        return cut
+    return F.interpolate(cut[None], size=tuple(size), mode="bilinear", align_corners=False, antialias=True)[0]
+
+
+@dataclass
+class CropResult:
+    """What the cropper found for a batch, in pixels of the images that it was given.
+
+    Attributes:
+        response: (B, 1, H, W) response maps.
+        mask: (B, 1, H, W) boolean, the largest component; all True where it fell back.
+        boxes: (B, 4) xyxy pixels with padding, right and bottom exclusive.
+        fallback: (B,) boolean, True where the map was flat, empty or not finite and the box is the whole image.
+    """
+
+    response: torch.Tensor
+    mask: torch.Tensor
+    boxes: torch.Tensor
+    fallback: torch.Tensor
+
+
+class ViTCropper(nn.Module):
+    """Finds the object with the attention of a frozen ViT and cuts it out.
+
+    Args:
+        vit: a timm ViT, or the name of one (built with ``pretrained=True``). It is frozen and kept in eval mode.
+        rule: how attention becomes a response map: a name in `mgff_tutorial.response.RULES`, or a `Rule`.
+        tau: threshold: a number (mask = W' > tau * mean(W')), "otsu", or None for the rule's own.
+        padding: share of the box's side added on each side.
+        input_size: side, or (height, width), at which the ViT looks; None: its own input size. Images of another
+            size are resized for the ViT; maps and boxes are in the pixels of the images given.
+
+    Raises:
+        InputError: unknown rule or model, a model that is no ViT, or numbers out of range.
+    """
+
+    def __init__(self, vit, rule=DEFAULT_RULE, tau=None, padding=0.05, input_size=None):
+        super().__init__()
+        self.vit = check_vit(_build(vit) if isinstance(vit, str) else getattr(vit, "_orig_mod", vit))
+        self.vit.requires_grad_(False).eval()
+        self.rule = get_rule(rule)
+        self.tau = self.rule.tau if tau is None else tau
+        if self.tau != "otsu" and not (isinstance(self.tau, (int, float)) and self.tau >= 0):
+            raise InputError(f"tau: got {tau!r}; accepted: a number of 0 or more, 'otsu', or None for the rule's own.")
+        if not (isinstance(padding, (int, float)) and 0 <= padding <= 1):
+            raise InputError(f"padding: got {padding!r}; accepted: a share of the box's side from 0 to 1.")
+        self.padding = float(padding)
+        if input_size is None:
+            input_size = getattr(self.vit.patch_embed, "img_size", None) or default_cfg(self.vit)["input_size"][-2:]
+        self.input_size = (input_size,) * 2 if isinstance(input_size, int) else tuple(input_size)
+
+    @property
+    def mean(self):
+        """Mean by which the ViT's inputs are normalised, one number a channel."""
+        return tuple(default_cfg(self.vit).get("mean", (0.5, 0.5, 0.5)))
+
+    @property
+    def std(self):
+        """Standard deviation by which the ViT's inputs are normalised."""
+        return tuple(default_cfg(self.vit).get("std", (0.5, 0.5, 0.5)))
+
+    def train(self, mode=True):
+        """Sets the mode of the module, while the frozen ViT stays in eval mode."""
+        super().train(mode)
+        self.vit.eval()
+        return self
+
+    @torch.no_grad()
+    def weights(self, x):
+        """The rule's number for each patch: (B, rows, columns). ``x`` as for `forward`."""
+        if not isinstance(x, torch.Tensor) or not x.is_floating_point():
+            got = x.dtype if isinstance(x, torch.Tensor) else type(x).__name__
+            raise TypeError(f"x: expected a float tensor of images normalised for the ViT, got {got}.")
+        if x.dim() != 4 or x.shape[1] != 3 or 0 in x.shape[2:]:
+            raise InputError(f"x: expected a batch (B, 3, H, W), got shape {tuple(x.shape)}.")
+        parameter = next(self.vit.parameters())
+        x = x.detach().to(parameter.device, parameter.dtype)
+        if tuple(x.shape[-2:]) != self.input_size and len(x):
+            x = F.interpolate(x, size=self.input_size, mode="bilinear", align_corners=False, antialias=True)
+        if not len(x):
+            return x.new_zeros(0, 1, 1, dtype=torch.float32)
+        return token_weights(self.vit, x, self.rule)
+
+    def response_map(self, x):
+        """(B, 1, H, W) response maps of images ``x`` (B, 3, H, W) normalised for the ViT."""
+        return enlarge(self.weights(x), x.shape[-2:])
+
+    @torch.no_grad()
+    def forward(self, x):
+        """Response, mask, box and fallback flag of each image: a `CropResult`.
+
+        Args:
+            x: (B, 3, H, W) float images normalised for the ViT (`mean`, `std`), any size.
+
+        The masks cross to the CPU once a batch, not once an image.
+        """
+        height, width = x.shape[-2:] if isinstance(x, torch.Tensor) and x.dim() == 4 else (0, 0)
+        weights = self.weights(x)
+        response = enlarge(weights, (height, width))
+        flat = weights.flatten(1)
+        limit = otsu(flat) if self.tau == "otsu" else self.tau * flat.mean(dim=1, keepdim=True)
+        spread = flat.amax(dim=1) - flat.amin(dim=1) if flat.shape[0] else flat.new_zeros(0)
+        usable = flat.isfinite().all(dim=1) & (spread > 1e-6 * flat.abs().sum(dim=1) / flat.shape[1])
+        above = (response[:, 0] > limit[:, :, None]) & usable[:, None, None]
+        mask = largest_component(above.cpu().numpy())
+        tight = torch.from_numpy(box_of(mask))
+        fallback = torch.from_numpy(~mask.any(axis=(1, 2)))
+        boxes = pad_boxes(tight, self.padding, height, width)
+        boxes[fallback] = boxes.new_tensor([0, 0, width, height])
+        mask = torch.from_numpy(mask) | fallback[:, None, None]
+        device = response.device
+        return CropResult(response, mask[:, None].to(device), boxes.to(device), fallback.to(device))
+
+    def boxes(self, x):
+        """(B, 4) boxes, xyxy pixels of ``x``, padded; the whole image where the map says nothing."""
+        return self(x).boxes
+
+    def crop(self, x, size=None):
+        """The objects of ``x`` cut out and enlarged: (B, 3, *size); ``size`` is a side or (height, width).
+
+        ``x`` is (B, 3, H, W), normalised for the ViT; a larger ``x`` gives sharper crops (the ViT sees it resized).
+        """
+        boxes = self.boxes(x)
+        return crop_batch(x, boxes, x.shape[-2:] if size is None else size)
+
+
+def crop_batch(images, boxes, size):
+    """Cut box i (B, 4; xyxy pixels) out of image i ((B, C, H, W), or a list of (C, H, W)): (B, C, *size)."""
+    size = (size, size) if isinstance(size, int) else tuple(size)
+    if len(images) != len(boxes):
+        raise InputError(f"boxes: got {len(boxes)} boxes for {len(images)} images; accepted: one for each.")
+    cuts = [crop_and_resize(image, box, size) for image, box in zip(images, boxes.tolist())]
+    if cuts:
+        return torch.stack(cuts)
+    return images.new_zeros(0, 3, *size) if isinstance(images, torch.Tensor) else torch.zeros(0, 3, *size)
+
+
+def default_cfg(model):
+    """timm's description of a model (input size, mean, std), however old; an empty dict if it has none."""
+    return dict(getattr(model, "pretrained_cfg", None) or getattr(model, "default_cfg", None) or {})
+
+
+def _build(name):
+    from .models import create_model  # late: the cropper works without the model zoo
+
+    return create_model(name, pretrained=True)

@@ -1,0 +1,278 @@
+"""From the attention of a frozen ViT to one number a token, and from there to a response map.
+
+The MGFF paper (section 3.4, "ViT-based cropping") sums the attention matrices of all layers, reads a token's
+importance off them, arranges the numbers on the grid of patches and enlarges the grid to the image. Its "row
+sums" can't be meant literally: every row of a softmax sums to 1. What differs between tokens is the attention
+they RECEIVE, the column sums. `RULES` holds that reading (``literal``) beside others.
+
+The model is any timm ViT, untouched: while a block's attention runs, `watch_attention` notes the queries and
+keys that it hands to ``scaled_dot_product_attention``. Blocks that no rule asks for are not watched, and none
+loses its fused attention.
+"""
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Callable
+
+import torch
+import torch.nn.functional as F
+from torch.overrides import TorchFunctionMode
+
+from .errors import InputError, unknown_name
+
+
+class LayerAttention:
+    """Queries and keys of one layer, or its finished matrix; rows of the softmax are computed when asked for."""
+
+    def __init__(self, query=None, key=None, scale=None, bias=None, weights=None):
+        self.query, self.key, self.bias, self.weights = query, key, bias, weights  # (B, heads, N, d) each
+        self.scale = scale
+
+    def matrix(self, queries=slice(None)):
+        """Softmax rows of the chosen queries: (B, heads, len(queries), N), float32, each row sums to 1."""
+        if self.weights is not None:
+            return self.weights[:, :, queries].float()
+        query, key = self.query[:, :, queries].float(), self.key.float()
+        scores = query @ key.transpose(-2, -1) * self.scale
+        if self.bias is not None:
+            scores = scores + (self.bias[..., queries, :] if self.bias.shape[-2] > 1 else self.bias).float()
+        return scores.softmax(dim=-1)
+
+
+class _AttentionWatch(TorchFunctionMode):
+    """While ``layer`` is set, notes what goes into (or comes out of) its softmax; changes nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.seen = None, {}
+
+    def note(self, attention):
+        self.seen.setdefault(self.layer, []).append(attention)
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        out = func(*args, **kwargs)
+        if self.layer is not None:
+            if func is F.scaled_dot_product_attention:
+                self.note(_from_fused_call(*args, **kwargs))
+            elif func in (F.softmax, torch.softmax, torch.Tensor.softmax) and out.dim() == 4:
+                self.note(LayerAttention(weights=out))
+        return out
+
+
+def _from_fused_call(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, **kwargs):
+    if is_causal:
+        raise InputError("vit: its attention is causal; a response map needs a ViT that attends in both directions.")
+    if key.shape[1] != query.shape[1]:  # grouped-query attention: one key serves several heads
+        key = key.repeat_interleave(query.shape[1] // key.shape[1], dim=1)
+    if attn_mask is not None and attn_mask.dtype == torch.bool:
+        attn_mask = torch.zeros_like(attn_mask, dtype=torch.float32).masked_fill(~attn_mask, float("-inf"))
+    return LayerAttention(query, key, query.shape[-1] ** -0.5 if scale is None else scale, attn_mask)
+
+
+@dataclass
+class ViTRecord:
+    """What one forward pass leaves behind.
+
+    Attributes:
+        layers: `LayerAttention` of the watched blocks, first to last.
+        tokens: (B, N, C) output of the ViT's last block after its final norm, prefix tokens included.
+        prefix: number of tokens before the patches (class token, registers).
+        grid: (rows, columns) of patches.
+        has_class_token: whether token 0 is a class token.
+    """
+
+    layers: list
+    tokens: torch.Tensor
+    prefix: int
+    grid: tuple
+    has_class_token: bool
+
+
+def check_vit(vit):
+    """Raise `InputError` unless ``vit`` looks like a timm ViT: ``patch_embed`` and ``blocks`` with ``attn``."""
+    blocks = getattr(vit, "blocks", None)
+    if getattr(vit, "patch_embed", None) is None or not blocks or not all(hasattr(b, "attn") for b in blocks):
+        raise InputError(f"vit: {type(vit).__name__} has no patch_embed and blocks with attention; accepted: a timm "
+                         "vision transformer such as vit_base_patch16_224 or vit_small_patch14_dinov2.")
+    return vit
+
+
+def grid_of(vit, height, width):
+    """(rows, columns) of patches of a ``height`` x ``width`` image."""
+    embed = vit.patch_embed
+    if hasattr(embed, "dynamic_feat_size"):
+        return tuple(embed.dynamic_feat_size((height, width)))
+    rows, columns = (embed.patch_size,) * 2 if isinstance(embed.patch_size, int) else embed.patch_size
+    return height // rows, width // columns
+
+
+@contextmanager
+def watch_attention(vit, layers):
+    """Inside the ``with``, forward passes of ``vit`` fill the yielded dict: block index -> [LayerAttention]."""
+    watch = _AttentionWatch()
+
+    def enter(index):
+        return lambda module, args: setattr(watch, "layer", index)
+
+    def leave(module, args, output):
+        watch.layer = None
+
+    hooks = []
+    for index in layers:
+        attention = vit.blocks[index].attn
+        hooks += [attention.register_forward_pre_hook(enter(index)),
+                  attention.register_forward_hook(leave, always_call=True)]
+    try:
+        with watch:
+            yield watch.seen
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def record_attention(vit, x, last=None):
+    """One forward pass of ``vit`` on ``x``, keeping the attention of its last ``last`` blocks (None: of all).
+
+    Args:
+        vit: a timm ViT; used as it is (put it into eval mode yourself, or use `ViTCropper`, which does).
+        x: (B, 3, H, W) images, normalised for ``vit``, of a size that it accepts.
+        last: how many blocks to keep, counted from the end.
+
+    Raises:
+        InputError: ``vit`` is no ViT, ``x`` is no such batch, or its size is not accepted by ``vit``.
+    """
+    vit = check_vit(getattr(vit, "_orig_mod", vit))  # a compiled model can't be watched; the one inside can
+    if not isinstance(x, torch.Tensor) or not x.is_floating_point():
+        got = x.dtype if isinstance(x, torch.Tensor) else type(x).__name__
+        raise TypeError(f"x: expected a float tensor of normalised images, got {got}.")
+    if x.dim() != 4:
+        raise InputError(f"x: expected a batch (B, 3, H, W), got shape {tuple(x.shape)}.")
+    depth = len(vit.blocks)
+    if last is not None and not 1 <= last <= depth:
+        raise InputError(f"last: the ViT has {depth} blocks, got {last}; accepted: 1 to {depth}, or None for all.")
+    chosen = range(depth - (last or depth), depth)
+    with watch_attention(vit, chosen) as seen:
+        try:
+            tokens = vit.forward_features(x)
+        except (AssertionError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and "size" not in str(error):
+                raise
+            raise InputError(f"x: the ViT does not accept images of shape {tuple(x.shape[1:])}: {error}") from error
+    grid, prefix = grid_of(vit, *x.shape[-2:]), getattr(vit, "num_prefix_tokens", 0)
+    for index in chosen:
+        if len(seen.get(index, [])) != 1:
+            raise InputError(f"vit: block {index} computes attention in {len(seen.get(index, []))} calls of softmax or "
+                             "scaled_dot_product_attention; accepted: ViTs with one a block.")
+    if tokens.dim() != 3 or tokens.shape[1] != prefix + grid[0] * grid[1]:
+        raise InputError(f"vit: expected {prefix} + {grid[0]} x {grid[1]} tokens, got shape {tuple(tokens.shape)}; "
+                         "accepted: ViTs that keep all tokens (no patch dropout, eval mode).")
+    return ViTRecord([seen[i][0] for i in chosen], tokens, prefix, grid,
+                     has_class_token=getattr(vit, "cls_token", None) is not None)
+
+
+# ---- rules: a ViTRecord goes in, one number a patch token comes out, (B, rows * columns) ----
+
+
+def received(record):
+    """Attention that each patch receives from all patches, heads averaged, layers summed (the literal rule).
+
+    W_j = sum over layers and queries i of A[i, j]; class token and registers dropped as queries and as keys.
+    Uniform attention gives a flat map. (MGFF paper, section 3.4; reading: columns where it says rows.)
+    """
+    patches = slice(record.prefix, None)
+    return sum(layer.matrix(patches)[..., patches].mean(dim=1).sum(dim=1) for layer in record.layers)
+
+
+def class_row(record):
+    """Attention that the class token pays to each patch, averaged over heads and layers.
+
+    A ViT without class token (SigLIP, average-pooled ViTs) has no such row; there all patches ask, on average.
+    """
+    queries = slice(0, 1) if record.has_class_token else slice(record.prefix, None)
+    rows = [layer.matrix(queries)[..., record.prefix:].mean(dim=(1, 2)) for layer in record.layers]
+    return torch.stack(rows).mean(dim=0)
+
+
+def rollout(record):
+    """Attention rollout (Abnar and Zuidema, 2020): product over layers of (A + I) / 2, then the class-token row."""
+    mixed = None
+    for layer in record.layers:
+        attention = layer.matrix().mean(dim=1)
+        attention = (attention + torch.eye(attention.shape[-1], device=attention.device)) / 2
+        mixed = attention if mixed is None else attention @ mixed
+    queries = slice(0, 1) if record.has_class_token else slice(record.prefix, None)
+    return mixed[:, queries, record.prefix:].mean(dim=1)
+
+
+def clip_outliers(weights, quantile=0.95):
+    """Cut (B, N) weights off at each image's own ``quantile``: a few tokens draw attention that means nothing."""
+    return torch.minimum(weights, weights.quantile(quantile, dim=1, keepdim=True))
+
+
+def class_row_clipped(record):
+    """`class_row` with outliers cut off at the 95th percentile."""
+    return clip_outliers(class_row(record))
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule for the response map: which layers to watch, what to read off them, where to cut the map.
+
+    Attributes:
+        weigh: function of a `ViTRecord` that returns (B, rows * columns) weights, higher on the object.
+        last: number of blocks to watch, counted from the end (None: all).
+        tau: default threshold of the cropper: a number times the mean, or "otsu".
+    """
+
+    weigh: Callable
+    last: int | None = None
+    tau: float | str = "otsu"
+
+
+RULES = {
+    "literal": Rule(received, None, 1.0),
+    "received_last": Rule(received, 1),
+    "class_token": Rule(class_row, 1),
+    "class_token_clipped": Rule(class_row_clipped, 4),
+    "rollout": Rule(rollout, None),
+}
+DEFAULT_RULE = "class_token_clipped"
+
+
+def get_rule(rule):
+    """The `Rule` of that name; a `Rule` passes through, a function of a `ViTRecord` is wrapped (all layers)."""
+    if isinstance(rule, Rule):
+        return rule
+    if callable(rule):
+        return Rule(rule)
+    if rule not in RULES:
+        raise unknown_name("rule", rule, RULES)
+    return RULES[rule]
+
+
+def token_weights(vit, x, rule=DEFAULT_RULE):
+    """One number a patch: (B, rows, columns) float32. Arguments as for `response_map`."""
+    rule = get_rule(rule)
+    depth = len(check_vit(getattr(vit, "_orig_mod", vit)).blocks)
+    record = record_attention(vit, x, None if rule.last is None else min(rule.last, depth))
+    return rule.weigh(record).float().reshape(len(x), *record.grid)
+
+
+def enlarge(weights, size):
+    """(B, rows, columns) weights to a (B, 1, H, W) map by bilinear interpolation (MGFF paper, section 3.4)."""
+    return F.interpolate(weights[:, None], size=tuple(size), mode="bilinear", align_corners=False)
+
+
+def response_map(vit, x, rule=DEFAULT_RULE):
+    """Response map of a batch: (B, 1, H, W) float32, higher where the rule sees the object.
+
+    Args:
+        vit: a timm ViT in eval mode.
+        x: (B, 3, H, W) images normalised for ``vit``, of a size that it accepts.
+        rule: a name in `RULES`, a `Rule`, or a function of a `ViTRecord`.
+
+    Raises:
+        InputError: unknown rule, no ViT, or a size that the ViT refuses.
+    """
+    return enlarge(token_weights(vit, x, rule), x.shape[-2:])

@@ -1,0 +1,190 @@
+"""Classify the whole image, find the object, classify its crop, merge: the two stages of the MGFF paper (section 3.1)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import nn
+
+from .cropper import ViTCropper, crop_and_resize, default_cfg
+from .errors import InputError, unknown_name
+
+MERGES = ("probabilities", "logits")
+
+
+@dataclass
+class TwoStageResult:
+    """What `TwoStageClassifier.predict` found in B images.
+
+    Attributes:
+        stage1: (B, K) class probabilities from the whole images.
+        stage2: (B, K) class probabilities from the crops.
+        merged: (B, K) class probabilities of both together.
+        boxes: (B, 4) crops, xyxy pixels of the original (upright) images, right and bottom exclusive.
+        response: (B, 1, h, w) response maps at the ViT's input size.
+        fallback: (B,) boolean, True where no object was found and stage 2 saw the whole image again.
+    """
+
+    stage1: torch.Tensor
+    stage2: torch.Tensor
+    merged: torch.Tensor
+    boxes: torch.Tensor
+    response: torch.Tensor
+    fallback: torch.Tensor
+
+    def __len__(self):
+        return len(self.stage1)
+
+
+class TwoStageClassifier(nn.Module):
+    """The whole system of the paper: one classifier, asked twice, with a frozen ViT that points in between.
+
+    Args:
+        classifier: model that maps (B, 3, S, S) normalised images to (B, K) logits.
+        cropper: a `ViTCropper`.
+        weight: share of stage 2 in the merged prediction, 0 to 1. (Paper: "merged"; reading: 0.5.)
+        merge: ``"probabilities"`` (mean of the two softmax vectors) or ``"logits"`` (softmax of the mean logits).
+        input_size: side, or (height, width), of the classifier's input; None: from its ``pretrained_cfg``.
+        mean, std: normalisation of the classifier's input, three numbers each; None: from its ``pretrained_cfg``.
+        resize: None: stage 1 sees the whole image. A side: stage 1 sees the centre crop of the image resized to
+            that square, as `transforms.eval_transform` does; tensors of the input size are taken as they are.
+
+    Raises:
+        InputError: an argument out of range, or a classifier that names no input size.
+    """
+
+    def __init__(self, classifier, cropper, weight=0.5, merge="probabilities", input_size=None, mean=None, std=None,
+                 resize=None):
+        super().__init__()
+        if not isinstance(cropper, ViTCropper):
+            raise TypeError(f"cropper: expected a ViTCropper, got {type(cropper).__name__}.")
+        if not (isinstance(weight, (int, float)) and 0 <= weight <= 1):
+            raise InputError(f"weight: got {weight!r}; accepted: the share of stage 2, from 0 to 1.")
+        if merge not in MERGES:
+            raise unknown_name("merge", merge, MERGES)
+        cfg = default_cfg(classifier)
+        if input_size is None:
+            if "input_size" not in cfg:
+                raise InputError(f"input_size: {type(classifier).__name__} has no pretrained_cfg that names its input "
+                                 "size; pass the side in pixels.")
+            input_size = cfg["input_size"][-2:]
+        self.classifier, self.cropper = classifier, cropper
+        self.weight, self.merge = float(weight), merge
+        self.input_size = (input_size,) * 2 if isinstance(input_size, int) else tuple(input_size)
+        self.mean = tuple(mean or cfg.get("mean") or (0.5, 0.5, 0.5))
+        self.std = tuple(std or cfg.get("std") or (0.5, 0.5, 0.5))
+        if resize is not None and resize < max(self.input_size):
+            raise InputError(f"resize: got {resize}, smaller than the classifier's input {self.input_size}.")
+        self.resize = resize
+
+    def predict(self, images, batch_size=64):
+        """Both stages for any number of images.
+
+        Args:
+            images: a PIL image, a (B, 3, H, W) or (3, H, W) tensor normalised for the classifier, or a sequence that
+                mixes PIL images and (3, H, W) tensors of any sizes. EXIF orientation of PIL images is honoured.
+            batch_size: images that go through the models together; changes memory and speed, not the result.
+
+        Returns:
+            `TwoStageResult`, tensors on the classifier's device.
+
+        Raises:
+            InputError, TypeError: something that is no image; no image at all.
+        """
+        images = _as_list(images)
+        if not batch_size >= 1:
+            raise InputError(f"batch_size: got {batch_size}; accepted: 1 or more.")
+        modes = [(module, module.training) for module in self.modules()]
+        self.eval()
+        try:
+            with torch.no_grad():
+                parts = [self._predict_batch(images[i:i + batch_size]) for i in range(0, len(images), batch_size)]
+        finally:
+            for module, mode in modes:
+                module.training = mode
+        return TwoStageResult(*(torch.cat([getattr(part, f.name) for part in parts]) for f in fields(TwoStageResult)))
+
+    forward = predict
+
+    def _predict_batch(self, images):
+        device = next(self.classifier.parameters(), torch.zeros(0)).device
+        pixels = [self._pixels(image, device) for image in images]
+        sizes = torch.tensor([[p.shape[-1], p.shape[-2]] * 2 for p in pixels], dtype=torch.float32)
+        found = self.cropper(_normalise(_stack(pixels, self.cropper.input_size), self.cropper.mean, self.cropper.std))
+        height, width = self.cropper.input_size
+        boxes = found.boxes.cpu() * sizes / sizes.new_tensor([width, height] * 2)  # one synchronisation a batch
+        whole = torch.cat([torch.zeros(len(sizes), 2), sizes[:, :2]], dim=1)
+        views1 = _normalise(torch.stack([self._first_view(p) for p in pixels]), self.mean, self.std)
+        views2 = _normalise(torch.stack([crop_and_resize(p, box, self.input_size)
+                                         for p, box in zip(pixels, boxes.tolist())]), self.mean, self.std)
+        same = torch.isclose(boxes, whole, atol=1e-3, rtol=0).all(dim=1).to(device)
+        views2 = torch.where(same[:, None, None, None], views1, views2)  # the whole image: the same view as in stage 1
+        logits1, logits2 = self.classifier(views1).float(), self.classifier(views2).float()
+        stage1, stage2 = logits1.softmax(dim=1), logits2.softmax(dim=1)
+        return TwoStageResult(stage1, stage2, self._merge(stage1, stage2, logits1, logits2), boxes.to(device),
+                              found.response.to(device), found.fallback.to(device))
+
+    def _merge(self, stage1, stage2, logits1, logits2):
+        if self.merge == "logits":
+            return torch.lerp(logits1, logits2, self.weight).softmax(dim=1)
+        return torch.lerp(stage1, stage2, self.weight)
+
+    def _first_view(self, pixels):
+        """(3, *input_size): what stage 1 sees of an image (3, H, W)."""
+        if self.resize is None or tuple(pixels.shape[-2:]) == self.input_size:
+            return _resize(pixels, self.input_size)
+        large = _resize(pixels, (self.resize, self.resize))
+        top, left = (round((self.resize - side) / 2) for side in self.input_size)
+        return large[:, top:top + self.input_size[0], left:left + self.input_size[1]]
+
+    def _pixels(self, image, device):
+        """A PIL image or normalised tensor as (3, H, W) float32 in 0 to 1, at its own size."""
+        if isinstance(image, Image.Image):
+            from torchvision.transforms.v2 import functional as tv
+
+            from .images import upright_rgb
+
+            return tv.to_dtype(tv.to_image(upright_rgb(image)).as_subclass(torch.Tensor), scale=True).to(device)
+        if not isinstance(image, torch.Tensor):
+            raise TypeError(f"images: expected PIL images or normalised float tensors, got {type(image).__name__}; "
+                            "open files with mgff_tutorial.images.open_image.")
+        if not image.is_floating_point():
+            raise TypeError(f"images: expected a float tensor normalised for the classifier, got {image.dtype}.")
+        if image.dim() != 3 or image.shape[0] != 3 or 0 in image.shape:
+            raise InputError(f"images: expected tensors (3, H, W), got shape {tuple(image.shape)}.")
+        mean, std = (torch.tensor(v, device=device)[:, None, None] for v in (self.mean, self.std))
+        return image.detach().to(device, torch.float32) * std + mean
+
+
+def _as_list(images):
+    if isinstance(images, torch.Tensor):
+        if images.dim() == 3:
+            images = images[None]
+        elif images.dim() != 4:
+            raise InputError(f"images: expected (B, 3, H, W) or (3, H, W), got shape {tuple(images.shape)}.")
+        images = list(images)
+    elif isinstance(images, Image.Image):
+        images = [images]
+    elif not isinstance(images, Sequence) or isinstance(images, str):
+        raise TypeError(f"images: expected PIL images or normalised float tensors, got {type(images).__name__}.")
+    if not images:
+        raise InputError("images: got none; accepted: at least one image.")
+    return list(images)
+
+
+def _resize(image, size):
+    if tuple(image.shape[-2:]) == tuple(size):
+        return image
+    return F.interpolate(image[None], size=tuple(size), mode="bilinear", align_corners=False, antialias=True)[0]
+
+
+def _stack(pixels, size):
+    """Images of any sizes, resized to one: (B, 3, *size)."""
+    return torch.stack([_resize(p, size) for p in pixels])
+
+
+def _normalise(batch, mean, std):
+    mean, std = (torch.tensor(v, device=batch.device)[:, None, None] for v in (mean, std))
+    return (batch - mean) / std
