@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from .errors import InputError
+from .linear import Linear, linear
 from .patches import PatchEmbed, PatchMerging, check_images, pad_to_multiple, to_pair
 from .windows import WindowAttention, relative_position_index, resize_bias_table, shift_mask, window_partition, \
     window_reverse
@@ -38,13 +39,13 @@ class Mlp(nn.Module):
 
     def __init__(self, dim, hidden, drop=0.0):
         super().__init__()
-        self.fc1 = nn.Linear(dim, hidden)
-        self.act = nn.GELU()
-        self.fc2 = nn.Linear(hidden, dim)
+        self.fc1 = Linear(dim, hidden)
+        self.fc2 = Linear(hidden, dim)
         self.drop = nn.Dropout(drop)
 
     def forward(self, x):
-        return self.drop(self.fc2(self.drop(self.act(self.fc1(x)))))
+        x = linear(x, self.fc1.weight, self.fc1.bias, gelu=True)
+        return self.drop(self.fc2(self.drop(x)))
 
 
 class SwinBlock(nn.Module):
@@ -227,7 +228,7 @@ class SwinTransformer(nn.Module):
 
     def tokens(self, x):
         """Images (B, 3, H, W) -> tokens (B, H/4, W/4, C), after a check of the input."""
-        autocast = torch.is_autocast_enabled(x.device.type) if isinstance(x, torch.Tensor) else False
+        autocast = isinstance(x, torch.Tensor) and x.device.type != "meta" and torch.is_autocast_enabled(x.device.type)
         check_images(x, self.in_chans, None if autocast else self.patch_embed.proj.weight.dtype)
         return self.patch_embed(x)
 
