@@ -117,6 +117,37 @@ def near(canvas, kind, palette, camouflage, rng):
             canvas.polygon(spline(centre + bumps * 0.5 - (0, 0.22 * radius), samples=4), shade(colour, 1.10))
 
 
+def _pod(canvas, centre, angle, length, pick, rng):
+    """A seed pod about as long as a bird: an oval with a point at one end, sometimes a knob, scales or dots."""
+    along = direction(angle)
+    frame = np.stack([along, [-along[1], along[0]]]) * length
+    at = lambda points: centre + np.asarray(points) @ frame  # noqa: E731
+    colour = pick()
+    dark = shade(colour, 0.5)
+    leaf(canvas, centre - 0.8 * length * along, angle, 0.6 * length, shade(colour, 0.75), 0.35)
+    if rng.random() < 0.6:
+        knob, middle, radius = pick(), np.array([rng.uniform(0.30, 0.44), rng.uniform(-0.12, 0.0)]), rng.uniform(0.11, 0.16)
+        canvas.polygon(at(ellipse(middle, radius + 0.008, samples=18)), dark)
+        canvas.polygon(at(ellipse(middle, radius, samples=18)), knob)
+        canvas.polygon(at(ellipse(middle - 0.02, 0.6 * radius, samples=14)), shade(knob, 1.12))
+    height = rng.uniform(0.16, 0.23)
+    for grow, tone in ((1.04, 0.5), (1.0, 0.82), (0.86, 0.94), (0.66, 1.05)):
+        canvas.polygon(at(ellipse((0.02 * (1 - grow), 0.25 * (grow - 1) * height), 0.42 * grow, height * grow, 20)),
+                       shade(colour, tone))
+    what = rng.random()
+    if what < 0.35:  # scales, as on a cone
+        for x in np.linspace(-0.24, 0.22, 4):
+            canvas.stroke(at([(x, -0.75 * height), (x + 0.05, 0), (x, 0.75 * height)]), shade(colour, 0.68), 0.014 * length)
+    elif what < 0.6:
+        spots = pick()
+        for x, y in rng.uniform((-0.25, -0.5), (0.25, 0.5), (6, 2)):
+            canvas.polygon(at(ellipse((x, y * height), 0.026, samples=8)), spots)
+    elif what < 0.8:  # a band
+        x = rng.uniform(-0.15, 0.15)
+        canvas.polygon(at([(x - 0.03, -0.92 * height), (x + 0.03, -0.92 * height), (x + 0.06, 0), (x + 0.03, 0.92 * height),
+                           (x - 0.03, 0.92 * height), (x, 0)]), pick())
+
+
 def decoys(canvas, palette, camouflage, rng, unit):
     """Things that resemble a bird or its parts: seed pods, flowers, berries, some in the bird's own colours."""
     own = plumage_colours(palette)
@@ -126,21 +157,8 @@ def decoys(canvas, palette, camouflage, rng, unit):
         lent = rng.random() < 0.15 + 0.75 * camouflage
         return shade(own[rng.integers(len(own))] if lent else natural[rng.integers(len(natural))], rng.uniform(0.85, 1.15))
 
-    for _ in range(int(rng.integers(1, 4)) + int(round(3 * camouflage))):  # a pod: an oval, a round end and a point
-        centre, angle, length = rng.uniform(0.03, 0.97, 2), rng.uniform(0, 360), rng.uniform(0.5, 1.1) * unit
-        along = direction(angle)
-        across = np.array([-along[1], along[0]])
-        colour = pick()
-        leaf(canvas, centre - 0.8 * length * along, angle, 0.6 * length, shade(colour, 0.75), 0.35)
-        frame = np.stack([along, across])
-        body = centre + ellipse((0, 0), 0.42 * length, 0.22 * length, 20) @ frame
-        canvas.polygon(body, shade(colour, 0.85))
-        canvas.polygon(centre + ellipse((0.02 * length, -0.03 * length), 0.36 * length, 0.16 * length, 20) @ frame, colour)
-        if rng.random() < 0.6:
-            canvas.polygon(centre + ellipse((0.42 * length, -0.1 * length), 0.16 * length, samples=16) @ frame, pick())
-        if rng.random() < 0.4:
-            for x in rng.uniform(-0.2, 0.2, 4):
-                canvas.polygon(centre + ellipse((x * length, x * 0.3 * length), 0.03 * length, samples=8) @ frame, pick())
+    for _ in range(int(rng.integers(1, 4)) + int(round(3 * camouflage))):
+        _pod(canvas, rng.uniform(0.03, 0.97, 2), rng.uniform(0, 360), rng.uniform(0.35, 0.85) * unit, pick, rng)
     for _ in range(int(rng.integers(0, 4))):  # a cluster of berries
         centre, colour, radius = rng.uniform(0, 1, 2), pick(), rng.uniform(0.05, 0.10) * unit
         for offset in rng.normal(0, 1.4, (int(rng.integers(2, 6)), 2)):
@@ -157,7 +175,7 @@ def decoys(canvas, palette, camouflage, rng, unit):
 
 
 def perch(canvas, kind, bird, rng):
-    """The branch (or stone) under the feet, drawn before the bird; it runs along the bird's own ground line."""
+    """The branch, stone or post under the feet, drawn before the bird; it runs along the bird's own ground line."""
     unit = float(np.sqrt(abs(np.linalg.det(bird.matrix))))
     feet = np.mean([leg[-1] for leg in bird.legs], axis=0)
     x = np.array([-12, -3, -0.8, 0.0, 0.9, 3, 12.0])
@@ -165,14 +183,32 @@ def perch(canvas, kind, bird, rng):
     y = np.concatenate([rng.normal(0, (1.2, 0.22)), [0.01, 0, 0.01], rng.normal(0, (0.22, 1.2))])
     middle = spline(np.stack([feet[0] + x, feet[1] + 0.5 * width + y], axis=1), closed=False, samples=5)
     colour = shade((120, 96, 72), rng.uniform(0.75, 1.25))
-    if kind in ("rocks", "water"):
+    if kind == "rocks":
         colour = shade((142, 136, 126), rng.uniform(0.8, 1.15))
-        top = np.array([(-0.75, 0.12), (-0.4, 0.015), (0, 0.0), (0.45, 0.015), (0.8, 0.13), (0.9, 0.5), (0, 0.62), (-0.85, 0.5)])
-        stone = spline(feet + top * rng.uniform(0.95, 1.1, (8, 1)) * (1, 0.8) - (0, 0.008), samples=5)
-        canvas.polygon(bird.place(stone), shade(colour, 0.8))
-        canvas.polygon(bird.place(feet + (stone - feet) * (0.9, 0.55)), colour)
-        for speck in feet + rng.uniform((-0.6, 0.04), (0.6, 0.22), (10, 2)):
-            canvas.polygon(bird.place(ellipse(speck, rng.uniform(0.008, 0.03), 0.008, 8)), shade(colour, rng.uniform(0.8, 1.12)))
+        top = np.array([(-3.2, 8), (-2.0, 2.5), (-1.25, 0.75), (-0.78, 0.14), (-0.4, 0.015), (0, 0.0), (0.45, 0.015),
+                        (0.8, 0.13), (1.25, 0.7), (1.9, 2.5), (3.2, 8)])
+        stone = feet + spline(top * (rng.uniform(0.9, 1.2), 1) + rng.normal(0, 0.02, (11, 2)) * (1, 0), closed=False, samples=5)
+        canvas.polygon(bird.place(stone), shade(colour, 0.70))
+        canvas.polygon(bird.place(feet + (stone - feet) * (0.94, 0.97) + (0.03, 0.02)), shade(colour, 0.84))
+        ledge = [(-0.66, 0.10), (0, 0.02), (0.66, 0.10), (0.95, 0.5), (0.3, 0.42), (-0.35, 0.62), (-0.9, 0.45)]
+        canvas.polygon(bird.place(feet + spline(ledge, samples=4)), colour)
+        for x, y in rng.uniform((-0.8, 0.15), (0.8, 1.6), (16, 2)):
+            radius = rng.uniform(0.008, 0.035)
+            canvas.polygon(bird.place(feet + ellipse((x, y), radius, 0.6 * radius, 8)), shade(colour, rng.uniform(0.7, 1.05)))
+        return
+    if kind == "water":  # a weathered post
+        colour = shade((132, 118, 100), rng.uniform(0.75, 1.15))
+        half = rng.uniform(0.24, 0.34)
+        left, right = feet + (-half, 0.02), feet + (half, 0.02)
+        down = np.array([rng.normal(0, 0.3), 12.0])
+        canvas.polygon(bird.place([left, right, right + down, left + down]), shade(colour, 0.72))
+        canvas.polygon(bird.place([left + (0.2 * half, 0), right - (0.7 * half, 0), right - (0.7 * half, 0) + down,
+                                   left + (0.2 * half, 0) + down]), shade(colour, 0.88))
+        for x in rng.uniform(-0.9, 0.9, 5):
+            start = feet + (x * half, rng.uniform(0.08, 0.5))
+            canvas.stroke(bird.place([start, start + down * rng.uniform(0.03, 0.12)]), shade(colour, 0.55), 0.012 * unit)
+        canvas.polygon(bird.place(ellipse(feet + (0, 0.03), half, 0.055, 20)), shade(colour, 1.12))
+        canvas.stroke(bird.place(ellipse(feet + (0, 0.03), 0.55 * half, 0.026, 16)), shade(colour, 0.9), 0.008 * unit)
         return
     edge = ribbon(middle, width * np.linspace(1.25, 0.7, len(middle)))
     canvas.polygon(bird.place(edge), shade(colour, 0.72))
@@ -210,8 +246,7 @@ def light(image, rng):
     step = np.linspace(-1, 1, 32)
     field = 1 + strength * (np.cos(angle) * step[None, :] + np.sin(angle) * step[:, None])
     shadow = Image.fromarray(grid.astype(np.float32)).resize((32, 32), Image.Resampling.BICUBIC)
-    field = field - dapple * np.clip(np.asarray(shadow), 0, 1)
-    field = Image.fromarray((field * rng.uniform(0.92, 1.08) * 128).clip(0, 255).astype(np.uint8))
-    field = np.asarray(field.resize((size, size), Image.Resampling.BICUBIC), dtype=np.uint16)
-    lit = np.asarray(image, dtype=np.uint16) * field[..., None] >> 7
-    return Image.fromarray(np.minimum(lit, 255).astype(np.uint8))
+    field = (field - dapple * np.clip(np.asarray(shadow), 0, 1)) * rng.uniform(0.92, 1.08)
+    field = Image.fromarray(field.astype(np.float32)).resize((size, size), Image.Resampling.BICUBIC)
+    lit = np.asarray(image, dtype=np.float32) * np.asarray(field)[..., None]
+    return Image.fromarray(np.minimum(lit + 0.5, 255).astype(np.uint8))

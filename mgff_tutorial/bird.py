@@ -72,7 +72,7 @@ class BirdOutline:
         self._head = turn(pose.head)
         self.matrix, self.shift = np.eye(2), np.zeros(2)
         self.outline = self._outline()
-        self.head_outline = self.head(ellipse((0.02, 0), 1.06, 0.97))
+        self.head_outline = self.head(ellipse((0.02, 0), 1.06, 0.97, 44))
         self.tail_base = self.body((-0.44, -0.05 * d))
         back = self.body((-1, 0)) - self.body((0, 0))
         self._tail_along = turn(pose.tail) @ back
@@ -265,7 +265,7 @@ def _body_layer(canvas, bird, palette, unit, rng):
 
     soft = Canvas(blank((width, height), palette.belly), None, size, 1, low)
     body = lambda points: place(bird.body(points))  # noqa: E731
-    soft.polygon(body([(0.3, 0.36 * d), (0, 0.36 * d), (-0.6, 0.1 * d), (-0.6, 0.8 * d), (0.4, 0.8 * d)]),
+    soft.polygon(body([(0.3, 0.46 * d), (0, 0.36 * d), (-0.6, 0.1 * d), (-0.6, 0.8 * d), (0.4, 0.8 * d)]),
                  shade(palette.belly, 0.80))
     soft.polygon(place(bird.breast()), palette.breast)
     back = body([(0.44, -0.16 * d), (0.1, -0.14 * d), (-0.3, 0.0), (-0.62, 0.16 * d), (-0.75, -0.6 * d),
@@ -276,14 +276,14 @@ def _body_layer(canvas, bird, palette, unit, rng):
     soft.polygon(place(bird.head(ellipse((0.10, -0.22), 1.34, 1.24, 16))), palette.head)
     soft.polygon(place(bird.head([(0.9, 0.3), (0.2, 0.35), (-0.3, 0.9), (0.3, 1.2), (1.1, 0.8)])),
                  mix(palette.head, palette.belly, 0.6))
-    layer = soft.image.filter(ImageFilter.BoxBlur(0.030 * unit * size)).filter(
-        ImageFilter.BoxBlur(0.022 * unit * size))
+    layer = soft.image.filter(ImageFilter.BoxBlur(0.045 * unit * size)).filter(
+        ImageFilter.BoxBlur(0.036 * unit * size))
     layer = layer.resize((width * oversample, height * oversample), 2)
     marks = Canvas(layer, blank((width, height), CLASS["body"]), size, oversample, low)
-    _feathers(marks, bird, palette, unit, rng)
     mask = Canvas(blank((width * oversample, height * oversample)), blank((width, height)), size, oversample, low)
     mask.polygon(silhouettes[1], 255, 255)
-    bare_head = layer.copy()  # the marks of the breast stay off the head
+    bare_head = layer.copy()  # feathers and marks of the breast stay off the head
+    _feathers(marks, bird, palette, unit, rng)
     _breast(marks, bird, palette, unit, rng)
     layer.paste(bare_head, (0, 0), mask.image)
     marks.polygon(silhouettes[1], None, CLASS["head"])
@@ -381,7 +381,7 @@ def _eye(canvas, bird, palette, unit):
     code, radius = bird.species.code("eye"), bird.shape.eye
     centre = bird.head((0.36, -0.14))
     p = bird.part_scale
-    ring = radius * (1 + {"plain": 0.18, "thin ring": 0.62 * p, "bold ring": 1.15 * p}[code])
+    ring = radius * (1 + {"plain": 0.18, "thin ring": 0.50 * p, "bold ring": 1.15 * p}[code])
     region = radius * (1 + 1.15 * p)
     canvas.polygon(bird.place(ellipse(centre, region)), None, CLASS[f"eye:{code}"])
     colour = shade(palette.head, 0.6) if code == "plain" else palette.pale

@@ -188,9 +188,9 @@ def _random_genus(rng, number):
     crown = _colour(second, u(0.3, 0.8), u(0.15, 0.35))
     mark = _colour(u(), u(0.2, 0.8), u(0.15, 0.45))
     palette = Palette(
-        back=_colour(hue, u(0.15, 0.8), back_value),
+        back=_colour(hue, u(0.15, 0.7), back_value),
         belly=_colour(second, u(0.03, 0.55), u(0.88, 0.99)),
-        breast=_colour(second + u(-0.05, 0.05), u(0.08, 0.65), u(0.82, 0.98)),
+        breast=_colour(second + u(-0.05, 0.05), u(0.08, 0.55), u(0.82, 0.98)),
         head=_colour(hue + u(-0.08, 0.08), u(0.1, 0.7), u(0.58, 0.85)),
         wing=_colour(hue + u(-0.06, 0.06), u(0.15, 0.75), back_value * u(0.62, 0.8)),
         tail=_colour(hue + u(-0.06, 0.06), u(0.15, 0.7), back_value * u(0.58, 0.8)),
