@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from .errors import InputError
+from .linear import Linear, linear
 
 
 def to_pair(value, name):
@@ -81,7 +82,7 @@ class PatchEmbed(nn.Module):
             x = F.pad(x, (0, -width % q, 0, -height % p))
         x = x.unflatten(3, (-1, q)).unflatten(2, (-1, p))           # (B, 3, H/4, 4, W/4, 4)
         x = x.permute(0, 2, 4, 1, 3, 5).flatten(3)                  # (B, H/4, W/4, 3*4*4): one row a patch
-        x = F.linear(x, self.proj.weight.flatten(1), self.proj.bias)
+        x = linear(x, self.proj.weight.flatten(1), self.proj.bias)
         return self.norm(x)
 
 
@@ -100,7 +101,7 @@ class PatchMerging(nn.Module):
     def __init__(self, dim):
         super().__init__()
         self.norm = nn.LayerNorm(4 * dim)
-        self.reduction = nn.Linear(4 * dim, 2 * dim, bias=False)
+        self.reduction = Linear(4 * dim, 2 * dim, bias=False)
 
     def forward(self, x):
         x = pad_to_multiple(x, (2, 2))

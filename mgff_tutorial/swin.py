@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from .errors import InputError
-from .linear import Linear, linear
+from .linear import Linear
 from .patches import PatchEmbed, PatchMerging, check_images, pad_to_multiple, to_pair
 from .windows import WindowAttention, relative_position_index, resize_bias_table, shift_mask, window_partition, \
     window_reverse
@@ -44,8 +44,7 @@ class Mlp(nn.Module):
         self.drop = nn.Dropout(drop)
 
     def forward(self, x):
-        x = linear(x, self.fc1.weight, self.fc1.bias, gelu=True)
-        return self.drop(self.fc2(self.drop(x)))
+        return self.drop(self.fc2(self.drop(self.fc1(x, gelu=True))))
 
 
 class SwinBlock(nn.Module):

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .linear import Linear
+
 
 def window_partition(x, window):
     """Cut a map into windows: (B, H, W, C) -> (B * nW, Wh * Ww, C).
@@ -104,8 +106,8 @@ class WindowAttention(nn.Module):
         self.num_heads = num_heads
         self.window = tuple(window)
         self.attn_drop = attn_drop
-        self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
-        self.proj = nn.Linear(dim, dim)
+        self.qkv = Linear(dim, 3 * dim, bias=qkv_bias)
+        self.proj = Linear(dim, dim)
         self.proj_drop = nn.Dropout(proj_drop)
         rows = (2 * self.window[0] - 1) * (2 * self.window[1] - 1)
         self.relative_position_bias_table = nn.Parameter(torch.zeros(rows, num_heads))

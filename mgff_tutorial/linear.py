@@ -1,0 +1,113 @@
+"""x W^T + b, by the quicker of the two libraries that torch carries for CPUs.
+
+In float32 `torch.nn.functional.linear` calls the BLAS that torch was built with. On processors with AVX-512 that
+are not its maker's own, that library keeps to narrower instructions; oneDNN, which torch carries as well, does
+not, and is up to twice as quick there (elsewhere the two are alike). It is all there is to this module: the same
+product, the same names and shapes as `torch.nn.Linear`, and everywhere but on such a CPU the same call.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.flop_counter import register_flop_formula
+
+from .errors import InputError
+
+SMALLEST = 64 * 1024        # below this number of weights times rows the call costs more than it saves
+LONGEST = 4096              # oneDNN sums over more rows than this in one piece, which is slow
+
+
+def onednn_product(x, weight, bias=None, activation="none"):
+    """oneDNN's x W^T + b for rows ``x`` (..., K) and ``weight`` (N, K), float32 on a CPU; no gradient."""
+    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, activation, [], "none" if activation == "gelu" else "")
+
+
+if torch.backends.mkldnn.is_available():
+    @register_flop_formula(torch.ops.mkldnn._linear_pointwise)
+    def _flops(x, weight, *args, out_shape=None, **kwargs):
+        """So that torch's flop counter sees these products as well."""
+        rows = 1
+        for side in x[:-1]:
+            rows *= side
+        return 2 * rows * weight[0] * weight[1]
+
+
+def onednn_pays(x, weight):
+    """Whether oneDNN may and should compute this product."""
+    return (x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32
+            and not torch.compiler.is_compiling() and not torch.jit.is_tracing()
+            and torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled
+            and not torch.is_autocast_enabled("cpu")
+            and x.numel() * weight.shape[0] >= SMALLEST * x.shape[-1] and x.shape[-1] > 1)
+
+
+class _Product(torch.autograd.Function):
+    """The product with its gradients, each a product of the same kind."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x, weight, bias):
+        return onednn_product(x, weight, bias)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, weight, bias = inputs
+        ctx.save_for_backward(x, weight)
+        ctx.has_bias = bias is not None
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, weight = ctx.saved_tensors
+        rows, grads = x.flatten(0, -2), grad.flatten(0, -2)
+        for_x = for_weight = for_bias = None
+        if ctx.needs_input_grad[0]:
+            for_x = linear(grad, weight.T)
+        if ctx.needs_input_grad[1]:
+            for_weight = linear(grads.T, rows.T) if len(rows) <= LONGEST else grads.T @ rows
+        if ctx.has_bias and ctx.needs_input_grad[2]:
+            for_bias = grads.sum(0)
+        return for_x, for_weight, for_bias
+
+
+def linear(x, weight, bias=None, gelu=False):
+    """``torch.nn.functional.linear(x, weight, bias)``, with GELU after it if asked for.
+
+    Args:
+        x: rows (..., K). weight: (N, K). bias: (N,) or None.
+        gelu: apply the exact GELU; without gradients oneDNN does it while the result is still in cache.
+
+    Returns:
+        (..., N).
+    """
+    if not onednn_pays(x, weight):
+        x = F.linear(x, weight, bias)
+    elif torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, weight, bias)):
+        x = _Product.apply(x, weight, bias)
+    else:
+        return onednn_product(x, weight, bias, "gelu" if gelu else "none")
+    return F.gelu(x) if gelu else x
+
+
+class Linear(nn.Linear):
+    """`torch.nn.Linear` whose product is computed by `linear`; the call takes its ``gelu`` as well."""
+
+    def forward(self, x, gelu=False):
+        return linear(x, self.weight, self.bias, gelu)
+
+
+def use_fast_linear(model):
+    """Let every plain `torch.nn.Linear` inside ``model`` (say, a ViT from timm) use `linear`; weights stay.
+
+    Returns:
+        The same model.
+
+    Raises:
+        InputError: ``model`` is no `torch.nn.Module`.
+    """
+    if not isinstance(model, nn.Module):
+        raise InputError(f"model must be a torch.nn.Module, got {type(model).__name__}.")
+    for module in model.modules():
+        if type(module) is nn.Linear:
+            module.__class__ = Linear
+    return model
