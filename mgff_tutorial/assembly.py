@@ -1,0 +1,103 @@
+"""From what a configuration names to the objects of a run: devices, data, model."""
+
+from pathlib import Path
+
+import torch
+
+from .device import pick_device
+from .errors import InputError
+from .evaluation import TensorImages
+from .loading import BatchPlan, MemoryImages, file_batches
+
+
+class RunData:
+    """The training, validation and test images of a run, and the plan of its batches.
+
+    Args:
+        config: a `TrainConfig`.
+        train_set, test_set: `ImageDataset` objects, without transform.
+        model: whose mean and std the images are normalised with.
+        rank, processes: this process, and how many there are.
+        progress: show a bar while images are decoded into memory.
+
+    Attributes:
+        plan: `BatchPlan`. val_set, test_set: with the transform of testing; ``val_set`` is None without validation.
+        classes: names. stats: dict of ``mean`` and ``std``. memory: `MemoryImages`, or None.
+    """
+
+    def __init__(self, config, train_set, test_set, model, rank=0, processes=1, progress=False):
+        from .datasets import CachedImages, split_validation
+        from .transforms import eval_transform, model_config, train_transform
+
+        self.config, self.classes = config, list(train_set.classes)
+        if list(test_set.classes) != self.classes:
+            raise InputError("The training and test splits have different classes.")
+        stats = model_config(model)
+        self.stats = {key: list(stats[key]) for key in ("mean", "std")}
+        whole = eval_transform(config.img_size, config.resize, **self.stats)
+        if config.cache and not config.in_memory:
+            train_set = CachedImages(train_set, config.cache, config.resize)
+            test_set = CachedImages(test_set, config.cache, config.resize)
+        rest, held = list(range(len(train_set))), []
+        if config.validation:
+            rest, held = split_validation(train_set, config.validation, config.seed)
+        self.val_set = train_set.subset(held, whole) if held else None
+        self.test_set = test_set.subset(range(len(test_set)), whole)
+        self.plan = BatchPlan(len(rest), config.batch_size, config.epochs, config.seed, config.micro_batch, rank, processes)
+        look = {"crop": config.crop, "scale": tuple(config.scale)}
+        if config.in_memory:
+            self.memory = MemoryImages(train_set.subset(rest), config.img_size, config.resize, flip=config.flip,
+                                       jitter=config.jitter, seed=config.seed, progress=progress, **look, **self.stats)
+            self.val_set = TensorImages(self.val_set) if held else None
+        else:
+            views = train_transform(config.img_size, config.resize, flip=0.5 * config.flip,
+                                    colour_jitter=config.jitter, **look, **self.stats)
+            self.memory, self.train_set = None, train_set.subset(rest, views)
+
+    def batches(self, device):
+        """Iterate (images, labels) for every pass that `plan` still has ahead."""
+        if self.memory:
+            return self.memory.batches(self.plan, device)
+        return file_batches(self.train_set, self.plan, self.config.seed, self.config.workers, device.type == "cuda")
+
+
+def make_accelerator(config):
+    """The `accelerate.Accelerator` of a run; started by ``accelerate launch`` or ``torchrun``, it spans the processes.
+
+    Raises:
+        InputError: the device is not there, or cannot compute in the precision.
+    """
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState, PartialState
+
+    if not (PartialState._shared_state and PartialState().num_processes > 1):
+        # a notebook trains several times in one process, perhaps in another precision each time
+        AcceleratorState._reset_state(reset_partial_state=True)
+    wanted = pick_device(config.device)
+    if config.precision == "fp16" and wanted.type == "cpu":
+        raise InputError("precision: fp16 needs a GPU; use bf16 or no on the CPU.")
+    if config.deterministic:
+        torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, True
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    return Accelerator(mixed_precision=config.precision, cpu=wanted.type == "cpu")
+
+
+def open_split(config, split):
+    """The data set that a configuration names; ``data`` may also be a folder of class folders."""
+    from .datasets import DATASETS, open_dataset
+
+    if config.data not in DATASETS and Path(config.data).is_dir():
+        return open_dataset("folder", root=config.data, split=split)
+    return open_dataset(config.data, root=config.root, split=split)
+
+
+def model_options(config):
+    """Options of ``create_model`` that belong into the card."""
+    return {"img_size": config.img_size, **config.model_kwargs}
+
+
+def build_model(config, classes):
+    """The model that a configuration names, for a number of classes."""
+    from .models import create_model
+
+    return create_model(config.model, pretrained=config.pretrained, num_classes=classes, **model_options(config))

@@ -1,0 +1,171 @@
+"""The recipe of a training run as one flat record, read from a YAML file that people can diff."""
+
+import math
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+import yaml
+
+from .errors import InputError, unknown_name
+
+CONFIGS = Path(__file__).resolve().parent / "configs"
+
+
+@dataclass
+class TrainConfig:
+    """Everything that decides the result of a run; the run folder keeps a copy."""
+
+    # what is trained, and on what
+    model: str = "mgff_swin_nano"
+    model_kwargs: dict = field(default_factory=dict)  # further options of create_model
+    pretrained: bool | str = True  # True: the model's usual weights; a path: that checkpoint
+    data: str = "sketchbirds"  # a name, or the folder of class folders
+    root: str | None = None
+    out: str = "runs/latest"
+    seed: int = 0
+
+    # images
+    img_size: int = 96
+    resize: int = 96  # both sides, before the crop
+    crop: str = "resized"  # "random": a window of img_size; "resized": a random part, resized to img_size
+    scale: list = field(default_factory=lambda: [0.3, 1.0])  # share of the area that "resized" keeps
+    flip: bool = True
+    jitter: float = 0.0  # strength of changes to brightness, contrast and saturation
+    in_memory: bool = False  # decode all images once and keep them (small data sets)
+    workers: int = 2  # loader processes, without in_memory
+    cache: str | None = None  # folder for images resized to `resize` once, without in_memory
+    validation: float = 0.1  # share of the training images held out for every choice
+
+    # optimisation
+    epochs: int = 40
+    batch_size: int = 32  # images per update, over all processes and accumulated passes together
+    micro_batch: int | None = None  # images per pass and process; smaller than the batch: gradients accumulate
+    optimizer: str = "adamw"  # timm's names; "momentum" is plain SGD with momentum, "sgd" the Nesterov kind
+    lr: float = 3e-4
+    momentum: float = 0.9
+    weight_decay: float = 0.05
+    new_layer_lr: float = 1.0  # learning rate of new layers (head, MGFF) in units of lr
+    schedule: str = "cosine"  # half a cosine from lr to 0, or "constant"
+    warmup_epochs: float = 0.0
+    clip_grad: float | None = None
+    label_smoothing: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    ema: float = 0.0  # decay of the averaged weights that are validated and saved; 0: none
+
+    # machine
+    device: str = "auto"
+    precision: str = "no"  # "no" (float32), "bf16" or "fp16"
+    checkpoint_activations: bool = False
+    deterministic: bool = False  # slower kernels that repeat bit for bit on CUDA; the CPU always does
+    save_seconds: float = 60.0  # at most this much work is lost in a kill
+    tensorboard: bool = False
+
+    def __post_init__(self):
+        for entry in fields(self):
+            setattr(self, entry.name, _typed(entry.name, entry.type, getattr(self, entry.name)))
+        _check(self)
+
+    def as_dict(self):
+        """Plain values, in the order of the fields."""
+        return asdict(self)
+
+    def save(self, path):
+        """Write as YAML, atomically."""
+        from .files import atomic_file
+
+        with atomic_file(path, "w") as stream:
+            yaml.safe_dump(self.as_dict(), stream, sort_keys=False, allow_unicode=True)
+
+
+def config_names():
+    """The recipes that come with the package."""
+    return sorted(path.stem for path in CONFIGS.glob("*.yaml"))
+
+
+def load_config(name="nano", **overrides):
+    """A recipe by name, or from a YAML file, with some entries replaced.
+
+    Args:
+        name: ``"paper"``, ``"practical"``, ``"nano"``, or the path of a YAML file.
+        **overrides: entries of `TrainConfig`; None means "as in the recipe".
+
+    Raises:
+        InputError: unknown recipe or entry, or a value of the wrong type or range; the message names it.
+    """
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml"):
+        path = CONFIGS / f"{name}.yaml"
+        if str(name) not in config_names():
+            raise unknown_name("config", name, [*config_names(), "a file ending in .yaml"])
+    try:
+        values = yaml.safe_load(path.read_text("utf-8")) or {}
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such config file; accepted: {', '.join(config_names())}, or a .yaml file.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not readable as YAML: {' '.join(str(error).split())}.") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: expected entries like 'epochs: 40', got {type(values).__name__}.")
+    values.update({key: value for key, value in overrides.items() if value is not None})
+    known = [entry.name for entry in fields(TrainConfig)]
+    for key in values:
+        if key not in known:
+            raise unknown_name("config entry", key, known)
+    return TrainConfig(**values)
+
+
+def _typed(name, kind, value):
+    """``value`` as the field's type says; whole numbers pass as floats, and "2e-4" (text to YAML) as a number."""
+    kinds = kind.__args__ if hasattr(kind, "__args__") else (kind,)
+    if value is None and type(None) in kinds:
+        return None
+    for kind in kinds:
+        if kind is bool and isinstance(value, bool):
+            return value
+        if kind is int and isinstance(value, int) and not isinstance(value, bool):
+            return value
+        if kind is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
+            try:
+                return float(value)
+            except ValueError:
+                continue
+        if kind is str and isinstance(value, (str, Path)):
+            return str(value)
+        if kind is list and isinstance(value, (list, tuple)):
+            return list(value)
+        if kind is dict and isinstance(value, dict):
+            return dict(value)
+    accepted = " or ".join("nothing" if kind is type(None) else kind.__name__ for kind in kinds)
+    raise InputError(f"{name} must be {accepted}, got {value!r}.")
+
+
+def _check(config):
+    """Ranges, and entries that must fit each other."""
+    for name in ("img_size", "resize", "epochs", "batch_size"):
+        _expect(getattr(config, name) >= 1, name, getattr(config, name), "at least 1")
+    _expect(config.micro_batch is None or config.micro_batch >= 1, "micro_batch", config.micro_batch, "at least 1")
+    _expect(0 <= config.seed < 2**31, "seed", config.seed, "from 0 to 2147483647")
+    for name in ("lr", "new_layer_lr"):
+        value = getattr(config, name)
+        _expect(value > 0 and math.isfinite(value), name, value, "a positive number")
+    for name in ("weight_decay", "warmup_epochs", "jitter", "mixup", "cutmix", "workers", "save_seconds"):
+        value = getattr(config, name)
+        _expect(value >= 0 and math.isfinite(value), name, value, "0 or a positive number")
+    for name in ("momentum", "ema", "label_smoothing", "validation"):
+        _expect(0 <= getattr(config, name) < 1, name, getattr(config, name), "from 0 to below 1")
+    _expect(config.clip_grad is None or config.clip_grad > 0, "clip_grad", config.clip_grad, "a positive number, or nothing")
+    for name, choices in (("crop", ("random", "resized")), ("schedule", ("cosine", "constant")),
+                          ("precision", ("no", "bf16", "fp16"))):
+        if getattr(config, name) not in choices:
+            raise unknown_name(name, getattr(config, name), choices)
+    numbers = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in config.scale)
+    _expect(len(config.scale) == 2 and numbers and 0 < config.scale[0] <= config.scale[1] <= 1, "scale", config.scale,
+            "two numbers, 0 < low <= high <= 1")
+    _expect(config.resize >= config.img_size, "resize", config.resize, f"at least img_size ({config.img_size})")
+    _expect(config.warmup_epochs < config.epochs or config.warmup_epochs == 0, "warmup_epochs", config.warmup_epochs,
+            f"less than epochs ({config.epochs})")
+
+
+def _expect(condition, name, value, accepted):
+    if not condition:
+        raise InputError(f"{name} must be {accepted}, got {value!r}.")

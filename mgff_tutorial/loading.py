@@ -1,0 +1,176 @@
+"""Training batches whose content depends on (seed, epoch, index) only, from files or from memory."""
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from .errors import InputError
+from .seeding import epoch_order, fixed_randomness, mixed_seed, uniforms
+
+MEMORY_LIMIT = 4 * 2**30  # bytes of pixels that in_memory may keep
+
+
+class BatchPlan(Sampler):
+    """Which images each pass of a process takes, from one update of the run to its end.
+
+    An update takes ``batch_size`` images; the processes share them, and each goes through its share in passes of
+    ``micro_batch`` (gradient accumulation). The last incomplete batch of an epoch is left out.
+
+    Args:
+        size: number of training images.
+        batch_size: images per update over all processes.
+        epochs: epochs of the run.
+        seed: of the order.
+        micro_batch: images per pass and process; all of the share if None.
+        rank, processes: this process, and how many there are.
+
+    Iterating yields lists of (epoch, index), from update ``first_step`` on.
+
+    Raises:
+        InputError: no images, or a batch that cannot be shared evenly.
+    """
+
+    def __init__(self, size, batch_size, epochs, seed, micro_batch=None, rank=0, processes=1):
+        if size < processes:
+            raise InputError(f"The training split has {size} images; at least {processes} are needed.")
+        if batch_size % processes:
+            raise InputError(f"batch_size must be a multiple of the {processes} processes, got {batch_size}.")
+        self.size, self.epochs, self.seed, self.rank, self.processes = size, epochs, seed, rank, processes
+        self.batch_size = min(batch_size, size - size % processes)
+        self.steps_per_epoch = size // self.batch_size
+        self.total_steps = epochs * self.steps_per_epoch
+        share = self.batch_size // processes
+        self.micro_batch = min(micro_batch or share, share)
+        self.passes = -(-share // self.micro_batch)
+        self.first_step = 0
+
+    def step_batch(self, step):
+        """All (epoch, index) pairs of one update, over all processes."""
+        epoch, batch = divmod(step, self.steps_per_epoch)
+        order = epoch_order(self.size, self.seed, epoch)
+        return [(epoch, int(i)) for i in order[batch * self.batch_size : (batch + 1) * self.batch_size]]
+
+    def __iter__(self):
+        for step in range(self.first_step, self.total_steps):
+            share = self.step_batch(step)[self.rank :: self.processes]
+            for start in range(0, len(share), self.micro_batch):
+                yield share[start : start + self.micro_batch]
+
+    def __len__(self):
+        return (self.total_steps - self.first_step) * self.passes
+
+
+class SeededImages(Dataset):
+    """A data set indexed by (epoch, index), whose random transforms are seeded for each item.
+
+    Args:
+        dataset: ``dataset[i]`` is (tensor, label), with random transforms inside.
+        seed: of the run.
+    """
+
+    def __init__(self, dataset, seed):
+        self.dataset, self.seed = dataset, seed
+
+    def __len__(self):
+        return len(self.dataset)
+
+    def __getitem__(self, place):
+        epoch, index = place
+        with fixed_randomness(mixed_seed(self.seed, epoch, index)):
+            return self.dataset[index]
+
+
+def file_batches(dataset, plan, seed, workers=2, pin_memory=False):
+    """A loader of (images, labels) that decodes in ``workers`` processes, in the order of ``plan``."""
+    return DataLoader(SeededImages(dataset, seed), batch_sampler=plan, num_workers=workers, pin_memory=pin_memory,
+                      worker_init_fn=_one_thread)
+
+
+def _one_thread(_):
+    torch.set_num_threads(1)  # workers share the cores; more threads each would only get in each other's way
+
+
+class MemoryImages:
+    """All images of a small data set, decoded once; batches are cut, resized, flipped and coloured from there.
+
+    Args:
+        dataset: with ``image(i)`` (PIL) and ``labels``.
+        img_size, resize, crop, scale, flip, jitter: as in `TrainConfig`.
+        mean, std: of the model, three numbers each.
+        seed: of the run.
+
+    Raises:
+        InputError: the images need more than 4 GB.
+    """
+
+    def __init__(self, dataset, img_size, resize, crop="resized", scale=(0.3, 1.0), flip=True, jitter=0.0,
+                 mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), seed=0, progress=False):
+        from tqdm.auto import tqdm
+
+        self.img_size, self.resize, self.crop, self.scale = img_size, resize, crop, scale
+        self.flip, self.jitter, self.seed = flip, jitter, seed
+        self.mean, self.std = (torch.tensor(values).reshape(1, 3, 1, 1) for values in (mean, std))
+        self.labels = torch.as_tensor(dataset.labels)
+        self.images, held = [], 0
+        for index in tqdm(range(len(dataset)), desc="decoding", unit=" images", leave=False, disable=not progress):
+            pixels = torch.from_numpy(np.array(dataset.image(index))).permute(2, 0, 1).contiguous()
+            held += pixels.numel()
+            if held > MEMORY_LIMIT:
+                raise InputError(f"in_memory: the images need more than {MEMORY_LIMIT / 2**30:.0f} GB decoded; "
+                                 "set it to false, and use workers.")
+            self.images.append(pixels)
+
+    def __len__(self):
+        return len(self.images)
+
+    def batch(self, places, device="cpu"):
+        """(images (B, 3, S, S) float32 normalised, labels (B,)) on ``device`` for a list of (epoch, index)."""
+        from torchvision.transforms.v2 import functional as ops
+
+        numbers = np.stack([uniforms(8, self.seed, epoch, index) for epoch, index in places])
+        size = [self.img_size, self.img_size]
+        cut = [ops.resized_crop(self.images[index], *self._window(self.images[index].shape[1:], draw), size, antialias=True)
+               for (_, index), draw in zip(places, numbers)]
+        images = torch.stack(cut).to(device).float().div_(255)
+        numbers = torch.from_numpy(numbers).float().to(device)
+        if self.flip:
+            images = torch.where(numbers[:, 4, None, None, None] < 0.5, images.flip(3), images)
+        if self.jitter:
+            images = jitter_colours(images, 1 + self.jitter * (2 * numbers[:, 5:8] - 1))
+        images = (images - self.mean.to(device)) / self.std.to(device)
+        return images, self.labels[[index for _, index in places]].to(device)
+
+    def _window(self, shape, draw):
+        """(top, left, height, width) in pixels of the part to keep, from four random numbers."""
+        if self.crop == "random":
+            high = wide = self.img_size / self.resize
+        else:
+            area = self.scale[0] + (self.scale[1] - self.scale[0]) * draw[0]
+            stretch = (4 / 3) ** (draw[1] - 0.5)  # width : height from 3:4 to 4:3, as in torchvision
+            wide, high = min(1.0, area**0.5 * stretch), min(1.0, area**0.5 / stretch)
+        height, width = (max(1, round(float(share) * side)) for share, side in zip((high, wide), shape))
+        return (int(draw[2] * (shape[0] - height + 1)), int(draw[3] * (shape[1] - width + 1)), height, width)
+
+    def batches(self, plan, device="cpu"):
+        """Batches in the order of ``plan``, already on ``device``."""
+        for places in plan:
+            yield self.batch(places, device)
+
+
+def jitter_colours(images, factors):
+    """Change brightness, contrast and saturation of each image.
+
+    Args:
+        images: (B, 3, H, W) in [0, 1].
+        factors: (B, 3), one factor for each of the three; 1 leaves the image as it is.
+
+    Returns:
+        (B, 3, H, W) in [0, 1].
+    """
+    brightness, contrast, saturation = (factors[:, i, None, None, None] for i in range(3))
+    luma = images.new_tensor([0.299, 0.587, 0.114]).reshape(1, 3, 1, 1)
+    images = (images * brightness).clamp(0, 1)
+    mean_grey = (images * luma).sum(1, keepdim=True).mean((2, 3), keepdim=True)
+    images = (mean_grey + (images - mean_grey) * contrast).clamp(0, 1)
+    grey = (images * luma).sum(1, keepdim=True)
+    return (grey + (images - grey) * saturation).clamp(0, 1)

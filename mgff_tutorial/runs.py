@@ -1,0 +1,120 @@
+"""The folder of a training run: configuration, environment, log, curves, checkpoints; and picking it up after a kill."""
+
+import json
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+import yaml
+
+from .checkpoints import CheckpointError
+from .errors import InputError
+from .files import atomic_file, remove_leftovers, write_json
+
+RESUME = "resume.pt"  # all that a run needs to continue: weights, optimiser, step
+FREE = ("out", "save_seconds", "tensorboard", "workers", "cache", "device")  # may change between start and resume
+
+
+class RunFolder:
+    """What one run writes. Only the main process of a run makes one.
+
+    Files: ``config.yaml``, ``environment.json``, ``log.jsonl`` (one line an epoch), ``curves.png``, ``resume.pt``,
+    ``last.safetensors``, ``best.safetensors``, ``test_last.csv``, ``test_best.csv``, ``result.json``.
+
+    Args:
+        folder: made if it is not there.
+        config: a `TrainConfig`.
+        resume: continue the run that the folder holds.
+
+    Raises:
+        InputError: the folder holds a run and ``resume`` is false, or it holds one of another configuration.
+    """
+
+    def __init__(self, folder, config, resume=False):
+        self.folder = Path(folder)
+        stored = self.folder / "config.yaml"
+        if stored.is_file() and not resume:
+            raise InputError(f"{self.folder} already holds a run; continue it with --resume, or choose another --out.")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if stored.is_file():
+            self._compare(yaml.safe_load(stored.read_text("utf-8")), config)
+            remove_leftovers(self.folder)
+        else:
+            write_json(self.folder / "environment.json", environment())
+            config.save(stored)  # last, so that a folder with a configuration is a folder that can be resumed
+        self.log_path = self.folder / "log.jsonl"
+
+    def _compare(self, stored, config):
+        for key, value in config.as_dict().items():
+            if key not in FREE and stored.get(key) != value:
+                raise InputError(f"{self.folder} holds a run with {key}: {stored.get(key)!r}, not {value!r}; "
+                                 "resume it with its own configuration, or choose another --out.")
+
+    def path(self, name):
+        """The path of one of the run's files."""
+        return self.folder / name
+
+    def save_state(self, state):
+        """Write ``resume.pt`` atomically: nested dicts and lists of tensors, numbers and text."""
+        with atomic_file(self.path(RESUME)) as stream:
+            torch.save(state, stream)
+
+    def load_state(self):
+        """What `save_state` wrote last, on the CPU; None if the run was killed before its first save."""
+        path = self.path(RESUME)
+        if not path.is_file():
+            return None
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:
+            raise CheckpointError(f"{path}: cannot be read ({type(error).__name__}); start again in another "
+                                  "folder.") from error
+
+    def log(self, record):
+        """Append one line to the log."""
+        with open(self.log_path, "a", encoding="utf-8") as stream:
+            stream.write(json.dumps(record) + "\n")
+
+    def read_log(self):
+        """The records so far; a line cut off by a kill is left out."""
+        return read_log(self.log_path)
+
+    def cut_log(self, epochs):
+        """Keep the records of the first ``epochs`` epochs: the rest is about to be done again."""
+        records = [record for record in self.read_log() if record["epoch"] <= epochs]
+        with atomic_file(self.log_path, "w") as stream:
+            stream.writelines(json.dumps(record) + "\n" for record in records)
+
+    def result(self):
+        """The result of a finished run, or None."""
+        path = self.path("result.json")
+        return json.loads(path.read_text("utf-8")) if path.is_file() else None
+
+
+def read_log(path):
+    """Records of a ``log.jsonl`` file, in order; none if there is no such file."""
+    path = Path(path)
+    records = []
+    for line in path.read_text("utf-8").splitlines() if path.is_file() else []:
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            continue
+    return records
+
+
+def environment():
+    """Versions and hardware that a result depends on, as plain values."""
+    versions = {}
+    for name in ("torch", "torchvision", "timm", "accelerate", "numpy", "pillow", "safetensors", "mgff-tutorial"):
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = None
+    cuda = torch.cuda.is_available()
+    return {"command": " ".join(["python -m mgff_tutorial", *sys.argv[1:]]), "python": platform.python_version(),
+            "system": platform.platform(), "processor": platform.processor(), "threads": torch.get_num_threads(),
+            "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if cuda else [],
+            "versions": versions}

@@ -1,0 +1,66 @@
+"""A data set of coloured noise and a small network with dropout: what the tests of training train."""
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from mgff_tutorial.config import TrainConfig
+
+
+class Colours(torch.utils.data.Dataset):
+    """Noise of ``size`` pixels, tinted by class: easy to learn, made from (seed, index)."""
+
+    def __init__(self, count=22, classes=3, size=20, seed=0, transform=None):
+        self.labels = [i % classes for i in range(count)]
+        self.classes = [f"colour {k}" for k in range(classes)]
+        self.transform, self.numbers, self.size, self.seed = transform, list(range(count)), size, seed
+
+    def __len__(self):
+        return len(self.labels)
+
+    def image(self, i):
+        draw = np.random.default_rng([self.seed, self.numbers[i]])
+        pixels = draw.integers(0, 120, (self.size, self.size, 3))
+        pixels[..., self.labels[i] % 3] += 100
+        return Image.fromarray(pixels.astype(np.uint8))
+
+    def __getitem__(self, i):
+        image = self.image(i)
+        return (self.transform(image) if self.transform else image), self.labels[i]
+
+    def subset(self, indices, transform=None):
+        other = object.__new__(Colours)
+        other.__dict__.update(self.__dict__, transform=transform)
+        other.labels = [self.labels[i] for i in indices]
+        other.numbers = [self.numbers[i] for i in indices]
+        return other
+
+
+class SmallNet(nn.Module):
+    """Convolution, batch norm, dropout, linear: everything whose state a resumed run must carry on."""
+
+    def __init__(self, num_classes=3, dropout=0.2):
+        super().__init__()
+        self.num_classes = num_classes
+        self.pretrained_cfg = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "input_size": (3, 16, 16)}
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU())
+        self.drop, self.head = nn.Dropout(dropout), nn.Linear(8, num_classes)
+
+    def get_classifier(self):
+        return self.head
+
+    def forward(self, x):
+        return self.head(self.drop(self.stem(x).mean((2, 3))))
+
+
+def small_net(seed=0, **kwargs):
+    torch.manual_seed(seed)
+    return SmallNet(**kwargs)
+
+
+def small_config(out, **changes):
+    """A run of a few updates on the CPU."""
+    values = dict(model="small", out=str(out), img_size=16, resize=20, epochs=3, batch_size=6, lr=0.01, workers=0,
+                  in_memory=True, jitter=0.2, validation=0.2, device="cpu", seed=1)
+    return TrainConfig(**{**values, **changes})
