@@ -40,7 +40,8 @@ def far(kind, palette, camouflage, rng):
         colour = _towards(near[rng.integers(len(near))], own, camouflage, rng)
         radius = rng.uniform(0.04, 0.17)
         stretch = rng.uniform(0.5, 1.8) if kind != "water" else rng.uniform(2, 4)
-        canvas.polygon(ellipse(rng.uniform(0, 1, 2), radius * stretch, radius, 14), mix(colour, upper, rng.uniform(0.2, 0.7)))
+        spot = ellipse(rng.uniform(0, 1, 2), radius * stretch, radius, 14)
+        canvas.polygon(spot, mix(colour, upper, rng.uniform(0.2, 0.7)))
     return picture.filter(ImageFilter.GaussianBlur(2.2))
 
 
@@ -51,8 +52,8 @@ def leaf(canvas, base, angle, length, colour, width=0.38):
     u = np.array([0, 0.18, 0.42, 0.72, 1.0])
     half = np.array([0, 0.34, 0.5, 0.32, 0.0]) * width * length
     middle = base + u[:, None] * length * along
-    canvas.polygon(spline(np.concatenate([middle + half[:, None] * across, (middle - half[:, None] * across)[-2:0:-1]]),
-                          samples=3), colour, 0)
+    edge = np.concatenate([middle + half[:, None] * across, (middle - half[:, None] * across)[-2:0:-1]])
+    canvas.polygon(spline(edge, samples=3), colour, 0)
     canvas.stroke([base, base + 0.9 * length * along], shade(colour, 0.78), 0.05 * length)
 
 
@@ -106,7 +107,8 @@ def near(canvas, kind, palette, camouflage, rng):
             colour = pick()
             _grass(canvas, (x, 1.05), height, lean, rng.uniform(0.008, 0.024), colour)
             if rng.random() < 0.3:
-                canvas.polygon(ellipse((x + lean, 1.05 - height), 0.014, 0.05, 12), shade((120, 82, 52), rng.uniform(0.8, 1.2)))
+                spike = ellipse((x + lean, 1.05 - height), 0.014, 0.05, 12)
+                canvas.polygon(spike, shade((120, 82, 52), rng.uniform(0.8, 1.2)))
     else:
         for _ in range(count + 3):
             centre, radius = rng.uniform(0, 1, 2) * (1, 0.6) + (0, 0.45), rng.uniform(0.06, 0.2)
@@ -126,7 +128,8 @@ def _pod(canvas, centre, angle, length, pick, rng):
     dark = shade(colour, 0.5)
     leaf(canvas, centre - 0.8 * length * along, angle, 0.6 * length, shade(colour, 0.75), 0.35)
     if rng.random() < 0.6:
-        knob, middle, radius = pick(), np.array([rng.uniform(0.30, 0.44), rng.uniform(-0.12, 0.0)]), rng.uniform(0.11, 0.16)
+        knob = pick()
+        middle, radius = np.array([rng.uniform(0.30, 0.44), rng.uniform(-0.12, 0.0)]), rng.uniform(0.11, 0.16)
         canvas.polygon(at(ellipse(middle, radius + 0.008, samples=18)), dark)
         canvas.polygon(at(ellipse(middle, radius, samples=18)), knob)
         canvas.polygon(at(ellipse(middle - 0.02, 0.6 * radius, samples=14)), shade(knob, 1.12))
@@ -137,15 +140,17 @@ def _pod(canvas, centre, angle, length, pick, rng):
     what = rng.random()
     if what < 0.35:  # scales, as on a cone
         for x in np.linspace(-0.24, 0.22, 4):
-            canvas.stroke(at([(x, -0.75 * height), (x + 0.05, 0), (x, 0.75 * height)]), shade(colour, 0.68), 0.014 * length)
+            scale = at([(x, -0.75 * height), (x + 0.05, 0), (x, 0.75 * height)])
+            canvas.stroke(scale, shade(colour, 0.68), 0.014 * length)
     elif what < 0.6:
         spots = pick()
         for x, y in rng.uniform((-0.25, -0.5), (0.25, 0.5), (6, 2)):
             canvas.polygon(at(ellipse((x, y * height), 0.026, samples=8)), spots)
     elif what < 0.8:  # a band
         x = rng.uniform(-0.15, 0.15)
-        canvas.polygon(at([(x - 0.03, -0.92 * height), (x + 0.03, -0.92 * height), (x + 0.06, 0), (x + 0.03, 0.92 * height),
-                           (x - 0.03, 0.92 * height), (x, 0)]), pick())
+        edge = 0.92 * height
+        canvas.polygon(at([(x - 0.03, -edge), (x + 0.03, -edge), (x + 0.06, 0), (x + 0.03, edge), (x - 0.03, edge),
+                           (x, 0)]), pick())
 
 
 def decoys(canvas, palette, camouflage, rng, unit):
@@ -155,7 +160,8 @@ def decoys(canvas, palette, camouflage, rng, unit):
 
     def pick():
         lent = rng.random() < 0.15 + 0.75 * camouflage
-        return shade(own[rng.integers(len(own))] if lent else natural[rng.integers(len(natural))], rng.uniform(0.85, 1.15))
+        colours = own if lent else natural
+        return shade(colours[rng.integers(len(colours))], rng.uniform(0.85, 1.15))
 
     for _ in range(int(rng.integers(1, 4)) + int(round(3 * camouflage))):
         _pod(canvas, rng.uniform(0.03, 0.97, 2), rng.uniform(0, 360), rng.uniform(0.35, 0.85) * unit, pick, rng)
@@ -187,14 +193,16 @@ def perch(canvas, kind, bird, rng):
         colour = shade((142, 136, 126), rng.uniform(0.8, 1.15))
         top = np.array([(-3.2, 8), (-2.0, 2.5), (-1.25, 0.75), (-0.78, 0.14), (-0.4, 0.015), (0, 0.0), (0.45, 0.015),
                         (0.8, 0.13), (1.25, 0.7), (1.9, 2.5), (3.2, 8)])
-        stone = feet + spline(top * (rng.uniform(0.9, 1.2), 1) + rng.normal(0, 0.02, (11, 2)) * (1, 0), closed=False, samples=5)
+        top = top * (rng.uniform(0.9, 1.2), 1) + rng.normal(0, 0.02, (11, 2)) * (1, 0)
+        stone = feet + spline(top, closed=False, samples=5)
         canvas.polygon(bird.place(stone), shade(colour, 0.70))
         canvas.polygon(bird.place(feet + (stone - feet) * (0.94, 0.97) + (0.03, 0.02)), shade(colour, 0.84))
         ledge = [(-0.66, 0.10), (0, 0.02), (0.66, 0.10), (0.95, 0.5), (0.3, 0.42), (-0.35, 0.62), (-0.9, 0.45)]
         canvas.polygon(bird.place(feet + spline(ledge, samples=4)), colour)
         for x, y in rng.uniform((-0.8, 0.15), (0.8, 1.6), (16, 2)):
             radius = rng.uniform(0.008, 0.035)
-            canvas.polygon(bird.place(feet + ellipse((x, y), radius, 0.6 * radius, 8)), shade(colour, rng.uniform(0.7, 1.05)))
+            speck = feet + ellipse((x, y), radius, 0.6 * radius, 8)
+            canvas.polygon(bird.place(speck), shade(colour, rng.uniform(0.7, 1.05)))
         return
     if kind == "water":  # a weathered post
         colour = shade((132, 118, 100), rng.uniform(0.75, 1.15))
@@ -206,7 +214,8 @@ def perch(canvas, kind, bird, rng):
                                    left + (0.2 * half, 0) + down]), shade(colour, 0.88))
         for x in rng.uniform(-0.9, 0.9, 5):
             start = feet + (x * half, rng.uniform(0.08, 0.5))
-            canvas.stroke(bird.place([start, start + down * rng.uniform(0.03, 0.12)]), shade(colour, 0.55), 0.012 * unit)
+            crack = [start, start + down * rng.uniform(0.03, 0.12)]
+            canvas.stroke(bird.place(crack), shade(colour, 0.55), 0.012 * unit)
         canvas.polygon(bird.place(ellipse(feet + (0, 0.03), half, 0.055, 20)), shade(colour, 1.12))
         canvas.stroke(bird.place(ellipse(feet + (0, 0.03), 0.55 * half, 0.026, 16)), shade(colour, 0.9), 0.008 * unit)
         return
@@ -215,7 +224,8 @@ def perch(canvas, kind, bird, rng):
     canvas.polygon(bird.place(ribbon(middle - (0, 0.14 * width), 0.66 * width)), colour)
     for start in rng.uniform(-2.2, 2.0, 14):  # bark
         line = np.array([(feet[0] + start, feet[1] + rng.uniform(0.1, 0.9) * width)])
-        canvas.stroke(bird.place(np.concatenate([line, line + (rng.uniform(0.06, 0.2), 0.005)])), shade(colour, 0.62), 0.010 * unit)
+        line = np.concatenate([line, line + (rng.uniform(0.06, 0.2), 0.005)])
+        canvas.stroke(bird.place(line), shade(colour, 0.62), 0.010 * unit)
 
 
 def occluders(canvas, kind, count, centre, extent, rng):
@@ -227,14 +237,16 @@ def occluders(canvas, kind, count, centre, extent, rng):
         what = rng.random()
         if what < 0.4:
             angle, reach = rng.uniform(0, 180), rng.uniform(0.25, 0.7)
-            _twig(canvas, aim - reach * direction(angle), aim + reach * direction(angle), rng.uniform(0.008, 0.018),
-                  shade((110, 90, 66), rng.uniform(0.7, 1.2)), rng, part=0, leaves=int(rng.integers(1, 4)), leaf_colour=colour)
+            start, end = aim - reach * direction(angle), aim + reach * direction(angle)
+            _twig(canvas, start, end, rng.uniform(0.008, 0.018), shade((110, 90, 66), rng.uniform(0.7, 1.2)), rng,
+                  part=0, leaves=int(rng.integers(1, 4)), leaf_colour=colour)
         elif what < 0.7:
             leaf(canvas, aim, rng.uniform(0, 360), rng.uniform(0.16, 0.34) * float(np.max(extent)), colour)
         else:
             for _ in range(3):
                 foot = np.array([aim[0] + rng.normal(0, 0.06), 1.05])
-                _grass(canvas, foot, rng.uniform(0.3, 1.1) * (1.1 - aim[1]) + 0.1, rng.normal(0, 0.10), rng.uniform(0.008, 0.016), colour, 0)
+                height = rng.uniform(0.3, 1.1) * (1.1 - aim[1]) + 0.1
+                _grass(canvas, foot, height, rng.normal(0, 0.10), rng.uniform(0.008, 0.016), colour, 0)
 
 
 def light(image, rng):

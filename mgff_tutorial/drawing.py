@@ -107,7 +107,7 @@ class Canvas:
         pixels = max(1, int(round(width * self.scale)))
         self._draw.line(self._pixels(points), fill=colour, width=pixels, joint="curve" if pixels > 4 else None)
         if part is not None and self._map is not None:
-            self._map.line(self._map_pixels(points), fill=part, width=max(1, int(round(width * self.size))))
+            self._map.polygon(self._map_pixels(ribbon(points, max(width, 1.3 / self.size))), fill=part)
 
 
 def blank(size, colour=0):

@@ -13,12 +13,15 @@ import numpy as np
 from PIL import Image
 
 from . import backgrounds
-from .bird import POSES, BirdOutline, draw_pose, paint_bird, tinted
+from .bird import POSES, BirdOutline, draw_pose
 from .drawing import Canvas, turn
 from .errors import InputError, unknown_name
+from .plumage import paint_bird, tinted
 from .species import PART_CLASSES, SPECIES, Species, find_species, pretraining_species
 
-__all__ = ["PART_CLASSES", "SPECIES", "Scene", "Species", "pretraining_species", "render"]
+__all__ = ["PART_CLASSES", "SPECIES", "VERSION", "Scene", "Species", "pretraining_species", "render"]
+
+VERSION = 1  # goes up when a picture changes: models and caches belong to one version of the drawing
 
 
 @dataclass

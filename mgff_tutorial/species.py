@@ -143,7 +143,8 @@ _TABLE = [
     ("Smooth-winged Meadow Wagtail", WAGTAIL, _codes("curved", "cap", "plain", "plain", "plain", "banded")),
     ("Spectacled Thicket Grosbeak", GROSBEAK, _codes("cone", "plain", "bold ring", "one bar", "plain", "pale tip")),
     ("Dark-eyed Thicket Grosbeak", GROSBEAK, _codes("cone", "plain", "plain", "one bar", "plain", "pale tip")),
-    ("Parrot-billed Thicket Grosbeak", GROSBEAK, _codes("hooked", "plain", "bold ring", "one bar", "plain", "pale tip")),
+    ("Parrot-billed Thicket Grosbeak", GROSBEAK,
+     _codes("hooked", "plain", "bold ring", "one bar", "plain", "pale tip")),
     ("Tufted Thicket Grosbeak", GROSBEAK, _codes("cone", "crest", "bold ring", "one bar", "plain", "pale tip")),
 ]
 
