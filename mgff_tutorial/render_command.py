@@ -1,0 +1,114 @@
+"""``python -m mgff_tutorial render``: the whole data set, one picture, or a sheet of all species."""
+
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from .backgrounds import BACKGROUNDS
+from .bird import POSES
+from .errors import InputError
+from .paths import sketchbirds_dir
+from .renderer import render
+from .sketchbirds import compare_with_render, verify_sketchbirds, write_sketchbirds
+from .species import SPECIES
+
+
+def add_parser(subparsers):
+    """Add the parser; ``args.run(args)`` returns the exit code."""
+    parser = subparsers.add_parser(
+        "render", help="draw SketchBirds: the data set, one picture, or a contact sheet",
+        description="Draw birds. --out DIR writes the data set; --species draws one picture; --sheet a contact sheet; "
+                    "--verify checks the files of a data set.")
+    parser.add_argument("--out", type=Path, metavar="PATH",
+                        help="folder of the data set to write or verify; with --species, the picture's file")
+    parser.add_argument("--verify", action="store_true", help="check the files against checksums.txt")
+    parser.add_argument("--compare", action="store_true", help="draw every picture again and compare pixels")
+    parser.add_argument("--sheet", type=Path, metavar="FILE", help="write a contact sheet of the 20 species")
+    parser.add_argument("--species", metavar="NAME_OR_INDEX", help="draw one picture of this species")
+    parser.add_argument("--seed", type=int, default=0, help="place, light and pose (default 0)")
+    parser.add_argument("--size", type=int, default=256, help="side in pixels (default 256)")
+    parser.add_argument("--scale", type=float, help="longer side of the bird, fraction of the picture's")
+    parser.add_argument("--camouflage", type=float, help="0 to 1: surroundings in the bird's colours")
+    parser.add_argument("--part-scale", type=float, help="0.25 to 3: size of the parts that tell species apart")
+    parser.add_argument("--background", choices=list(BACKGROUNDS))
+    parser.add_argument("--pose", choices=list(POSES))
+    parser.add_argument("--occluders", type=int, help="0 to 8 twigs and leaves in front")
+    parser.set_defaults(run=run_render)
+    return parser
+
+
+def run_render(args):
+    """Do what the arguments ask; returns 0, or 1 if verification failed.
+
+    Raises:
+        InputError: values that do not fit together or are out of range.
+    """
+    options = {"size": args.size, "scale": args.scale, "camouflage": args.camouflage, "part_scale": args.part_scale,
+               "background": args.background, "pose": args.pose, "occluders": args.occluders}
+    if args.sheet is not None:
+        _save(contact_sheet(seed=args.seed, **options), args.sheet)
+    if args.species is not None:
+        if args.verify or args.compare:
+            raise InputError("--species draws one picture; it does not go with --verify or --compare.")
+        if args.out is None:
+            raise InputError("--species needs --out FILE.png for the picture.")
+        species = int(args.species) if args.species.lstrip("-").isdigit() else args.species
+        scene = render(species, args.seed, **options)
+        _save(scene.image, args.out)
+        x0, y0, x1, y1 = (round(v) for v in scene.box)
+        print(f"{scene.species.name}, box {x0} {y0} {x1} {y1}: {args.out}")
+        return 0
+    if args.verify or args.compare:
+        root = args.out or sketchbirds_dir()
+        checks = [verify_sketchbirds(root)] if args.verify else []
+        checks += [compare_with_render(root, progress=True)] if args.compare else []
+        print(root, *checks, sep="\n")
+        return 0 if all(check.ok for check in checks) else 1
+    if args.out is not None:
+        if args.out.suffix.lower() in Image.registered_extensions():
+            raise InputError(f"--out {args.out} looks like a picture's file; the data set needs a folder, one picture "
+                             "needs --species.")
+        root = write_sketchbirds(args.out)
+        print(f"{root}: {verify_sketchbirds(root)}")
+    elif args.sheet is None:
+        raise InputError("Nothing to draw: give --out DIR, --species with --out FILE, --sheet FILE or --verify.")
+    return 0
+
+
+def _save(image, path):
+    if path.suffix.lower() not in Image.registered_extensions():
+        raise InputError(f"{path} has no ending of a picture format; use .png or .jpg.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
+    try:
+        image.save(temporary)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError(f"{path} cannot be written: {error}.") from None
+
+
+def contact_sheet(species=SPECIES, columns=4, size=256, seed=0, same_scene=False, **options):
+    """All species on one picture with their names, by default one genus a row.
+
+    Args:
+        species: what to draw (labels, names or `Species`).
+        columns: pictures in a row.
+        size: side of each in pixels.
+        seed: of the first picture; the next ones count up, or keep it with ``same_scene``.
+        options: passed to ``render``.
+
+    Returns:
+        PIL RGB image.
+    """
+    label = max(12, size // 14)
+    rows = -(-len(species) // columns)
+    sheet = Image.new("RGB", (columns * size, rows * (size + label + 6)), "white")
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(size=label - 2)
+    for number, one in enumerate(species):
+        scene = render(one, seed if same_scene else seed + number, size=size, **options)
+        x, y = number % columns * size, number // columns * (size + label + 6)
+        sheet.paste(scene.image, (x, y))
+        draw.text((x + 4, y + size + 1), scene.species.name, fill=(30, 30, 30), font=font)
+    return sheet

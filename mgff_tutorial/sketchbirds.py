@@ -1,0 +1,299 @@
+"""SketchBirds on disk: 20 species x (30 training + 30 test) pictures in the layout of CUB-200-2011.
+
+Seeds of the renderer, so that no two uses share a picture:
+
+    0 to 99,999                          free: notebooks, tests and controlled experiments
+    100,000 + 1,000 * label + 0..29      training pictures
+    200,000 + 1,000 * label + 0..29      test pictures
+    10,000,000 and above                 pretraining, on other species
+
+A seed stands for a place, light and pose, so no two pictures of the data set share these either.
+"""
+
+import hashlib
+import io
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm.auto import tqdm
+
+from .errors import DataError, InputError
+from .paths import sketchbirds_dir
+from .renderer import VERSION, render
+from .species import PART_CODES, PART_NAMES, SPECIES
+
+IMAGES_PER_SPLIT = 30
+SIZE = 256
+QUALITY = 88
+TRAIN_SEED, TEST_SEED, SEED_STEP = 100_000, 200_000, 1_000
+
+_README = """SketchBirds {version}: drawn birds of 20 invented species in 5 genera, in the layout of CUB-200-2011.
+Written by `python -m mgff_tutorial render`. Licence: that of the project.
+
+images.txt               image_id path             (below images/)
+classes.txt              class_id name             (class_id = label + 1)
+image_class_labels.txt   image_id class_id
+train_test_split.txt     image_id is_training_image
+bounding_boxes.txt       image_id x y width height (pixels, visible part of the bird)
+parts/parts.txt          part_id name              (1 to 6 are the parts that species differ in)
+parts/part_locs.txt      image_id part_id x y visible  (pixels; 0 0 0 where hidden)
+genera.txt               class_id genus_id genus
+part_codes.txt           class_id part_id code
+scenes.txt               image_id seed scale camouflage occluders rotation flip background pose
+checksums.txt            SHA-256 and path of every other file; `sha256sum -c checksums.txt` checks them
+"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One picture of the data set: its label, seed, split and path below ``images/``."""
+
+    label: int
+    seed: int
+    train: bool
+    path: str
+
+
+@dataclass
+class Report:
+    """What `verify_sketchbirds` found; ``ok`` if all is as it was written."""
+
+    root: Path
+    checked: int = 0
+    missing: list = field(default_factory=list)
+    changed: list = field(default_factory=list)
+    extra: list = field(default_factory=list)
+
+    @property
+    def ok(self):
+        return not (self.missing or self.changed)
+
+    def __str__(self):
+        lines = [f"{self.checked} files listed: {len(self.missing)} missing, {len(self.changed)} changed, "
+                 f"{len(self.extra)} not listed."]
+        for word in ("missing", "changed", "extra"):
+            names = getattr(self, word)
+            lines += [f"  {word}: {name}" for name in names[:10]]
+            lines += [f"  {word}: {len(names) - 10} more"] if len(names) > 10 else []
+        return "\n".join(lines)
+
+
+@dataclass
+class Comparison:
+    """What `compare_with_render` found; differences are means over an image's pixels, of 255."""
+
+    images: int
+    differences: np.ndarray
+    box_differences: np.ndarray
+    beyond: list
+
+    @property
+    def ok(self):
+        return not self.beyond
+
+    def __str__(self):
+        return (f"{self.images} images drawn again: mean absolute difference {self.differences.mean():.3f} of 255, "
+                f"worst {self.differences.max():.3f}; boxes differ by at most {self.box_differences.max():.1f} pixels; "
+                f"{len(self.beyond)} beyond the limit.")
+
+
+def entries():
+    """All pictures of the data set as a list of `Entry`, by label, training pictures first; image_id = position + 1."""
+    found = []
+    for label, species in enumerate(SPECIES):
+        name = species.name.replace(" ", "_")
+        for split, first in enumerate((TRAIN_SEED, TEST_SEED)):
+            for number in range(IMAGES_PER_SPLIT):
+                seed = first + SEED_STEP * label + number
+                file = f"{name}_{split * IMAGES_PER_SPLIT + number + 1:04d}_{seed}.jpg"
+                found.append(Entry(label, seed, split == 0, f"{label + 1:03d}.{name}/{file}"))
+    return found
+
+
+def _jpeg(image):
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=QUALITY, optimize=True)
+    return stream.getvalue()
+
+
+def write_sketchbirds(root, progress=True):
+    """Draw the whole data set into ``root``: about 30 seconds on one core, 1,200 JPEG files of 256 x 256 pixels.
+
+    All is written into a folder beside ``root`` that takes its place at the end, so nothing half-written remains.
+
+    Args:
+        root: the folder to write. If it exists it must be empty or hold SketchBirds, which are then replaced.
+        progress: show a progress bar.
+
+    Returns:
+        ``root`` as a Path.
+
+    Raises:
+        InputError: ``root`` holds something else.
+    """
+    root = Path(root)
+    if root.exists() and (not root.is_dir() or (any(root.iterdir()) and not (root / "checksums.txt").is_file())):
+        raise InputError(f"{root} exists and does not hold SketchBirds; name a new or empty folder.")
+    root.parent.mkdir(parents=True, exist_ok=True)
+    temporary = root.with_name(f".{root.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        _write_files(temporary, progress)
+        _write_checksums(temporary)
+        if root.exists():
+            old = root.with_name(f".{root.name}.{os.getpid()}.old.tmp")
+            os.replace(root, old)
+            os.replace(temporary, root)
+            shutil.rmtree(old)
+        else:
+            os.replace(temporary, root)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return root
+
+
+def _write_files(root, progress):
+    tables = {name: [] for name in ("images", "image_class_labels", "train_test_split", "bounding_boxes",
+                                    "parts/part_locs", "scenes")}
+    for folder in ("parts", *(f"images/{entry.path.split('/')[0]}" for entry in entries())):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    listed = tqdm(entries(), desc="drawing SketchBirds", unit="image", disable=None if progress else True)
+    for number, entry in enumerate(listed, 1):
+        scene = render(entry.label, entry.seed, SIZE)
+        (root / "images" / entry.path).write_bytes(_jpeg(scene.image))
+        x0, y0, x1, y1 = scene.box
+        tables["images"].append(f"{number} {entry.path}")
+        tables["image_class_labels"].append(f"{number} {entry.label + 1}")
+        tables["train_test_split"].append(f"{number} {int(entry.train)}")
+        tables["bounding_boxes"].append(f"{number} {x0:.1f} {y0:.1f} {x1 - x0:.1f} {y1 - y0:.1f}")
+        for part, name in enumerate(PART_NAMES, 1):
+            x, y, visible = scene.parts[name]
+            tables["parts/part_locs"].append(f"{number} {part} {x:.1f} {y:.1f} 1" if visible
+                                             else f"{number} {part} 0.0 0.0 0")
+        d = scene.details
+        tables["scenes"].append(f"{number} {entry.seed} {d['scale']:.4f} {d['camouflage']:.4f} {d['occluders']} "
+                                f"{d['rotation']:.2f} {int(d['flip'])} {d['background']} {d['pose'].replace(' ', '_')}")
+    genera = list(dict.fromkeys(species.genus.name for species in SPECIES))
+    tables["classes"] = [f"{k} {k:03d}.{species.name.replace(' ', '_')}" for k, species in enumerate(SPECIES, 1)]
+    tables["parts/parts"] = [f"{k} {name}" for k, name in enumerate(PART_NAMES, 1)]
+    tables["genera"] = [f"{k} {genera.index(species.genus.name) + 1} {species.genus.name.replace(' ', '_')}"
+                        for k, species in enumerate(SPECIES, 1)]
+    tables["part_codes"] = [f"{k} {part} {species.code(name).replace(' ', '_')}"
+                            for k, species in enumerate(SPECIES, 1) for part, name in enumerate(PART_CODES, 1)]
+    for name, lines in tables.items():
+        (root / f"{name}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
+    (root / "README.txt").write_text(_README.format(version=f"version {VERSION}"), encoding="utf-8", newline="\n")
+
+
+def _files_below(root):
+    return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+
+
+def _digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _write_checksums(root):
+    lines = [f"{_digest(root / name)}  {name}" for name in _files_below(root) if name != "checksums.txt"]
+    (root / "checksums.txt").write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
+
+
+def verify_sketchbirds(root):
+    """Compare every file with ``checksums.txt``.
+
+    Returns:
+        `Report`: its ``missing``, ``changed`` and ``extra`` are lists of paths below ``root``; ``ok`` is True if
+        nothing is missing or changed.
+
+    Raises:
+        DataError: there is no readable ``checksums.txt``.
+    """
+    root = Path(root)
+    try:
+        lines = (root / "checksums.txt").read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{root / 'checksums.txt'} cannot be read ({error.__class__.__name__}); "
+                        "`python -m mgff_tutorial render --out DIR` draws the data set anew.") from None
+    report = Report(root)
+    listed = {"checksums.txt"}
+    for number, line in enumerate(lines, 1):
+        digest, gap, name = line.partition("  ")
+        if not gap or len(digest) != 64:
+            raise DataError(f"{root / 'checksums.txt'}, line {number}: expected a SHA-256 and a path, got {line!r}.")
+        listed.add(name)
+        report.checked += 1
+        if not (root / name).is_file():
+            report.missing.append(name)
+        elif _digest(root / name) != digest:
+            report.changed.append(name)
+    report.extra = [name for name in _files_below(root) if name not in listed]
+    return report
+
+
+def compare_with_render(root, limit=2.0, every=1, progress=False):
+    """Draw the pictures again and compare decoded pixels: what checksums cannot tell where libjpeg differs.
+
+    Args:
+        root: a folder of SketchBirds.
+        limit: largest mean absolute difference of an image, of 255.
+        every: compare only every n-th image.
+
+    Returns:
+        `Comparison`; ``beyond`` lists the images over the limit or with a box off by more than 2 pixels.
+
+    Raises:
+        DataError: a file is missing or cannot be read.
+    """
+    root = Path(root)
+    listed = list(enumerate(entries(), 1))[::every]
+    try:
+        lines = (root / "bounding_boxes.txt").read_text(encoding="utf-8").split("\n")
+        boxes = {int(line.split()[0]): [float(v) for v in line.split()[1:]] for line in lines if line.strip()}
+    except (OSError, ValueError) as error:
+        raise DataError(f"{root / 'bounding_boxes.txt'} cannot be read: {error}") from None
+    differences, box_differences, beyond = [], [], []
+    for number, entry in tqdm(listed, desc="comparing", unit="image", disable=None if progress else True):
+        scene = render(entry.label, entry.seed, SIZE)
+        try:
+            with Image.open(root / "images" / entry.path) as stored:
+                stored = np.asarray(stored.convert("RGB"), dtype=np.int16)
+        except OSError as error:
+            raise DataError(f"{root / 'images' / entry.path} cannot be read: {error}") from None
+        fresh = np.asarray(Image.open(io.BytesIO(_jpeg(scene.image))), dtype=np.int16)
+        difference = float(np.abs(stored - fresh).mean()) if stored.shape == fresh.shape else 255.0
+        x, y, width, height = boxes.get(number, (0, 0, 0, 0))
+        off = max(abs(a - b) for a, b in zip(scene.box, (x, y, x + width, y + height)))
+        differences.append(difference)
+        box_differences.append(off)
+        if difference >= limit or off > 2:
+            beyond.append(entry.path)
+    return Comparison(len(listed), np.array(differences), np.array(box_differences), beyond)
+
+
+def ensure_sketchbirds():
+    """The folder of SketchBirds: the checkout's, else one in the cache, drawn there on first use and verified.
+
+    Raises:
+        DataError: what was written is not what was drawn (a full disk, for one).
+    """
+    root = sketchbirds_dir()
+    readme = root / "README.txt"
+    if readme.is_file() and (root / "images.txt").is_file() and f"version {VERSION}:" in readme.read_text("utf-8"):
+        return root
+    write_sketchbirds(root)
+    report = verify_sketchbirds(root)
+    if not report.ok:
+        raise DataError(f"SketchBirds in {root} are damaged: {report}")
+    return root
+
+
+def add_render_command(subparsers):
+    """Add ``render`` to the command line; see `render_command`."""
+    from .render_command import add_parser
+
+    return add_parser(subparsers)
