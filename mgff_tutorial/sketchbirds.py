@@ -22,7 +22,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from .errors import DataError, InputError
-from .paths import sketchbirds_dir
+from .paths import cache_dir, sketchbirds_dir
 from .renderer import VERSION, render
 from .species import PART_CODES, PART_NAMES, SPECIES
 
@@ -145,15 +145,11 @@ def write_sketchbirds(root, progress=True):
         _write_files(temporary, progress)
         _write_checksums(temporary)
         if root.exists():
-            old = root.with_name(f".{root.name}.{os.getpid()}.old.tmp")
-            os.replace(root, old)
-            os.replace(temporary, root)
-            shutil.rmtree(old)
-        else:
-            os.replace(temporary, root)
-    except BaseException:
+            os.replace(root, temporary.with_suffix(".old.tmp"))
+        os.replace(temporary, root)
+    finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise
+        shutil.rmtree(temporary.with_suffix(".old.tmp"), ignore_errors=True)
     return root
 
 
@@ -275,6 +271,12 @@ def compare_with_render(root, limit=2.0, every=1, progress=False):
     return Comparison(len(listed), np.array(differences), np.array(box_differences), beyond)
 
 
+def _is_current(root):
+    """Whether ``root`` was written by this version of the renderer; it is written as a whole, so it is complete."""
+    readme = root / "README.txt"
+    return readme.is_file() and f"SketchBirds version {VERSION}:" in readme.read_text(encoding="utf-8")
+
+
 def ensure_sketchbirds():
     """The folder of SketchBirds: the checkout's, else one in the cache, drawn there on first use and verified.
 
@@ -282,10 +284,13 @@ def ensure_sketchbirds():
         DataError: what was written is not what was drawn (a full disk, for one).
     """
     root = sketchbirds_dir()
-    readme = root / "README.txt"
-    if readme.is_file() and (root / "images.txt").is_file() and f"version {VERSION}:" in readme.read_text("utf-8"):
+    if root != cache_dir() / "sketchbirds" or _is_current(root):
         return root
-    write_sketchbirds(root)
+    try:
+        write_sketchbirds(root)
+    except OSError:
+        if not _is_current(root):  # else another process was faster, and what it wrote is as good
+            raise
     report = verify_sketchbirds(root)
     if not report.ok:
         raise DataError(f"SketchBirds in {root} are damaged: {report}")
