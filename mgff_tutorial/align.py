@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from .errors import InputError
+from .linear import linear
 
 
 class PatchConv(nn.Module):
@@ -45,7 +46,7 @@ class PatchConv(nn.Module):
         (h, w), (kh, kw) = self.out_grid, self.kernel
         patches = x.unflatten(3, (w, kw)).unflatten(2, (h, kh))       # B, C, h, kh, w, kw
         patches = patches.permute(0, 2, 4, 1, 3, 5).flatten(3)        # B, h, w, C * kh * kw
-        x = F.linear(patches, self.weight.flatten(1), self.bias)      # B, h, w, D
+        x = linear(patches, self.weight.flatten(1), self.bias)      # B, h, w, D
         return x.permute(0, 3, 1, 2)
 
 

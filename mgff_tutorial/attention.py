@@ -9,6 +9,7 @@ from torch import nn
 
 from .align import MapNorm, check_map
 from .errors import InputError
+from .linear import Linear
 from .windows import relative_position_index
 
 
@@ -24,38 +25,39 @@ class SpatialSelfAttention(nn.Module):
         position_bias: whether E_pos is there.
         residual: add the input to the result.
         norm: layer norm of the input before Q, K and V.
-        projection: linear layer after the heads: "none", "random", or "zero" (initialised so; with ``residual``
-            the module then starts as the identity).
+        projection: whether a linear layer mixes the heads afterwards.
+        identity_start: let what is added to the residual start at zero: the projection, or V where there is none.
 
     Raises:
         InputError: ``heads`` doesn't divide ``dim``; in ``forward``, a map of another shape.
     """
 
-    def __init__(self, dim, grid, heads=1, position_bias=True, residual=False, norm=False, projection="none"):
+    def __init__(self, dim, grid, heads=1, position_bias=True, residual=False, norm=False,
+                 projection=False, identity_start=False):
         super().__init__()
         if not isinstance(heads, int) or heads < 1 or dim % heads:
             raise InputError(f"heads must be a positive integer that divides dim={dim}, got {heads!r}.")
-        if projection not in ("none", "random", "zero"):
-            raise InputError(f"projection must be 'none', 'random' or 'zero', got {projection!r}.")
+        if identity_start and not residual:
+            raise InputError("identity_start needs residual=True: without it a zero start would erase the map.")
         self.dim, self.grid, self.heads, self.residual = dim, tuple(grid), heads, residual
         self.norm = MapNorm(dim) if norm else nn.Identity()
-        self.qkv = init_linear(nn.Linear(dim, 3 * dim))
+        self.qkv = init_linear(Linear(dim, 3 * dim))
         self.relative_position_bias_table = None
         if position_bias:
             h, w = self.grid
             self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * h - 1) * (2 * w - 1), heads))
             nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
             self.register_buffer("position_index", relative_position_index(self.grid), persistent=False)
-        self.proj = nn.Identity() if projection == "none" else init_linear(nn.Linear(dim, dim))
-        if projection == "zero":
-            nn.init.zeros_(self.proj.weight)
+        self.proj = init_linear(Linear(dim, dim)) if projection else nn.Identity()
+        if identity_start:
+            nn.init.zeros_(self.proj.weight if projection else self.qkv.weight[2 * dim:])
 
     def position_bias(self):
         """E_pos as (heads, H W, H W), or None."""
         if self.relative_position_bias_table is None:
             return None
         n = self.grid[0] * self.grid[1]
-        return self.relative_position_bias_table[self.position_index.flatten()].view(n, n, -1).permute(2, 0, 1)
+        return self.relative_position_bias_table[self.position_index.flatten()].T.reshape(self.heads, n, n)
 
     def forward(self, x, return_attention=False):
         """(B, C, H, W) -> (B, C, H, W), and with ``return_attention`` also A' as (B, heads, H W, H W)."""

@@ -9,6 +9,7 @@ from torch import nn
 
 from .attention import init_linear
 from .errors import InputError
+from .linear import Linear
 
 ADJACENCIES = ("learned", "similarity", "grid")
 
@@ -54,7 +55,7 @@ class GraphConv(nn.Module):
             self.key = init_linear(nn.Linear(in_dim, max(in_dim // 4, 1), bias=False))
         else:
             self.register_buffer("adjacency", fixed.clone(), persistent=False)
-        self.weight = init_linear(nn.Linear(in_dim, out_dim, bias=False))
+        self.weight = init_linear(Linear(in_dim, out_dim, bias=False))
         self.norm = nn.LayerNorm(out_dim) if norm else nn.Identity()
         self.activation = nn.GELU() if activation else nn.Identity()
 
@@ -141,7 +142,7 @@ class GCNHead(nn.Module):
             on = count if pool == "before" else nodes
             self.graph = GraphConv(in_dim, out_dim, on, **graph_options)
         else:
-            self.graph = nn.Identity() if in_dim == out_dim else init_linear(nn.Linear(in_dim, out_dim))
+            self.graph = nn.Identity() if in_dim == out_dim else init_linear(Linear(in_dim, out_dim))
         width = in_dim if pool == "before" else out_dim
         self.pool = None if pool == "none" else SuperNodePool(width, nodes, count, scores)
 

@@ -24,10 +24,10 @@ LITERAL = {
     "position_bias": True,          # E_pos as a relative position bias
     "attention_residual": False,
     "attention_norm": False,        # layer norm before Q, K, V
-    "projection": "none",           # after the heads: "none", "random" or "zero"
+    "projection": False,            # a linear layer after the heads
     "channel_attention": True,
     "reduction": 16,
-    "identity_start": False,        # channel weights start at exactly 1
+    "identity_start": False,        # both attentions start as the identity (needs attention_residual)
     "fuse": "nodes",                # "nodes": position x granularity; "channels": granularities side by side
     "norm_nodes": False,            # layer norm of the nodes before the graph
     "graph": True,
@@ -44,7 +44,7 @@ LITERAL = {
 DEFAULT = {
     **LITERAL,
     "last_map": "classifier", "entry": "residual", "align_norm": "layer", "heads": None, "attention_residual": True,
-    "attention_norm": True, "projection": "zero", "identity_start": True, "norm_nodes": True, "graph_residual": True,
+    "attention_norm": True, "identity_start": True, "norm_nodes": True, "graph_residual": True,
 }
 PRESETS = {"default": DEFAULT, "literal": LITERAL, "baseline": {}}
 
@@ -118,7 +118,7 @@ class MGFF(nn.Module):
         o = self.options
         heads = o["heads"] or next(h for h in range(max(self.dim // 64, 1), 0, -1) if self.dim % h == 0)
         return SpatialSelfAttention(self.dim, self.grid, heads, o["position_bias"], o["attention_residual"],
-                                    o["attention_norm"], o["projection"])
+                                    o["attention_norm"], o["projection"], o["identity_start"])
 
     def forward(self, maps):
         """Four maps (B, C_i, H_i, W_i) -> dict.
