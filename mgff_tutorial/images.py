@@ -21,6 +21,11 @@ EXTENSIONS = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff",
 MAX_PIXELS = 100_000_000  # 10,000 x 10,000; a small file can claim to be far larger (a decompression bomb)
 ORIENTATION = 0x0112  # the EXIF tag that says how the camera was held
 
+# Pillow warns of odd EXIF, once for each photograph, and of large pictures, whose size is checked below. A filter for
+# the whole process, because filters set around each call would not be safe in threads.
+for _category in (UserWarning, Image.DecompressionBombWarning):
+    warnings.filterwarnings("ignore", category=_category, module=r"PIL\.")
+
 
 def open_image(path):
     """Read a picture file into an upright RGB PIL image.
@@ -103,9 +108,6 @@ class _opened:
 
     def __enter__(self):
         _check_file(self.path)
-        self.warnings = warnings.catch_warnings()
-        self.warnings.__enter__()
-        warnings.simplefilter("ignore")  # Pillow warns of odd EXIF and of large pictures; we check the size ourselves
         self.image = None
         try:
             Image.init()
@@ -121,7 +123,6 @@ class _opened:
     def __exit__(self, kind, error, traceback):
         if self.image is not None:
             self.image.close()
-        self.warnings.__exit__(None, None, None)
         if error is None or isinstance(error, DataError) or not isinstance(error, Exception):
             return False
         raise DataError(f"{self.path} {_reason(error)}.") from error

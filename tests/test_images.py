@@ -17,6 +17,8 @@ from mgff_tutorial.images import image_geometry, open_image, upright_box, uprigh
 
 from trees import noise
 
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL", "ignore::RuntimeWarning:PIL")  # pytest drops ours
+
 
 def check_fails(path, *words):
     with pytest.raises(DataError) as failure:

@@ -3,13 +3,18 @@
 from ..errors import unknown_name
 from .base import Annotations, CountWarning, ImageDataset, split_validation
 from .cached import CachedImages
+from .cars import StanfordCars
 from .cub import CUB200
 from .folder import ImageFolderDataset
+from .nabirds import NABirds
+from .pets import OxfordPets
 from .sketchbirds import SketchBirds
 
-DATASETS = {"cub": CUB200, "sketchbirds": SketchBirds, "folder": ImageFolderDataset}
+DATASETS = {dataset.name: dataset for dataset in (CUB200, StanfordCars, OxfordPets, NABirds, SketchBirds,
+                                                  ImageFolderDataset)}
+"""Name on the command line -> class."""
 
-__all__ = ["CUB200", "SketchBirds", "ImageFolderDataset", "CachedImages", "ImageDataset", "Annotations",
+__all__ = ["CUB200", "StanfordCars", "OxfordPets", "NABirds", "SketchBirds", "ImageFolderDataset", "CachedImages", "ImageDataset", "Annotations",
            "CountWarning", "split_validation", "open_dataset", "readable_name", "DATASETS"]
 
 

@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 
 from ..errors import DataError, InputError, unknown_name
 from ..images import image_geometry, open_image, upright_box, upright_points, upright_size
+from .tables import Problems
 
 SPLITS = ("train", "test", "all")
 
@@ -32,6 +33,9 @@ class Annotations:
         sizes: (width, height) of each image as the annotators saw it, or None.
         part_names: names of the parts; empty if the data set has none.
         ids: the id of each image in the text files.
+        sources: (file, line or None) that names each image, for messages.
+        unlabelled: why labels are None, as a sentence.
+        extras: dict of what only one data set has; becomes attributes of it.
     """
 
     root: Path
@@ -43,10 +47,21 @@ class Annotations:
     sizes: list | None = None
     part_names: list = field(default_factory=list)
     ids: list = field(default_factory=list)
+    sources: list = field(default_factory=list)
+    unlabelled: str = ""
+    extras: dict = field(default_factory=dict)
 
 
 class ImageDataset(Dataset):
     """Images with class labels; ``dataset[i]`` is (image, label), the image a PIL image or what ``transform`` makes of it.
+
+    Args:
+        root: the folder that holds the text files, or its parent.
+        split: ``"train"``, ``"test"`` or ``"all"``.
+        transform: applied to the PIL image.
+
+    Raises:
+        DataError: a text file is missing or malformed; names the file and line.
 
     Attributes:
         paths: list of Path. labels: list of int. classes: list of str, in label order. root: Path.
@@ -57,16 +72,42 @@ class ImageDataset(Dataset):
     """
 
     name = "images"
+    needed = "images.txt"  # the file that marks the folder of text files
     published = None  # (training images, test images, classes) of the published split
     home = ""  # where to get the data set, for messages
 
-    def __init__(self, annotations, split, transform=None):
+    def __init__(self, root, split="train", transform=None):
         if split not in SPLITS:
             raise unknown_name("split", split, SPLITS)
+        problems = Problems()
+        annotations = self.read(self.locate(root), problems)
+        problems.refuse(self.name)
+        train = sum(annotations.train)
+        message = count_difference(self.name, self.published, train, len(annotations.train) - train,
+                                   len(annotations.classes))
+        if message:
+            warnings.warn(message, CountWarning, stacklevel=2)
         rows = [i for i, train in enumerate(annotations.train) if split == "all" or train == (split == "train")]
-        self._fill(annotations, rows, split, transform)
         if not rows:
             raise DataError(f"{self.name}: the {split} split in {annotations.root} has no images.")
+        if any(annotations.labels[i] is None for i in rows):
+            raise DataError(f"{self.name}: the {split} split has no labels. {annotations.unlabelled}")
+        self._fill(annotations, rows, split, transform)
+
+    @classmethod
+    def locate(cls, root):
+        """The folder that holds the text files: ``root`` or a folder in it."""
+        return find_root(root, cls.needed, cls.name, cls.home)
+
+    @staticmethod
+    def read(root, problems):
+        """Read the text files in ``root`` into `Annotations`, adding what is wrong to ``problems``."""
+        raise NotImplementedError
+
+    @classmethod
+    def check_read(cls, root, problems):
+        """As `read`, and what is otherwise read on first use (parts, head boxes) too; for ``data check``."""
+        return cls.read(root, problems)
 
     def _fill(self, annotations, rows, split, transform):
         self.root, self.split, self.transform = annotations.root, split, transform
@@ -77,6 +118,7 @@ class ImageDataset(Dataset):
         self._stored_boxes = None if annotations.boxes is None else annotations.boxes[rows]
         self._sizes = None if annotations.sizes is None else [annotations.sizes[i] for i in rows]
         self._boxes = self._parts = self._geometry = None
+        self.__dict__.update(annotations.extras)
 
     def __len__(self):
         return len(self.paths)
@@ -94,9 +136,11 @@ class ImageDataset(Dataset):
 
     @property
     def boxes(self):
-        if self._stored_boxes is None:
-            return None
         if self._boxes is None:
+            if self._stored_boxes is None:
+                self._read_boxes()
+            if self._stored_boxes is None:
+                return None
             rows = [self._upright_box(i) for i in range(len(self))]
             self._boxes = torch.tensor(np.array(rows).reshape(-1, 4), dtype=torch.float32)
         return self._boxes
@@ -113,6 +157,9 @@ class ImageDataset(Dataset):
                     points[:, :2] = upright_points(points[:, :2], *turn)
             self._parts = torch.tensor(stored, dtype=torch.float32)
         return self._parts
+
+    def _read_boxes(self):
+        """Fill ``_stored_boxes`` (and ``_sizes``) on first use; data sets that keep boxes in many files override this."""
 
     def _read_parts(self):
         """(N, P, 3) array of x, y in stored pixels and visible, or None; data sets that have parts override this."""
@@ -156,8 +203,9 @@ class ImageDataset(Dataset):
             return None
         size, orientation = geometry
         upright = upright_size(size, orientation)
-        if self._sizes is not None and size != upright:
-            return None if tuple(self._sizes[index]) == upright else geometry
+        annotated = self._sizes[index] if self._sizes is not None else None
+        if size != upright and annotated in (size, upright):
+            return None if annotated == upright else geometry
         fits = {s: bool((points <= np.array(s) + 1).all()) for s in (size, upright)}
         return None if fits[upright] and not fits[size] else geometry
 
@@ -175,14 +223,12 @@ def _geometry_or_none(path):
         return None
 
 
-def warn_counts(name, published, train, test, classes):
-    """Compare with the published split; a difference is one sentence, not an error. Returns it, or None."""
+def count_difference(name, published, train, test, classes):
+    """One sentence if the numbers of images and classes differ from the published split, else None."""
     if published is None or (train, test, classes) == tuple(published):
         return None
-    message = (f"{name}: {train:,} training and {test:,} test images of {classes} classes; the published split has "
-               f"{published[0]:,} and {published[1]:,} of {published[2]}.")
-    warnings.warn(message, CountWarning, stacklevel=4)
-    return message
+    return (f"{name}: {train:,} training and {test:,} test images of {classes} classes; the published split has "
+            f"{published[0]:,} and {published[1]:,} of {published[2]}.")
 
 
 def find_root(root, needed, name, home):

@@ -5,33 +5,26 @@ The layout is the one most copied: SketchBirds and NABirds use it too, so their 
 
 import numpy as np
 
-from .base import Annotations, ImageDataset, find_root, warn_counts
+from .base import Annotations, ImageDataset
 from .tables import Problems, numbers, read_mapping, read_rows, safe_relative
 
 
 class CUB200(ImageDataset):
-    """CUB-200-2011 from its original tree (or a part of it).
-
-    Args:
-        root: the folder that holds images.txt, or its parent.
-        split: ``"train"``, ``"test"`` or ``"all"``.
-        transform: applied to the PIL image.
-
-    Raises:
-        DataError: a text file is missing or malformed; names the file and line.
-    """
+    """CUB-200-2011 from its original tree, or a part of it; see `ImageDataset`."""
 
     name = "cub"
     published = (5994, 5794, 200)
     home = "CUB-200-2011 is at https://www.vision.caltech.edu/datasets/cub_200_2011/ (see data/README.md)."
 
-    def __init__(self, root, split="train", transform=None):
-        problems = Problems()
-        annotations = read_cub(find_root(root, "images.txt", self.name, self.home), problems)
-        problems.refuse(self.name)
-        super().__init__(annotations, split, transform)
-        train = sum(annotations.train)
-        warn_counts(self.name, self.published, train, len(annotations.train) - train, len(self.classes))
+    @staticmethod
+    def read(root, problems):
+        return read_cub(root, problems)
+
+    @classmethod
+    def check_read(cls, root, problems):
+        found = cls.read(root, problems)
+        read_parts(root, found.ids, found.part_names, problems)
+        return found
 
     def _read_parts(self):
         problems = Problems()
@@ -55,7 +48,7 @@ def read_cub(root, problems):
     classes_of, _ = read_mapping(root / "image_class_labels.txt", ["image_id", "class_id"], problems)
     train_of, _ = read_mapping(root / "train_test_split.txt", ["image_id", "is_training_image"], problems, _flag)
     boxes_of = read_boxes(root, problems)
-    ids, labels, boxes = [], [], []
+    ids, labels, boxes, lines = [], [], [], []
     for key, name in names.items():
         line, reason = name_lines[key], safe_relative(name)
         if reason is None and key not in classes_of:
@@ -70,6 +63,7 @@ def read_cub(root, problems):
             problems.add(root / "images.txt", line, reason)
             continue
         ids.append(key)
+        lines.append(line)
         labels.append(order[classes_of[key]])
         boxes.append(boxes_of[key] if boxes_of is not None else None)
     _note_extra_rows(root, names, problems, classes_of, train_of, boxes_of)
@@ -80,7 +74,7 @@ def read_cub(root, problems):
         root=root, classes=classes, ids=ids, labels=labels, train=[train_of[key] for key in ids],
         paths=[root / "images" / names[key] for key in ids],
         boxes=np.array(boxes, dtype=np.float64).reshape(-1, 4) if boxes_of is not None else None,
-        part_names=read_part_names(root, problems))
+        part_names=read_part_names(root, problems), sources=[(root / "images.txt", line) for line in lines])
 
 
 def read_classes(path, problems):

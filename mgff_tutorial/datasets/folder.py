@@ -1,12 +1,13 @@
 """A folder of class folders: what every course project has."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataError, InputError
+from ..errors import InputError
 from ..images import EXTENSIONS
-from .base import SPLITS, Annotations, ImageDataset
+from .base import Annotations, ImageDataset
 
 SPLIT_FOLDERS = {"train": ("train", "training"), "test": ("test", "testing", "val", "valid", "validation")}
 
@@ -33,50 +34,75 @@ class ImageFolderDataset(ImageDataset):
     def __init__(self, root, split="train", transform=None, test_fraction=0.25, seed=0):
         if isinstance(test_fraction, bool) or not isinstance(test_fraction, (int, float)) or not 0 <= test_fraction <= 0.9:
             raise InputError(f"test_fraction must be from 0 to 0.9, got {test_fraction!r}.")
-        super().__init__(read_folder(root, test_fraction, seed), split, transform)
+        self._options = test_fraction, seed
+        super().__init__(root, split, transform)
+
+    @classmethod
+    def locate(cls, root):
+        if root is None:
+            raise InputError("folder needs root: a folder that holds one folder of images for each class.")
+        return Path(root)
+
+    def read(self, root, problems):
+        return read_folder(root, problems, *self._options)
+
+    @classmethod
+    def check_read(cls, root, problems):
+        return read_folder(root, problems)
 
 
-def read_folder(root, test_fraction=0.25, seed=0):
+def read_folder(root, problems, test_fraction=0.25, seed=0):
     """`Annotations` of a folder of class folders; see `ImageFolderDataset`."""
-    root = os.fspath(root)
     halves = {half: _first_folder(root, names) for half, names in SPLIT_FOLDERS.items()}
     if halves["train"]:
-        found = {half: list_classes(folder) for half, folder in halves.items() if folder}
-        extra = sorted(set(found.get("test", {})) - set(found["train"]))
-        if extra:
-            raise DataError(f"{halves['test']} has class {extra[0]!r}, which {halves['train']} does not have.")
-        classes = list(found["train"])
-        rows = [(path, classes.index(name), half == "train")
-                for half in found for name, files in found[half].items() for path in files]
+        classes, rows = read_halves(halves, problems)
     else:
-        found = list_classes(root)
+        found = list_classes(root, problems)
         classes = list(found)
         rows = [(path, label, train) for label, files in enumerate(found.values())
                 for path, train in zip(files, _split(len(files), test_fraction, seed + label))]
-    from pathlib import Path
-    return Annotations(root=Path(root), classes=classes, paths=[Path(row[0]) for row in rows],
+    return Annotations(root=Path(root), classes=classes, paths=[row[0] for row in rows],
                        labels=[row[1] for row in rows], train=[row[2] for row in rows])
 
 
-def list_classes(root):
-    """Dict class name -> sorted image files below its folder. Hidden folders and other files are left out.
+def read_halves(halves, problems):
+    """Class folders in two folders.
+
+    Args:
+        halves: dict with "train" and "test": a folder, or None where there is none.
+
+    Returns:
+        (class names of train, list of (path, label, in train)).
+    """
+    found = {half: list_classes(folder, problems) if folder else {} for half, folder in halves.items()}
+    classes = list(found["train"])
+    for name in sorted(set(found["test"]) - set(classes)):
+        problems.add(halves["test"] / name, None, f"is a class that {halves['train']} does not have")
+    order = {name: label for label, name in enumerate(classes)}
+    return classes, [(path, order[name], half == "train") for half in ("train", "test")
+                     for name, files in found[half].items() if name in order for path in files]
+
+
+def list_classes(root, problems):
+    """Dict class name -> sorted image files (Path) below its folder. Hidden folders and other files are left out.
 
     Links to folders are followed once, so a loop of links ends.
     """
     try:
-        folders = sorted(e.name for e in os.scandir(root) if not e.name.startswith(".") and e.is_dir())
+        folders = sorted(entry.name for entry in os.scandir(root) if not entry.name.startswith(".") and _is_dir(entry))
     except OSError as error:
-        raise DataError(f"{root} cannot be read: {error.strerror}.") from None
+        problems.add(root, None, f"cannot be read: {error.strerror}")
+        return {}
     if not folders:
-        raise DataError(f"{root} holds no class folders; expected one folder of images for each class.")
-    found = {name: list_images(os.path.join(root, name)) for name in folders}
-    empty = [name for name, files in found.items() if not files]
-    if empty:
-        raise DataError(f"{os.path.join(root, empty[0])} holds no image; remove it or add images of the class.")
+        problems.add(root, None, "holds no class folders; expected one folder of images for each class")
+    found = {name: list_images(root / name, problems) for name in folders}
+    for name in folders:
+        if not found[name]:
+            problems.add(root / name, None, "holds no image; remove it or add images of the class")
     return found
 
 
-def list_images(folder):
+def list_images(folder, problems):
     """Image files (by extension) in ``folder`` and below, sorted; each real folder is visited once."""
     images, seen, waiting = [], set(), [folder]
     while waiting:
@@ -88,14 +114,15 @@ def list_images(folder):
         try:
             entries = list(os.scandir(current))
         except OSError as error:
-            raise DataError(f"{current} cannot be read: {error.strerror}.") from None
+            problems.add(current, None, f"cannot be read: {error.strerror}")
+            continue
         for entry in entries:
             if entry.name.startswith("."):
                 continue
             if _is_dir(entry):
                 waiting.append(entry.path)
             elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS:
-                images.append(entry.path)
+                images.append(Path(entry.path))
     return sorted(images)
 
 
@@ -107,7 +134,7 @@ def _is_dir(entry):
 
 
 def _first_folder(root, names):
-    return next((os.path.join(root, name) for name in names if os.path.isdir(os.path.join(root, name))), None)
+    return next((root / name for name in names if (root / name).is_dir()), None)
 
 
 def _split(count, fraction, seed):

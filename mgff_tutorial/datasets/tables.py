@@ -38,8 +38,9 @@ class Problems(list):
         """Raise a `DataError` with the first problem and the count of the others, if there are any."""
         errors = self.errors
         if errors:
-            more = f" And {len(errors) - 1} more." if len(errors) > 1 else ""
-            raise DataError(f"{name}: {errors[0]}.{more} All of them: python -m mgff_tutorial data check {name} --root ...")
+            more = (f" And {len(errors) - 1:,} more; all of them: python -m mgff_tutorial data check {name} --root ..."
+                    if len(errors) > 1 else "")
+            raise DataError(f"{name}: {errors[0]}.{more}")
 
 
 def read_text(path, problems):
@@ -94,7 +95,7 @@ def read_rows(path, columns, problems, rest=False, comment=None):
         yield number, fields
 
 
-def read_mapping(path, columns, problems, convert=None, rest=False):
+def read_mapping(path, columns, problems, convert=None, rest=False, comment=None):
     """A file of ``key value...`` rows as a dict; duplicate keys are noted, and are a problem if the values differ.
 
     Args:
@@ -105,7 +106,7 @@ def read_mapping(path, columns, problems, convert=None, rest=False):
         (dict key -> value, dict key -> line number).
     """
     values, lines = {}, {}
-    for number, (key, *fields) in read_rows(path, columns, problems, rest=rest):
+    for number, (key, *fields) in read_rows(path, columns, problems, rest=rest, comment=comment):
         try:
             value = convert(fields) if convert else fields[0]
         except ValueError as error:

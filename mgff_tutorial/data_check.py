@@ -1,0 +1,202 @@
+"""``python -m mgff_tutorial data check NAME --root FOLDER``: every problem of a data set, in one pass.
+
+Text files first, with file and line; then every image is opened and compared with its box. A training run should
+never be the thing that finds image 40,000 cut off.
+"""
+
+import hashlib
+import itertools
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from .errors import DataError, unknown_name
+from .images import EXTENSIONS, image_geometry, open_image, upright_size
+
+
+@dataclass
+class Report:
+    """What `check_dataset` found.
+
+    Attributes:
+        problems: list of `Problem`; those with ``note`` are odd but handled.
+        images, opened: images listed, and images that could be opened.
+        summary: one line for each split, and the comparison with the published counts.
+    """
+
+    problems: list
+    images: int = 0
+    opened: int = 0
+    summary: list = field(default_factory=list)
+
+    @property
+    def errors(self):
+        return [problem for problem in self.problems if not problem.note]
+
+    @property
+    def notes(self):
+        return [problem for problem in self.problems if problem.note]
+
+
+def check_dataset(name, root=None, decode=True, workers=None):
+    """Look at every row of every text file and at every image of a data set.
+
+    Args:
+        name: ``"cub"``, ``"cars"``, ``"pets"``, ``"nabirds"``, ``"sketchbirds"`` or ``"folder"``.
+        root: its folder.
+        decode: decode every image in full; False reads the headers only, which misses images that are cut off.
+        workers: threads that open images; one a processor if not given.
+
+    Returns:
+        `Report`; nothing but an unknown name raises.
+    """
+    from .datasets import DATASETS
+    from .datasets.base import count_difference
+    from .datasets.tables import Problems
+
+    if name not in DATASETS:
+        raise unknown_name("data set", name, DATASETS)
+    kind, problems = DATASETS[name], Problems()
+    try:
+        if name == "sketchbirds" and root is None:
+            from .sketchbirds import ensure_sketchbirds
+            root = ensure_sketchbirds()
+        folder = kind.locate(root)
+        found = kind.check_read(folder, problems)
+    except DataError as error:
+        problems.add(root, None, str(error))
+        return Report(problems)
+    train = sum(found.train)
+    test = len(found.train) - train
+    report = Report(problems, images=len(found.paths))
+    report.summary = [f"{name}: {train:,} training and {test:,} test images of {len(found.classes)} classes"]
+    difference = count_difference(name, kind.published, train, test, len(found.classes))
+    if difference:
+        problems.note(found.root, None, difference)
+    if found.unlabelled:
+        problems.note(found.root, None, found.unlabelled)
+    report.opened = _check_images(found, problems, decode, workers)
+    _note_strays(found, problems)
+    return report
+
+
+def _check_images(found, problems, decode, workers):
+    """Open every image; returns how many could be opened."""
+    opened, seen = 0, {}
+    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+        results = pool.map(_look, found.paths, itertools.repeat(decode))
+        for index, (geometry, digest, reason) in enumerate(tqdm(results, total=len(found.paths), desc="images",
+                                                                unit="image", leave=False)):
+            if geometry is None:
+                problems.add(*_source(found, index), reason)
+                continue
+            opened += 1
+            _compare(found, index, geometry, problems)
+            first = seen.setdefault(digest, index) if digest else index
+            if first != index:
+                halves = ["training" if found.train[i] else "test" for i in (index, first)]
+                problems.note(*_source(found, index), f"{found.paths[index].name} ({halves[0]}) has the same bytes as "
+                                                      f"{found.paths[first].name} ({halves[1]})")
+    return opened
+
+
+def _look(path, decode):
+    """((size, orientation), digest of the bytes, None), or (None, None, what is wrong)."""
+    try:
+        geometry = image_geometry(path)
+        if not decode:
+            return geometry, None, None
+        open_image(path)
+        return geometry, hashlib.blake2b(path.read_bytes(), digest_size=16).digest(), None
+    except (DataError, OSError) as error:
+        return None, None, str(error).rstrip(".")
+
+
+def _compare(found, index, geometry, problems):
+    """Box and annotated size of an image against the image itself."""
+    (size, orientation), source = geometry, _source(found, index)
+    upright = upright_size(size, orientation)
+    if orientation != 1:
+        problems.note(*source, f"{found.paths[index].name} is turned by its EXIF orientation ({orientation}); "
+                               "picture, box and parts are turned with it")
+    annotated = found.sizes[index] if found.sizes else None
+    if annotated and annotated not in (size, upright):
+        problems.add(*source, f"{found.paths[index].name} is {size[0]} x {size[1]} pixels, but was annotated at "
+                              f"{annotated[0]} x {annotated[1]}: its boxes do not fit")
+    if found.boxes is None or np.isnan(found.boxes[index]).any():
+        return
+    box = found.boxes[index]
+    borders = [size, upright] if orientation != 1 else [size]
+    if all(box[0] >= width or box[1] >= height or box[2] <= 0 or box[3] <= 0 for width, height in borders):
+        problems.add(*source, f"the box of {found.paths[index].name} lies outside the {size[0]} x {size[1]} image")
+    elif all(min(box[0], box[1]) < -1 or box[2] > width + 1 or box[3] > height + 1 for width, height in borders):
+        problems.note(*source, f"the box of {found.paths[index].name} reaches beyond the {size[0]} x {size[1]} image; "
+                               "it is clipped")
+
+
+def _note_strays(found, problems):
+    """Files in the image folders that no text file lists: harmless, because only listed images are read."""
+    listed = {str(path) for path in found.paths}
+    for folder in sorted({str(path.parent) for path in found.paths}):
+        try:
+            names = sorted(entry.name for entry in os.scandir(folder) if not entry.is_dir(follow_symlinks=False))
+        except OSError:  # its images were reported as missing
+            continue
+        strays = [name for name in names if os.path.join(folder, name) not in listed]
+        if strays:
+            images = sum(os.path.splitext(name)[1].lower() in EXTENSIONS for name in strays)
+            problems.note(folder, None, f"holds {len(strays)} files that are not listed ({images} of them images), "
+                                        f"such as {strays[0]}; they are not used")
+
+
+def _source(found, index):
+    return found.sources[index] if found.sources else (found.paths[index], None)
+
+
+def run_check(args):
+    """The command ``data check``: prints every problem, then a summary; 1 if there are problems, else 0."""
+    report = check_dataset(args.name, args.root, decode=not args.quick, workers=args.workers)
+    for problem in report.errors:
+        print(problem)
+    if not args.no_notes:
+        for problem in report.notes:
+            print(f"note: {problem}")
+    for line in report.summary:
+        print(line)
+    read = "read in full" if not args.quick else "whose header is sound"
+    print(f"{report.opened:,} of {report.images:,} images {read}; {len(report.errors):,} problems, "
+          f"{len(report.notes):,} notes.")
+    return 1 if report.errors else 0
+
+
+def run_unpack(args):
+    """The command ``data unpack``: 0, or 1 with one sentence and the folder as it was."""
+    from .archives import unpack
+    try:
+        made = unpack(args.archive, args.to)
+    except DataError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"Unpacked: {', '.join(str(path) for path in made)}")
+    return 0
+
+
+def add_data_command(subparsers):
+    """Add the command ``data`` with ``check`` and ``unpack`` to the subparsers of the command line."""
+    parser = subparsers.add_parser("data", help="check a data set, or unpack its archive safely")
+    commands = parser.add_subparsers(dest="data_command", required=True)
+    check = commands.add_parser("check", help="report every problem of a data set, with file and line")
+    check.add_argument("name", help="cub, cars, pets, nabirds, sketchbirds or folder")
+    check.add_argument("--root", help="folder of the data set (not needed for sketchbirds)")
+    check.add_argument("--quick", action="store_true", help="read image headers only; misses images that are cut off")
+    check.add_argument("--workers", type=int, help="threads that open images (default: one a processor)")
+    check.add_argument("--no-notes", action="store_true", help="print problems only, not what is odd but handled")
+    check.set_defaults(run=run_check)
+    extract = commands.add_parser("unpack", help="unpack a .tar, .tar.gz or .zip; refuses what would leave the folder")
+    extract.add_argument("archive", help="the archive")
+    extract.add_argument("--to", required=True, help="folder to unpack into")
+    extract.set_defaults(run=run_unpack)
