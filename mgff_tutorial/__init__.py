@@ -1,9 +1,10 @@
 """MGFF: two-stage fine-grained image classification, one module for each idea.
 
-The names below are imported on first use, so that ``import mgff_tutorial``
-costs nothing and a notebook on patches does not wait for the training loop.
+The names below are imported on first use, so that a notebook on patches does not wait for the training loop.
+``import mgff_tutorial`` itself imports torch and timm, and registers the MGFF models with timm.
 """
 
+import sys
 from importlib import import_module
 
 __version__ = "0.1.0"
@@ -36,3 +37,9 @@ def __getattr__(name):
 
 def __dir__():
     return sorted(__all__)
+
+
+# ``timm.create_model("mgff_...")`` works from here on; over ``import torch, timm`` this costs nothing measurable.
+# The command line (sys.argv[0] is "-m" while Python looks for it) imports what each command needs by itself.
+if sys.argv[:1] != ["-m"]:
+    from . import models  # noqa: F401
