@@ -91,13 +91,37 @@ def open_split(config, split):
     return open_dataset(config.data, root=config.root, split=split)
 
 
-def model_options(config):
-    """Options of ``create_model`` that belong into the card."""
-    return {"img_size": config.img_size, **config.model_kwargs}
-
-
 def build_model(config, classes):
-    """The model that a configuration names, for a number of classes."""
+    """The model that a configuration names.
+
+    ``pretrained`` means the backbone's weights for an MGFF model, and the whole model's for any other; the path of
+    a checkpoint that holds the very model is loaded whole.
+
+    Args:
+        config: a `TrainConfig`.
+        classes: number of classes.
+
+    Returns:
+        (model, options): ``create_model(config.model, num_classes=classes, **options)`` builds the same model.
+    """
+    from .mgff import MGFFClassifier
     from .models import create_model
 
-    return create_model(config.model, pretrained=config.pretrained, num_classes=classes, **model_options(config))
+    options = {"img_size": config.img_size, **config.model_kwargs}
+    backbone = config.model.removeprefix("mgff_")
+    if backbone != config.model and not _holds(config.pretrained, config.model):
+        return MGFFClassifier(backbone, num_classes=classes, pretrained=config.pretrained, **options), options
+    try:
+        return create_model(config.model, config.pretrained, num_classes=classes, **options), options
+    except TypeError as error:  # convolutional networks take any size, and no option of that name
+        if "img_size" not in str(error):
+            raise
+    options.pop("img_size")
+    return create_model(config.model, config.pretrained, num_classes=classes, **options), options
+
+
+def _holds(pretrained, model):
+    """Whether ``pretrained`` is the path of a checkpoint of that very model."""
+    from .checkpoints import read_metadata
+
+    return not isinstance(pretrained, bool) and read_metadata(pretrained).get("model") == model

@@ -46,7 +46,7 @@ class TrainConfig:
     weight_decay: float = 0.05
     new_layer_lr: float = 1.0  # learning rate of new layers (head, MGFF) in units of lr
     schedule: str = "cosine"  # half a cosine from lr to 0, or "constant"
-    warmup_epochs: float = 0.0
+    warmup_epochs: float = 0.0  # linear from 0; at most half of the run
     clip_grad: float | None = None
     label_smoothing: float = 0.0
     mixup: float = 0.0
@@ -162,8 +162,6 @@ def _check(config):
     _expect(len(config.scale) == 2 and numbers and 0 < config.scale[0] <= config.scale[1] <= 1, "scale", config.scale,
             "two numbers, 0 < low <= high <= 1")
     _expect(config.resize >= config.img_size, "resize", config.resize, f"at least img_size ({config.img_size})")
-    _expect(config.warmup_epochs < config.epochs or config.warmup_epochs == 0, "warmup_epochs", config.warmup_epochs,
-            f"less than epochs ({config.epochs})")
 
 
 def _expect(condition, name, value, accepted):

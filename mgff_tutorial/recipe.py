@@ -79,14 +79,14 @@ class Schedule:
     Args:
         optimizer: its groups' ``lr`` are the peaks.
         total: updates of the run.
-        warmup: updates of the warm-up, fewer than ``total``.
+        warmup: updates of the warm-up; at most half of ``total`` is used.
         kind: ``"cosine"`` or ``"constant"``.
     """
 
     def __init__(self, optimizer, total, warmup=0, kind="cosine"):
         from timm.scheduler import CosineLRScheduler
 
-        warmup = min(int(warmup), total - 1)
+        warmup = min(int(warmup), total // 2)
         for group in optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
         self.optimizer, self.warmup, self.kind = optimizer, warmup, kind

@@ -9,7 +9,7 @@ import torch
 from tqdm.auto import tqdm
 
 from . import __version__
-from .assembly import RunData, build_model, make_accelerator, model_options, open_split
+from .assembly import RunData, build_model, make_accelerator, open_split
 from .checkpoints import read_checkpoint, save_checkpoint
 from .curves import save_curves
 from .device import seed_everything
@@ -61,7 +61,8 @@ class Trainer:
         train_set = open_split(config, "train") if train_set is None else train_set
         test_set = open_split(config, "test") if test_set is None else test_set
         seed_everything(config.seed)
-        self.model = build_model(config, len(train_set.classes)) if model is None else model
+        self.model, self.options = (model, config.model_kwargs) if model is not None else \
+            build_model(config, len(train_set.classes))
         self.data = RunData(config, train_set, test_set, self.model, self.rank, self.processes, self.progress)
         self.plan = self.data.plan
         self.folder = self._from_main(lambda: RunFolder(config.out, config, resume))
@@ -145,8 +146,7 @@ class Trainer:
     def card(self, **values):
         """What a checkpoint of this run says about itself."""
         config = self.config
-        kwargs = model_options(config)
-        return {"model": config.model, "kwargs": kwargs, "classes": self.data.classes, **self.data.stats,
+        return {"model": config.model, "kwargs": self.options, "classes": self.data.classes, **self.data.stats,
                 "img_size": config.img_size, "resize": config.resize, "data": config.data, "seed": config.seed,
                 "package": __version__, "recipe": config.as_dict(), **values}
 
@@ -278,8 +278,6 @@ class Trainer:
     # --- the test split, once -----------------------------------------------------------------------------------
 
     def _test(self):
-        from accelerate.utils import broadcast
-
         plain = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)  # float32, as `evaluate` will do
         last = {key: value.detach().clone() for key, value in self._weights().state_dict().items()}
         result = {"epochs": self.config.epochs, "steps": self.plan.total_steps, "seconds": round(self.seconds + time.monotonic() - self.started, 1),
@@ -287,10 +285,7 @@ class Trainer:
         for name in ("last", "best") if self.best else ("last",):
             weights = last
             if name == "best":
-                if self.is_main:
-                    weights = read_checkpoint(self.folder.path("best.safetensors"))[0]
-                weights = {key: value.to(self.device) for key, value in weights.items()}
-                weights = broadcast(weights) if self.processes > 1 else weights
+                weights = self._from_main(lambda: read_checkpoint(self.folder.path("best.safetensors"))[0])
             plain.load_state_dict(weights)
             found = self._predict(plain, self.data.test_set)
             epoch = self.best["epoch"] if name == "best" else self.config.epochs

@@ -1,11 +1,15 @@
 """A data set of coloured noise and a small network with dropout: what the tests of training train."""
 
+import multiprocessing
+import os
+
 import numpy as np
 import torch
 from PIL import Image
 from torch import nn
 
 from mgff_tutorial.config import TrainConfig
+from mgff_tutorial.training import train
 
 
 class Colours(torch.utils.data.Dataset):
@@ -64,3 +68,34 @@ def small_config(out, **changes):
     values = dict(model="small", out=str(out), img_size=16, resize=20, epochs=3, batch_size=6, lr=0.01, workers=0,
                   in_memory=True, jitter=0.2, validation=0.2, device="cpu", seed=1)
     return TrainConfig(**{**values, **changes})
+
+
+# --- runs in processes of their own, forked from a server that has imported everything already -----------------
+
+
+def long_run(out):
+    """Resumable, saved after nearly every update: what the kill tests kill."""
+    torch.set_num_threads(1)
+    config = small_config(out, epochs=12, save_seconds=0.01)
+    train(config, Colours(), Colours(13, seed=5), small_net(), resume=True, progress=False)
+
+
+def shared_run(out, rank=0, processes=1, port=0):
+    """One process of a run over gloo; without dropout and batch norm, which see each process's share only."""
+    torch.set_num_threads(1)
+    if processes > 1:
+        os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(processes), ACCELERATE_USE_CPU="true",
+                          MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    model = small_net(dropout=0.0)
+    model.stem[1] = nn.Identity()
+    config = small_config(out, epochs=2, optimizer="momentum")
+    train(config, Colours(), Colours(13, seed=5), model, progress=False)
+
+
+def start(function, *args):
+    """A started process that runs ``function(*args)``."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["training_fakes", "accelerate", "timm.optim", "timm.scheduler"])
+    process = context.Process(target=function, args=args)
+    process.start()
+    return process

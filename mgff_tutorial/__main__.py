@@ -1,0 +1,78 @@
+"""``python -m mgff_tutorial COMMAND``: the system without a notebook."""
+
+import argparse
+import os
+import sys
+from importlib import import_module
+
+# command: (module, function that adds its parser, one line for --help). A module is imported when it is used.
+COMMANDS = {
+    "train": ("train_command", "add_train_command", "train a model by a recipe: paper, practical, nano or your own"),
+    "evaluate": ("evaluate_command", "add_evaluate_command", "accuracy of a checkpoint, in one stage or two"),
+    "predict": ("predict_command", "add_predict_command", "species of an image or of a folder of images"),
+    "ablate": ("experiments", "add_ablate_command", "measure what each part of the system contributes"),
+    "benchmark": ("benchmark", "add_benchmark_command", "speed of the models on this machine"),
+    "render": ("sketchbirds", "add_render_command", "draw SketchBirds: the data set, one picture, or a sheet"),
+    "data": ("data_check", "add_data_command", "check a data set, or unpack its archive safely"),
+}
+
+
+def main(arguments=None):
+    """Run one command.
+
+    Args:
+        arguments: list of text; ``sys.argv[1:]`` if None.
+
+    Returns:
+        Exit code: 0 done, 1 done but not all is well, 2 the input cannot be used, 130 stopped with Ctrl-C.
+    """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    parser = build_parser(arguments)
+    args = parser.parse_args(arguments)
+    if not hasattr(args, "run"):
+        parser.print_help()
+        return 2
+    from .errors import InputError
+
+    try:
+        return args.run(args) or 0
+    except BrokenPipeError:  # the reader of a pipe (head, less) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("stopped.", file=sys.stderr)
+        return 130
+    except (InputError, OSError) as error:
+        return _fail(error)
+    except RuntimeError as error:
+        if type(error).__name__ not in ("TrainingStopped", "OutOfMemoryError"):
+            raise  # a defect of ours: its traceback is what a report needs
+        return _fail(error)
+
+
+def _fail(error):
+    text = " ".join(str(error).split())
+    print(f"error: {text or type(error).__name__}", file=sys.stderr)
+    return 2
+
+
+def build_parser(arguments):
+    """The parser; only the command that ``arguments`` name is imported, so that ``--help`` is quick."""
+    parser = argparse.ArgumentParser(
+        prog="python -m mgff_tutorial", description="Two-stage fine-grained image classification (MGFF).",
+        epilog="Each command has its own --help.")
+    from . import __version__
+
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(metavar="COMMAND", title="commands")
+    named = next((word for word in arguments if not word.startswith("-")), None)
+    for name, (module, function, line) in COMMANDS.items():
+        if name == named:
+            getattr(import_module(f".{module}", __package__), function)(commands)
+        else:
+            commands.add_parser(name, help=line)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

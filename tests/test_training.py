@@ -1,0 +1,246 @@
+"""The training loop: learns, resumes to the same weights, stops at NaN, and is the same however it is cut up."""
+
+import json
+import os
+import random
+import shutil
+import socket
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from training_fakes import Colours, SmallNet, long_run, shared_run, small_config, small_net, start
+
+from mgff_tutorial import training
+from mgff_tutorial.checkpoints import load_into, read_checkpoint, read_metadata
+from mgff_tutorial.errors import CheckpointError, InputError
+from mgff_tutorial.runs import read_log
+from mgff_tutorial.training import Trainer, TrainingStopped, train
+
+torch.set_num_threads(1)
+
+
+def run(out, resume=False, model=None, **changes):
+    return train(small_config(out, **changes), Colours(), Colours(13, seed=5), model or small_net(), resume, progress=False)
+
+
+def weights(out, name="last"):
+    return read_checkpoint(Path(out) / f"{name}.safetensors")[0]
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_a_run_leaves_everything_that_explains_it(tmp_path):
+    result = run(tmp_path)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"config.yaml", "environment.json", "log.jsonl", "curves.png", "resume.pt", "last.safetensors",
+                     "best.safetensors", "test_last.csv", "test_best.csv", "result.json"}
+    assert result == json.loads((tmp_path / "result.json").read_text())
+    assert result["last"]["count"] == result["best"]["count"] == 13
+    records = read_log(tmp_path / "log.jsonl")
+    assert [record["epoch"] for record in records] == [1, 2, 3]
+    assert records[-1]["train_loss"] < records[0]["train_loss"]
+    assert records[-1]["lr"] < 0.25 * 0.01
+    card = read_metadata(tmp_path / "last.safetensors")
+    assert card["classes"] == ["colour 0", "colour 1", "colour 2"] and card["correct"] == result["last"]["correct"]
+    rows = (tmp_path / "test_last.csv").read_text().splitlines()
+    assert len(rows) == 14 and sum(row.endswith(",1") for row in rows) == result["last"]["correct"]
+
+
+def test_the_checkpoint_evaluates_to_the_accuracy_in_its_card(tmp_path):
+    from mgff_tutorial.evaluation import predict_split
+    from mgff_tutorial.transforms import eval_transform
+
+    result = run(tmp_path, label_smoothing=0.1)
+    model = small_net(seed=9)
+    card = load_into(model, tmp_path / "last.safetensors")
+    test = Colours(13, seed=5, transform=eval_transform(16, 20))
+    found = [predict_split(model, test, "cpu", batch_size=size) for size in (1, 4, 13)]
+    assert {f.correct for f in found} == {card["correct"]} == {result["last"]["correct"]}
+    assert abs(found[0].probabilities - found[2].probabilities).max() < 1e-6
+
+
+def test_same_seed_same_weights_other_seed_others(tmp_path):
+    run(tmp_path / "a")
+    run(tmp_path / "b")
+    run(tmp_path / "c", seed=2)
+    assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
+    assert not same(weights(tmp_path / "a"), weights(tmp_path / "c"))
+
+
+def test_the_number_of_loader_workers_changes_nothing(tmp_path):
+    for workers in (0, 2):
+        run(tmp_path / str(workers), in_memory=False, workers=workers, epochs=1)
+    assert same(weights(tmp_path / "0"), weights(tmp_path / "2"))
+
+
+def test_accumulated_passes_equal_one_batch(tmp_path):
+    """With batch norm the passes see other statistics, so it is frozen here."""
+    for micro in (6, 4, 1):
+        model = small_net(dropout=0.0)
+        model.stem[1] = torch.nn.Identity()
+        run(tmp_path / str(micro), micro_batch=micro, model=model, optimizer="momentum", clip_grad=1.0)
+    for micro in (4, 1):
+        for key, value in weights(tmp_path / "6").items():
+            assert torch.allclose(value, weights(tmp_path / str(micro))[key], atol=1e-6)
+
+
+class Kill(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("moment", [0, 1, 4, 6, 8])
+@pytest.mark.parametrize("extra", [{}, {"ema": 0.9, "mixup": 0.2, "label_smoothing": 0.1}])
+def test_resume_after_a_stop_at_any_update_gives_the_same_weights(tmp_path, monkeypatch, moment, extra):
+    whole = run(tmp_path / "whole", **extra)
+    update = Trainer._update
+
+    def stop(self, batches):
+        if self.step == moment:
+            raise Kill
+        update(self, batches)
+
+    monkeypatch.setattr(Trainer, "_update", stop)
+    with pytest.raises(Kill):
+        run(tmp_path / "cut", save_seconds=0, **extra)
+    monkeypatch.undo()
+    resumed = run(tmp_path / "cut", resume=True, model=small_net(seed=7), save_seconds=0, **extra)
+    for name in ("last", "best"):
+        assert same(weights(tmp_path / "whole", name), weights(tmp_path / "cut", name))
+    assert read_log(tmp_path / "whole" / "log.jsonl") == read_log(tmp_path / "cut" / "log.jsonl")
+    assert {**whole, "seconds": 0} == {**resumed, "seconds": 0}
+
+
+def test_sigkill_at_random_moments(tmp_path):
+    """Two kills by default; ``MGFF_KILLS=20 pytest tests/test_training.py -k sigkill`` is the long version."""
+    kills, draw = int(os.environ.get("MGFF_KILLS", 2)), random.Random(0)
+    started = time.monotonic()
+    finish(start(long_run, tmp_path / "whole"))
+    length = time.monotonic() - started
+    for kill in range(kills):
+        child = start(long_run, tmp_path / "cut")
+        time.sleep(draw.uniform(0, length))
+        if child.is_alive():
+            child.kill()
+        child.join()
+        if child.exitcode == 0 and kill < kills - 1:  # it was faster: the kills to come need a run to kill
+            assert_equal_runs(tmp_path)
+            shutil.rmtree(tmp_path / "cut")
+    finish(start(long_run, tmp_path / "cut"))
+    assert_equal_runs(tmp_path)
+
+
+def finish(process):
+    process.join()
+    assert process.exitcode == 0
+
+
+def assert_equal_runs(folder):
+    for name in ("last", "best"):
+        assert same(weights(folder / "whole", name), weights(folder / "cut", name))
+    logs = [read_log(folder / name / "log.jsonl") for name in ("whole", "cut")]
+    assert logs[0] == logs[1] and len(logs[0]) == 12
+    assert not list((folder / "cut").glob(".*.tmp"))
+
+
+def test_a_finished_run_is_not_evaluated_again(tmp_path, monkeypatch):
+    first = run(tmp_path)
+    monkeypatch.setattr(Trainer, "_test", lambda self: pytest.fail("the test split was looked at twice"))
+    assert run(tmp_path, resume=True) == first
+
+
+def test_nan_loss_stops_with_the_weights_from_before(tmp_path, monkeypatch):
+    class Broken(SmallNet):
+        def forward(self, x):
+            out = super().forward(x)
+            return out * float("nan") if self.training and int(self.stem[1].num_batches_tracked) > 4 else out
+
+    torch.manual_seed(0)
+    with pytest.raises(TrainingStopped, match=r"loss is nan in epoch 2, update 5 .*Try a smaller lr"):
+        run(tmp_path, model=Broken())
+    state = weights(tmp_path)
+    assert all(torch.isfinite(value).all() for value in state.values())
+    assert not (tmp_path / "result.json").exists()
+
+
+def test_infinite_gradient_stops_too(tmp_path):
+    model = small_net()
+    model.head.weight.register_hook(lambda gradient: gradient * float("inf"))
+    with pytest.raises(TrainingStopped, match="gradient norm is (inf|nan) in epoch 1, update 1"):
+        run(tmp_path, model=model)
+    assert same(torch.load(tmp_path / "resume.pt", weights_only=True)["model"], small_net().state_dict())
+
+
+def test_two_processes_count_each_test_image_once_and_train_alike(tmp_path):
+    """13 test images, batches of 6, 2 processes over gloo: nothing divides."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    together = [start(shared_run, tmp_path / "two", rank, 2, port) for rank in range(2)]
+    finish(start(shared_run, tmp_path / "one"))
+    for process in together:
+        finish(process)
+    for name in ("last", "best"):
+        assert (tmp_path / "one" / f"test_{name}.csv").read_text() == (tmp_path / "two" / f"test_{name}.csv").read_text()
+    results = [json.loads((tmp_path / name / "result.json").read_text()) for name in ("one", "two")]
+    assert results[0]["last"] == results[1]["last"] and results[1]["last"]["count"] == 13
+    for key, value in weights(tmp_path / "one").items():
+        assert torch.allclose(value, weights(tmp_path / "two")[key], atol=1e-6)
+
+
+def test_a_run_is_not_overwritten_and_not_resumed_with_another_recipe(tmp_path):
+    run(tmp_path, epochs=1)
+    with pytest.raises(InputError, match="already holds a run; continue it with --resume"):
+        run(tmp_path, epochs=1)
+    with pytest.raises(InputError, match="lr: 0.01, not 0.02"):
+        run(tmp_path, epochs=1, lr=0.02, resume=True)
+
+
+def test_a_damaged_resume_file_is_refused(tmp_path):
+    run(tmp_path, epochs=1)
+    (tmp_path / "result.json").unlink()
+    (tmp_path / "resume.pt").write_bytes((tmp_path / "resume.pt").read_bytes()[:500])
+    with pytest.raises(CheckpointError, match="resume.pt: cannot be read"):
+        run(tmp_path, epochs=1, resume=True)
+
+
+def test_without_validation_there_is_no_best(tmp_path):
+    result = run(tmp_path, validation=0.0, epochs=1)
+    assert "best" not in result and result["validation"] is None
+    assert not (tmp_path / "best.safetensors").exists()
+
+
+def test_bf16_trains_and_its_checkpoint_is_float32(tmp_path):
+    result = run(tmp_path, precision="bf16", micro_batch=2)
+    assert result["last"]["count"] == 13
+    assert weights(tmp_path)["head.weight"].dtype == torch.float32
+
+
+@pytest.mark.parametrize("changes, words", [
+    ({"precision": "fp16"}, "fp16 needs a GPU"),
+    ({"device": "cuda:7"}, "not available"),
+    ({"optimizer": "adamx"}, "Unknown optimizer 'adamx'; did you mean"),
+    ({"mixup": 0.2, "micro_batch": 3}, "choose an even batch, got 3"),
+    ({"checkpoint_activations": True}, "no set_grad_checkpointing"),
+])
+def test_settings_that_cannot_work_say_why(tmp_path, changes, words):
+    with pytest.raises(InputError, match=words):
+        run(tmp_path, **changes)
+
+
+def test_classes_of_the_splits_must_agree(tmp_path):
+    with pytest.raises(InputError, match="different classes"):
+        train(small_config(tmp_path), Colours(), Colours(classes=2), small_net(), progress=False)
+
+
+def test_unknown_data_set_and_folder_of_class_folders(tmp_path):
+    with pytest.raises(InputError, match="Unknown data set 'cubs'; did you mean 'cub'"):
+        training.open_split(small_config(tmp_path, data="cubs"), "train")
+    for name in ("wren", "robin"):
+        (tmp_path / "birds" / name).mkdir(parents=True)
+        for i in range(4):
+            Colours().image(i).save(tmp_path / "birds" / name / f"{i}.png")
+    assert training.open_split(small_config(tmp_path, data=str(tmp_path / "birds")), "train").classes == ["robin", "wren"]
