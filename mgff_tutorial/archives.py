@@ -77,6 +77,7 @@ class _open:
         elif tarfile.is_tarfile(self.path):
             self.file = tarfile.open(self.path)
             self.entries = [_tar_member(self.file, info) for info in self.file]
+            _check_end(self.path, self.file)
         else:
             raise DataError(f"{self.path} is neither a .tar nor a .zip archive.")
         return self
@@ -86,6 +87,16 @@ class _open:
 
     def __exit__(self, *details):
         self.file.close()
+
+
+def _check_end(path, file):
+    """tarfile takes a cut or damaged header for the end of the archive; the real end is a block of zeros."""
+    file.fileobj.seek(file.offset)
+    end = file.fileobj.read(tarfile.BLOCKSIZE)
+    while file.fileobj.read(COPY):  # to the end of the compressed stream, whose checksum is verified on the way
+        pass
+    if end != bytes(tarfile.BLOCKSIZE):
+        raise DataError(f"{path} is damaged or cut off after {len(file.getnames()):,} members.")
 
 
 def _zip_member(file, info):
