@@ -1,0 +1,134 @@
+"""The notebooks as documents: what a reader would stumble over, whatever the code in them computes."""
+
+import ast
+import importlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
+EXPECTED = ["00_start_here", "01_patches", "02_window_attention", "03_shifted_windows", "04_swin", "05_granularities",
+            "06_self_attention", "07_channel_attention", "08_gcn_head", "09_mgff", "10_vit_attention", "11_cropper",
+            "12_two_stage", "13_datasets", "14_training", "15_experiments", "16_your_own_data"]
+TEACHES = {"01": ["patches"], "02": ["windows"], "03": ["windows"], "04": ["swin"], "05": ["align"],
+           "06": ["attention"], "07": ["attention"], "08": ["graph"], "09": ["mgff"], "10": ["response"],
+           "11": ["cropper"], "12": ["two_stage"]}
+NOT_COMPARED = {"nbval-ignore-output", "nbval-skip"}
+
+
+def load(path):
+    return json.loads(path.read_text(encoding="utf-8"))["cells"]
+
+
+def source(cell):
+    return "".join(cell["source"])
+
+
+def tags(cell):
+    return set(cell["metadata"].get("tags", []))
+
+
+def code_cells(path):
+    return [c for c in load(path) if c["cell_type"] == "code"]
+
+
+def definitions(text):
+    """Functions and classes at the top of a piece of code, by name, as AST without docstrings."""
+    found = {}
+    for node in ast.parse(re.sub(r"(?m)^[%!].*$", "pass", text)).body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            for inner in ast.walk(node):
+                body = getattr(inner, "body", None)
+                if isinstance(inner, (ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(inner) is not None:
+                    inner.body = body[1:] or [ast.Pass()]
+            found[node.name] = ast.dump(node)
+    return found
+
+
+each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+
+
+def test_all_notebooks_are_there():
+    assert [p.stem for p in NOTEBOOKS] == EXPECTED
+
+
+@each
+def test_was_run_once_from_top_to_bottom(path):
+    counts = [c["execution_count"] for c in code_cells(path) if "nbval-skip" not in tags(c)]
+    assert counts == list(range(1, len(counts) + 1))
+
+
+@each
+def test_stored_outputs_are_fit_to_read(path):
+    for cell in code_cells(path):
+        for output in cell["outputs"]:
+            text = json.dumps(output)
+            assert output["output_type"] != "error", source(cell)
+            assert "image/svg" not in text, source(cell)
+            if "image/png" not in output.get("data", {}):
+                assert not re.search(r"(?<![\w.:/])/(home|root|tmp|work|usr|opt|Users)/", text), source(cell)
+                assert not re.search(r"0x[0-9a-f]{6,}", text), source(cell)
+
+
+@each
+def test_cell_ids_are_there_and_unique(path):
+    ids = [c["id"] for c in load(path)]
+    assert len(ids) == len(set(ids))
+
+
+@each
+def test_text_and_code_are_in_proportion(path):
+    cells = load(path)
+    code = sum(c["cell_type"] == "code" for c in cells)
+    assert 1.2 <= (len(cells) - code) / code <= 2.2
+
+
+@each
+def test_code_cells_are_short(path):
+    for cell in code_cells(path):
+        text = source(cell)
+        lines = len([line for line in text.splitlines() if line.strip()])
+        assert lines <= (40 if re.search(r"(?m)^class ", text) else 15), text
+
+
+@each
+def test_every_figure_is_followed_by_words(path):
+    cells = load(path)
+    for cell, after in zip(cells, cells[1:] + [None]):
+        if any("image/png" in o.get("data", {}) for o in cell.get("outputs", [])):
+            assert after is not None and after["cell_type"] == "markdown", source(cell)
+
+
+@each
+def test_links_lead_somewhere(path):
+    for cell in load(path):
+        if cell["cell_type"] == "markdown":
+            for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", source(cell)):
+                if not re.match(r"[a-z]+:", target):
+                    assert (path.parent / target).exists(), target
+
+
+@each
+def test_code_of_the_package_is_the_code_of_the_notebook(path):
+    """What a notebook defines under a name of the module it teaches is that module's text, or differs on purpose.
+
+    A cell tagged ``simplified`` shows a step on the way; the notebook then proves the equality in numbers.
+    """
+    packaged = {}
+    for module in TEACHES.get(path.stem[:2], []):
+        packaged |= definitions(Path(importlib.import_module(f"mgff_tutorial.{module}").__file__).read_text("utf-8"))
+    for cell in code_cells(path):
+        for name, code in definitions(source(cell)).items():
+            if name in packaged and "simplified" not in tags(cell):
+                assert code == packaged[name], f"{name} differs from the package's"
+
+
+def test_nearly_all_outputs_are_compared():
+    with_text = [c for p in NOTEBOOKS for c in code_cells(p)
+                 if any("text" in o or "text/plain" in o.get("data", {}) for o in c["outputs"])]
+    compared = [c for c in with_text if not tags(c) & NOT_COMPARED]
+    assert len(compared) >= 0.85 * len(with_text)
+    assert sum("nbval-skip" in tags(c) for p in NOTEBOOKS for c in code_cells(p)) <= 5
