@@ -58,8 +58,10 @@ def resolve_options(preset="default", **changes):
             raise unknown_name("MGFF option", name, LITERAL)
     options = {**(PRESETS[preset] or DEFAULT), **changes}
     chosen = options["granularities"]
-    if not chosen or any(g not in (0, 1, 2, 3) for g in chosen) or len(set(chosen)) != len(chosen):
+    if not isinstance(chosen, (tuple, list)) or not chosen or len({0, 1, 2, 3} & set(chosen)) != len(chosen):
         raise InputError(f"granularities must be different numbers from 0 to 3, got {chosen!r}.")
+    if options["dim"] is not None and (not isinstance(options["dim"], int) or options["dim"] < 1):
+        raise InputError(f"dim must be a positive integer or None, got {options['dim']!r}.")
     options["granularities"] = tuple(sorted(chosen))
     for name, accepted in (("entry", ("residual", "replace")), ("fuse", ("nodes", "channels"))):
         if options[name] not in accepted:
