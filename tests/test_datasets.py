@@ -244,10 +244,30 @@ def test_boxes_and_parts_follow_exif(tmp_path, orientation, annotated):
 
 def test_sketchbirds_is_read_by_the_same_code(tmp_path):
     cub_tree(tmp_path)
-    write(tmp_path / "genera.txt", "1 Marsh Pipit")
+    for name, lines in {"genera": ["1 1 Marsh_Pipit", "2 1 Marsh_Pipit", "3 2 Longshank"],
+                        "part_codes": ["1 1 cone", "1 2 thin_ring", "2 1 cone", "2 2 plain", "3 1 hooked", "3 2 plain"]
+                        }.items():
+        write(tmp_path / f"{name}.txt", *lines)
     birds = SketchBirds("test", root=tmp_path)
-    assert len(birds) == 6 and birds.boxes.shape == (6, 4) and birds.table("genera") == [["1", "Marsh", "Pipit"]]
-    refuses(lambda: birds.table("part_codes"), "part_codes.txt", "missing")
+    assert len(birds) == 6 and birds.boxes.shape == (6, 4)
+    assert birds.genera == ["Marsh Pipit", "Marsh Pipit", "Longshank"]
+    assert birds.part_codes[0] == {"beak": "cone", "left eye": "thin ring"}
+    assert birds.differing_parts(0, 1) == ["left eye"] and birds.differing_parts(0, 2) == ["beak", "left eye"]
+    (tmp_path / "genera.txt").unlink()
+    refuses(lambda: birds.genera, "genera.txt", "missing")
+
+
+@pytest.mark.filterwarnings("error::mgff_tutorial.datasets.CountWarning")
+def test_embedded_sketchbirds():
+    train, test = SketchBirds(), SketchBirds("test")
+    assert (len(train), len(test), len(train.classes)) == (600, 600, 20)
+    assert [train.labels.count(c) for c in range(20)] == [test.labels.count(c) for c in range(20)] == [30] * 20
+    assert len(set(train.genera)) == 5 and all(len(codes) == 6 for codes in train.part_codes)
+    image, label = test[0]
+    assert image.size == (256, 256) and (test.boxes[:, 2:] > test.boxes[:, :2]).all()
+    assert 0 <= test.boxes.min() and test.boxes.max() <= 256
+    same = [(a, b) for a in range(20) for b in range(a) if train.genera[a] == train.genera[b]]
+    assert len(same) == 30 and all(1 <= len(train.differing_parts(a, b)) <= 3 for a, b in same)
 
 
 # --- shared: subsets, validation, cache, names ----------------------------------------------------------------------

@@ -23,9 +23,30 @@ class SketchBirds(CUB200):
             root = ensure_sketchbirds()
         super().__init__(root, split, transform)
 
-    def table(self, name):
-        """Rows of one of the extra text files (``"genera"``, ``"part_codes"``) as lists of str."""
+    @property
+    def genera(self):
+        """Genus of each class, as text."""
+        return [readable(genus) for _, (_, _, genus) in self._rows("genera.txt", ["class_id", "genus_id", "genus"])]
+
+    @property
+    def part_codes(self):
+        """For each class, a dict of part name -> code: what that part looks like in this species."""
+        codes = [{} for _ in self.classes]
+        for _, (class_id, part_id, code) in self._rows("part_codes.txt", ["class_id", "part_id", "code"]):
+            codes[int(class_id) - 1][self.part_names[int(part_id) - 1]] = readable(code)
+        return codes
+
+    def differing_parts(self, first, second):
+        """Names of the parts in which two classes (labels) differ, in the order of ``part_names``."""
+        codes = self.part_codes
+        return [part for part, code in codes[first].items() if codes[second][part] != code]
+
+    def _rows(self, file, columns):
         problems = Problems()
-        rows = [line.split() for _, (line,) in read_rows(self.root / f"{name}.txt", ["row"], problems, rest=True)]
+        rows = list(read_rows(self.root / file, columns, problems))
         problems.refuse(self.name)
         return rows
+
+
+def readable(name):
+    return name.replace("_", " ")
