@@ -102,3 +102,67 @@ class TensorImages(Dataset):
 
     def __getitem__(self, index):
         return self.images[index], self.labels[index]
+
+
+def evaluate(classifier, dataset, cropper=None, batch_size=32, workers=0, progress=False):
+    """Accuracy of a trained classifier, in one stage or in two; shared by all processes of ``accelerate launch``.
+
+    Args:
+        classifier: from `prediction.load_classifier`: a module with ``.card``.
+        dataset: an `ImageDataset` without transform.
+        cropper: a `ViTCropper` for two stages, or None.
+        batch_size: images a pass.
+        workers: loader processes (one stage).
+        progress: show a bar.
+
+    Returns:
+        dict of `Predictions`: ``"stage 1"``, and with a cropper also ``"stage 2"`` and ``"merged"``.
+
+    Raises:
+        InputError: the data set's classes are not the classifier's.
+    """
+    from accelerate import PartialState
+    from accelerate.utils import gather_object
+
+    from .prediction import Predictor
+
+    check_classes(classifier.card["classes"], dataset.classes)
+    device = next(classifier.parameters()).device
+    state = PartialState(cpu=device.type == "cpu")
+    predictor = Predictor(classifier, cropper)
+    if cropper is None:
+        whole = dataset.subset(range(len(dataset)), predictor.transform)
+        return {"stage 1": predict_split(classifier, whole, device, batch_size, workers, state.process_index,
+                                         state.num_processes, gather_object, progress=progress)}
+    shares = _two_stage_share(predictor.two_stage, dataset, batch_size, state.process_index, state.num_processes, progress)
+    shares = gather_object([shares]) if state.num_processes > 1 else [shares]
+    return {name: collect([(positions, values[stage]) for positions, values in shares if len(positions)], dataset)
+            for stage, name in enumerate(("stage 1", "stage 2", "merged"))}
+
+
+def _two_stage_share(two_stage, dataset, batch_size, rank, processes, progress):
+    """(positions (n,), three arrays (n, K)) of one process."""
+    from tqdm.auto import tqdm
+
+    positions = list(range(rank, len(dataset), processes))
+    found = []
+    with tqdm(total=len(positions), desc="two stages", unit=" images", leave=False, disable=not progress) as bar:
+        for start in range(0, len(positions), batch_size):
+            images = [dataset.image(i) for i in positions[start : start + batch_size]]
+            result = two_stage.predict(images, batch_size)
+            found.append([values.float().cpu().numpy() for values in (result.stage1, result.stage2, result.merged)])
+            bar.update(len(images))
+    return np.array(positions, dtype=int), [np.concatenate(stage) for stage in zip(*found)]
+
+
+def check_classes(expected, classes):
+    """Raise `InputError` unless the data set has the classifier's classes, in the same order."""
+    expected, classes = list(expected), list(classes)
+    if expected == classes:
+        return
+    if len(expected) != len(classes):
+        raise InputError(f"The classifier tells {len(expected)} classes apart, the data set has {len(classes)}; "
+                         "choose the data set that it was trained on.")
+    place = next(i for i, (a, b) in enumerate(zip(expected, classes)) if a != b)
+    raise InputError(f"The classifier's class {place} is {expected[place]!r}, the data set's is {classes[place]!r}; "
+                     "choose the data set that it was trained on.")

@@ -1,0 +1,93 @@
+"""``python -m mgff_tutorial evaluate``: accuracy of a checkpoint, and whether it is the one its card claims."""
+
+import json
+from pathlib import Path
+
+from .predict_command import add_model_arguments, cropper_options, default_checkpoint
+
+
+def add_evaluate_command(subparsers):
+    """Add ``evaluate`` to the command line."""
+    parser = subparsers.add_parser(
+        "evaluate", help="accuracy of a checkpoint, in one stage or two",
+        description="Measure a checkpoint on a split, count every image once, and compare with the checkpoint's card. "
+                    "Exit code 1 if the card is not reproduced.")
+    parser.add_argument("checkpoint_file", nargs="?", metavar="CHECKPOINT", help="the same as --checkpoint")
+    add_model_arguments(parser)
+    parser.add_argument("--two-stage", action="store_true", help="also find, crop and classify the object, and merge")
+    parser.add_argument("--data", help="data set, or a folder of class folders (default: the card's)")
+    parser.add_argument("--root", help="folder of the data set")
+    parser.add_argument("--split", default="test", choices=("train", "test", "all"))
+    parser.add_argument("--csv", metavar="FILE", help="write the predictions, one row an image (two stages: FILE-stage1.csv ...)")
+    parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
+    parser.add_argument("--workers", type=int, default=0, help="loader processes")
+    parser.set_defaults(run=run_evaluate)
+    return parser
+
+
+def run_evaluate(args):
+    """Evaluate; returns 0, or 1 if the card claims another count.
+
+    Raises:
+        InputError: a bad checkpoint, or a data set of other classes.
+    """
+    from .evaluation import evaluate
+    from .prediction import load_classifier, load_cropper
+
+    path = args.checkpoint_file or args.checkpoint or default_checkpoint()
+    classifier = load_classifier(path, args.device)
+    card = classifier.card
+    data = args.data or card.get("data") or "sketchbirds"
+    cropper = load_cropper(args.cropper, args.device, **cropper_options(args)) if args.two_stage else None
+    found = evaluate(classifier, _dataset(data, args.root, args.split), cropper, args.batch_size, args.workers,
+                     progress=not args.quiet)
+    claims = _claims(card, data, args)
+    verdicts = {name: claims[name] == (found[name].correct, found[name].count) for name in found if name in claims}
+    if args.csv:
+        _write(args.csv, found)
+    if args.json:
+        print(json.dumps({"checkpoint": str(path), "data": data, "split": args.split,
+                          **{name: predictions.summary() for name, predictions in found.items()},
+                          "reproduces_card": all(verdicts.values()) if verdicts else None}))
+    else:
+        print(report(path, card, data, args.split, found, claims, verdicts))
+    return 0 if all(verdicts.values()) else 1
+
+
+def report(path, card, data, split, found, claims, verdicts):
+    """The lines that ``evaluate`` prints."""
+    lines = [f"{path}: {card['model']} on {data}, {split} split"]
+    for name, predictions in found.items():
+        claim = f"   card: {claims[name][0]}/{claims[name][1]}" if name in claims else ""
+        lines.append(f"{name:<8} {predictions.accuracy:7.2%} ({predictions.correct}/{predictions.count}){claim}")
+    if verdicts:
+        lines.append(f"reproduces the card: {'yes' if all(verdicts.values()) else 'no'}")
+    else:
+        lines.append("the card makes no claim about this")
+    return "\n".join(lines)
+
+
+def _claims(card, data, args):
+    """(correct, count) that the card claims for this data, split and cropper, by stage."""
+    if card.get("split", "test") != args.split or data != card.get("data") or "correct" not in card:
+        return {}
+    claims = {"stage 1": (card["correct"], card["count"])}
+    two = card.get("two_stage") or {}
+    if args.two_stage and two.get("cropper") == args.cropper and args.rule is None and args.tau is None:
+        claims["merged"] = (two["correct"], two["count"])
+    return claims
+
+
+def _dataset(data, root, split):
+    from .datasets import DATASETS, open_dataset
+
+    if data not in DATASETS and Path(data).is_dir():
+        return open_dataset("folder", root=data, split=split)
+    return open_dataset(data, root=root, split=split)
+
+
+def _write(path, found):
+    path = Path(path)
+    for name, predictions in found.items():
+        target = path if len(found) == 1 else path.with_name(f"{path.stem}-{name.replace(' ', '')}{path.suffix or '.csv'}")
+        predictions.write_csv(target)

@@ -1,0 +1,113 @@
+"""``python -m mgff_tutorial predict``: an image or a folder, as a table or as JSON lines."""
+
+import json
+import sys
+from pathlib import Path
+
+from .errors import DataError, InputError
+from .paths import checkpoints_dir
+from .prediction_log import HEADER, PredictionLog, printable, table_row
+
+
+def add_predict_command(subparsers):
+    """Add ``predict`` to the command line."""
+    parser = subparsers.add_parser(
+        "predict", help="species of an image or of a folder of images",
+        description="Predict the species of images in two stages. A folder is streamed: results are written as they come, "
+                    "broken files are reported and skipped, and --resume continues a run that was stopped.")
+    parser.add_argument("path", help="an image, or a folder of images (with its sub-folders)")
+    add_model_arguments(parser)
+    parser.add_argument("--one-stage", action="store_true", help="classify the whole image only")
+    parser.add_argument("--json", action="store_true", help="print JSON lines instead of a table")
+    parser.add_argument("--out", metavar="FILE", help="write JSON lines to FILE as they come, instead of printing")
+    parser.add_argument("--resume", action="store_true", help="continue FILE: images that it holds are left out")
+    parser.add_argument("--save-figures", metavar="DIR", help="write image, response, box and crop of every image to DIR")
+    parser.add_argument("--top", type=int, default=3, help="species listed for each image in JSON (default: 3)")
+    parser.add_argument("--threads", type=int, default=2, help="threads that decode images (default: 2)")
+    parser.set_defaults(run=run_predict)
+    return parser
+
+
+def add_model_arguments(parser):
+    """The arguments that ``evaluate`` and ``predict`` share."""
+    parser.add_argument("--checkpoint", metavar="FILE", help="trained classifier (default: the embedded mgff_swin_nano)")
+    parser.add_argument("--cropper", default="vit_nano", metavar="VIT",
+                        help="ViT that points: a model name or a checkpoint (default: vit_nano)")
+    parser.add_argument("--rule", help="how attention becomes a response map (default: the cropper's own)")
+    parser.add_argument("--tau", type=float, help="threshold of the response map (default: the rule's own)")
+    parser.add_argument("--batch-size", type=int, default=32, help="images a pass (default: 32)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def default_checkpoint():
+    """The classifier that travels with the package."""
+    return checkpoints_dir() / "mgff_swin_nano.safetensors"
+
+
+def cropper_options(args):
+    """The cropper's options that the command line sets."""
+    return {name: getattr(args, name) for name in ("rule", "tau") if getattr(args, name) is not None}
+
+
+def run_predict(args):
+    """Predict; returns 0, or 1 if a file had to be skipped.
+
+    Raises:
+        InputError: no image, a bad checkpoint, or an output file that exists.
+    """
+    from tqdm.auto import tqdm
+
+    from .prediction import Predictor, find_images, load_classifier, load_cropper, predict_files
+
+    if args.save_figures and Path(args.save_figures).resolve().is_relative_to(Path(args.path).resolve()):
+        raise InputError(f"--save-figures {args.save_figures} lies in the folder that is predicted, so the figures would "
+                         "be predicted too; choose another folder.")
+    first = next(iter(find_images(args.path)), None)
+    if first is None:
+        raise DataError(f"{args.path} holds no image.")
+    classifier = load_classifier(args.checkpoint or default_checkpoint(), args.device)
+    cropper = None if args.one_stage else load_cropper(args.cropper, args.device, **cropper_options(args))
+    predictor = Predictor(classifier, cropper, max(1, args.top))
+    log = PredictionLog(args.out, args.resume) if args.out else None
+    files = ((name, path) for name, path in find_images(args.path) if log is None or name not in log)
+    each = _figures(args.save_figures) if args.save_figures else None
+    done = skipped = 0
+    if not args.json and log is None:
+        print(HEADER)
+    try:
+        with tqdm(unit=" images", desc="predicting", disable=args.quiet or log is None, file=sys.stderr) as bar:
+            for records in predict_files(predictor, files, args.batch_size, args.threads, each):
+                _emit(records, args.json, log)
+                broken = [record for record in records if "error" in record]
+                for record in broken:
+                    print(f"skipped: {printable(record['error'])}", file=sys.stderr)
+                done, skipped = done + len(records) - len(broken), skipped + len(broken)
+                bar.update(len(records))
+    finally:
+        if log is not None:
+            log.close()
+    earlier = f", {len(log.done):,} from before" if log is not None and log.done else ""
+    print(f"{done:,} images predicted{earlier}, {skipped:,} skipped.", file=sys.stderr)
+    if done == 0 and skipped and not earlier:
+        return 2
+    return 1 if skipped else 0
+
+
+def _emit(records, as_json, log):
+    if log is not None:
+        log.write(records)
+    elif as_json:
+        print("\n".join(json.dumps(record) for record in records), flush=True)
+    else:
+        print("\n".join(map(table_row, records)), flush=True)
+
+
+def _figures(folder):
+    """A function that saves the figure of one image under ``folder``, with the image's own sub-folders."""
+    from .prediction_figure import save_figure
+
+    def save(name, image, record, result, position):
+        save_figure(Path(folder) / f"{name}.png", image, record, result, position)
+
+    return save

@@ -1,0 +1,199 @@
+"""Species of images that nobody has labelled: one picture, or a folder of a million, streamed."""
+
+import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+
+from .checkpoints import build_from_checkpoint
+from .device import pick_device
+from .errors import CheckpointError, DataError, InputError
+from .images import EXTENSIONS, open_image
+
+
+def find_images(path):
+    """Image files below a folder (or the file itself), one after the other, without listing them all first.
+
+    Within a folder, files come first and by name. Hidden files and folders, and files that are no pictures by their
+    extension, are left out; links to folders are followed, each real folder once, so loops end.
+
+    Args:
+        path: a file (taken whatever its extension) or a folder.
+
+    Yields:
+        (name, path): text relative to the folder, with ``/``, and a `Path`.
+
+    Raises:
+        DataError: the path does not exist, or a folder cannot be read.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        if not path.exists() and not path.is_symlink():
+            raise DataError(f"{path} does not exist; expected an image or a folder of images.")
+        yield path.name, path
+        return
+    seen, waiting = set(), [path]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            status = os.stat(folder)
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(folder) as listing:
+                entries = sorted((entry.name, _is_folder(entry)) for entry in listing if not entry.name.startswith("."))
+        except OSError as error:
+            raise DataError(f"{folder} cannot be read: {error.strerror}.") from None
+        waiting.extend(folder / name for name, is_folder in reversed(entries) if is_folder)
+        for name, is_folder in entries:
+            if not is_folder and os.path.splitext(name)[1].lower() in EXTENSIONS:
+                yield (folder / name).relative_to(path).as_posix(), folder / name
+
+
+def _is_folder(entry):
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself: reported as a broken image when it is opened
+        return False
+
+
+def load_classifier(checkpoint, device="auto"):
+    """A trained classifier with its card, ready to predict.
+
+    Args:
+        checkpoint: a file that `train` wrote.
+        device: as in `pick_device`.
+
+    Raises:
+        CheckpointError: not a checkpoint of this package, or its card names no classes.
+    """
+    device = pick_device(str(device))
+    model = build_from_checkpoint(checkpoint)
+    if not model.card.get("classes"):
+        raise CheckpointError(f"{checkpoint}: the card names no classes; expected a classifier trained by "
+                              "python -m mgff_tutorial train.")
+    return model.to(device)
+
+
+def load_cropper(vit="vit_nano", device="auto", **options):
+    """A `ViTCropper` around a ViT: a model name (with its pretrained weights), or the path of a checkpoint."""
+    from .cropper import ViTCropper
+    from .models import create_model
+
+    is_file = Path(vit).suffix in (".safetensors", ".pth", ".pt")
+    model = build_from_checkpoint(vit) if is_file else create_model(vit, pretrained=True)
+    return ViTCropper(model, **options).to(pick_device(str(device)))
+
+
+class Predictor:
+    """PIL images in, one record an image out.
+
+    Args:
+        classifier: from `load_classifier` (a module with ``.card``).
+        cropper: a `ViTCropper`; None predicts in one stage.
+        top: how many species a record lists.
+    """
+
+    def __init__(self, classifier, cropper=None, top=3):
+        from .transforms import eval_transform, model_config
+
+        card = classifier.card
+        stats = model_config(classifier)
+        size = card.get("img_size", stats["img_size"])
+        resize = card.get("resize", size)
+        self.classes, self.top = card["classes"], min(top, len(card["classes"]))
+        self.classifier, self.two_stage = classifier, None
+        mean, std = card.get("mean", stats["mean"]), card.get("std", stats["std"])
+        self.transform = eval_transform(size, resize, mean, std)
+        if cropper is not None:
+            from .two_stage import TwoStageClassifier
+
+            self.two_stage = TwoStageClassifier(classifier, cropper, mean=mean, std=std, resize=resize)
+
+    def __call__(self, images):
+        """Records for a list of PIL images, and what the figures need (a `TwoStageResult`, or None).
+
+        A record has ``species``, ``probability`` (of the merged prediction), ``top`` (names and probabilities), and in
+        two stages ``stage1`` and ``stage2`` (each its own species and probability), ``box`` (xyxy pixels of the
+        upright image) and ``whole_image`` (no object was found, so stage 2 saw the whole image).
+        """
+        if self.two_stage is None:
+            device = next(self.classifier.parameters()).device
+            with torch.inference_mode():
+                batch = torch.stack([self.transform(image) for image in images]).to(device)
+                return [self._record(p) for p in self.classifier(batch).float().softmax(1).cpu()], None
+        result = self.two_stage.predict(images)
+        parts = zip(*(values.cpu() for values in (result.merged, result.stage1, result.stage2, result.boxes,
+                                                  result.fallback)))
+        records = [{**self._record(merged), "stage1": self._best(first), "stage2": self._best(second),
+                    "box": [round(float(v), 1) for v in box], "whole_image": bool(fallback)}
+                   for merged, first, second, box, fallback in parts]
+        return records, result
+
+    def _record(self, probabilities):
+        values, places = probabilities.topk(self.top)
+        top = [[self.classes[place], round(value, 4)] for value, place in zip(values.tolist(), places.tolist())]
+        return {"species": top[0][0], "probability": top[0][1], "top": top}
+
+    def _best(self, probabilities):
+        place = int(probabilities.argmax())
+        return {"species": self.classes[place], "probability": round(float(probabilities[place]), 4)}
+
+
+def predict_files(predictor, files, batch_size=32, threads=2, each=None):
+    """Records of image files, in their order; at most a few batches are held at any time.
+
+    Args:
+        predictor: a `Predictor`.
+        files: iterable of (name, path), such as `find_images`.
+        batch_size: images a pass.
+        threads: that decode.
+        each: called with (name, image, record, result, position in the batch) for every image that was predicted.
+
+    Yields:
+        A list of records a batch: ``{"image": name, ...}``, or ``{"image": name, "error": sentence}`` for a broken file.
+    """
+    if batch_size < 1 or threads < 1:
+        raise InputError(f"batch_size and threads must be at least 1, got {batch_size} and {threads}.")
+    with ThreadPoolExecutor(threads) as pool:
+        waiting, batch = deque(), []
+        for name, path in files:
+            waiting.append((name, pool.submit(_opened, path)))
+            if len(waiting) > 2 * batch_size:  # decode ahead of the model, but only so far
+                batch.append(_taken(waiting))
+            if len(batch) == batch_size:
+                yield _records(predictor, batch, each)
+                batch = []
+        while waiting:
+            batch.append(_taken(waiting))
+            if len(batch) == batch_size:
+                yield _records(predictor, batch, each)
+                batch = []
+        if batch:
+            yield _records(predictor, batch, each)
+
+
+def _opened(path):
+    try:
+        return open_image(path), None
+    except DataError as error:
+        return None, str(error)
+
+
+def _taken(waiting):
+    name, future = waiting.popleft()
+    return (name, *future.result())
+
+
+def _records(predictor, batch, each):
+    """One record for each (name, image, error) of a batch."""
+    sound = [(name, image) for name, image, error in batch if error is None]
+    found, result = predictor([image for _, image in sound]) if sound else ([], None)
+    by_name = {}
+    for position, ((name, image), record) in enumerate(zip(sound, found)):
+        by_name[name] = {"image": name, **record}
+        if each is not None:
+            each(name, image, by_name[name], result, position)
+    return [by_name[name] if error is None else {"image": name, "error": error} for name, _, error in batch]

@@ -1,0 +1,61 @@
+"""What both stages saw of one image, as a picture: image with box, response, crop, probabilities."""
+
+import io
+
+import numpy as np
+
+from .files import atomic_file
+
+
+def save_figure(path, image, record, result=None, position=0):
+    """Write a PNG of one prediction, atomically.
+
+    Args:
+        path: the file.
+        image: upright PIL image.
+        record: from `Predictor`.
+        result: the `TwoStageResult` that the record comes from; None in one stage.
+        position: of the image in ``result``.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    two = result is not None
+    figure = Figure(figsize=(12.5, 3.3) if two else (6.5, 3.3), layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, 4 if two else 2, width_ratios=[1, 1, 1, 1.25] if two else [1, 1.25])
+    axes[0].imshow(image)
+    axes[0].set_title("image")
+    if two:
+        _draw_stages(axes, image, record, result.response[position, 0].float().cpu().numpy())
+    for ax in axes[:-1]:
+        ax.set(xticks=[], yticks=[])
+        ax.spines[:].set_visible(False)
+    _draw_probabilities(axes[-1], record)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=90)
+    with atomic_file(path) as stream:
+        stream.write(picture.getvalue())
+
+
+def _draw_stages(axes, image, record, response):
+    from matplotlib.patches import Rectangle
+
+    x0, y0, x1, y1 = record["box"]
+    axes[0].set_title("image, no object found" if record["whole_image"] else "image and box")
+    axes[0].add_patch(Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, color="#e08a2b", linewidth=2))
+    axes[1].imshow(image)
+    axes[1].imshow(np.nan_to_num(response), cmap="magma", alpha=0.65, extent=(-0.5, image.width - 0.5, image.height - 0.5, -0.5))
+    axes[1].set_title("response map")
+    axes[2].imshow(image.crop((int(x0), int(y0), max(int(np.ceil(x1)), int(x0) + 1), max(int(np.ceil(y1)), int(y0) + 1))))
+    axes[2].set_title("what stage 2 sees")
+
+
+def _draw_probabilities(ax, record):
+    names = [name.partition(".")[2] or name for name, _ in record["top"]]
+    values = [value for _, value in record["top"]]
+    ax.barh(range(len(names)), values, color="#3b6fb6")
+    ax.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+    ax.invert_yaxis()
+    ax.set(xlim=(0, 1), xlabel="probability", title="merged prediction" if "box" in record else "prediction")
+    ax.spines[["top", "right"]].set_visible(False)
