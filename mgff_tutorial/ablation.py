@@ -1,0 +1,110 @@
+"""What MGFF's parts bring, and what the second stage brings, on photographs and on drawn birds.
+
+Every choice (learning rates, epochs) is made on a validation split of the training images, with at least as many
+trials for the baseline as for the others; then a head is trained on all training images, and the test images are
+looked at once a seed. The backbone stays frozen, so the numbers speak of the heads; see `frozen_features` for why.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from .frozen_heads import HeadRecipe, predict_head
+
+TWO_STAGE = ("baseline", "mgff")
+TRIALS = {  # four for each; the plain baseline costs nothing, so it gets eight
+    "baseline": [HeadRecipe(lr=lr, epochs=epochs) for epochs in (12, 36) for lr in (1e-3, 3e-3, 1e-2, 3e-2)],
+    "others": [HeadRecipe(new_lr=new_lr) for new_lr in (3e-4, 1e-3, 3e-3, 1e-2)],
+}
+
+
+def tune(study, results, configuration, command, say=print):
+    """The best of the trials on the validation images (seed 0); trials that the results file holds are not repeated.
+
+    The configurations that lack one part take the recipe of the complete one: they differ from it in that part alone.
+
+    Returns:
+        `HeadRecipe`.
+    """
+    if configuration.startswith("mgff-no-"):
+        configuration = "mgff"
+    trials = TRIALS["baseline"]
+    if configuration != "baseline":
+        # The linear layer keeps the rate that suits the baseline; what is tuned is the rate of the new layers.
+        lr = tune(study, results, "baseline", command, say).lr
+        trials = [replace(trial, lr=lr) for trial in TRIALS["others"]]
+    known = {(r.metric): r.value for r in results.rows if (r.configuration, r.split) == (configuration, "validation")}
+    scores = {}
+    truth = study.labels[study.validation]
+    for trial in trials:
+        names = f"accuracy at {trial}", f"log-loss at {trial}"
+        if names[0] not in known:
+            head = study.trained(configuration, trial, 0, study.fit)
+            probabilities = predict_head(head, study.view("train", "whole"), study.validation)
+            values = _accuracy(probabilities, truth), _log_loss(probabilities, truth)
+            cost = study.cost(configuration)
+            results.add([dict(configuration=configuration, seed=0, split="validation", metric=name, value=value,
+                              n=len(truth), command=command, **cost) for name, value in zip(names, values)])
+            known.update(zip(names, values))
+            say(f"tuning {configuration}: {trial}: {100 * values[0]:.1f} % of {len(truth)} validation images")
+        scores[trial] = known[names[0]], -known[names[1]]
+    return max(scores, key=scores.get)
+
+
+def fusion(study, results, seeds, configurations, command, say=print):
+    """Experiment ``fusion-cub20``: each configuration trained with each seed, accuracy on the whole test images."""
+    truth = torch.tensor(study.test.labels)
+    for configuration, seed in results.missing(configurations, seeds):
+        recipe = tune(study, results, configuration, command, say)
+        probabilities = predict_head(study.trained(configuration, recipe, seed), study.view("test", "whole"))
+        add_result(results, configuration, seed, "test", probabilities, truth, study.cost(configuration), command)
+        say(f"{configuration}, seed {seed}: {100 * _accuracy(probabilities, truth):.1f} %")
+
+
+def two_stage(study, results, seeds, configurations, command, say=print):
+    """Experiment ``two-stage-cub20``: whole image, crop, and both merged, for three sources of crops.
+
+    ``<head>/<training>/stage1`` is the whole image alone; ``stage2-<source>`` the crop alone, ``merged-<source>`` the
+    mean of both probabilities. Sources: the ViT ``cropper``; ``truth``, the annotated boxes (ceiling); ``central``,
+    a fixed box in the middle (floor). Training: on ``whole`` images with random crops, or with the ``crops`` too.
+    """
+    truth, sources = torch.tensor(study.test.labels), ("cropper", "truth", "central")
+    for training in ("whole", "crops"):
+        runs = [f"{configuration}/{training}" for configuration in configurations]
+        for run, seed in [(run, seed) for seed in seeds for run in runs]:
+            names = [f"{run}/{stage}-{source}" for source in sources for stage in ("stage2", "merged")]
+            names = [f"{run}/stage1", *names]
+            if all(results.has(name, seed) for name in names):
+                continue
+            configuration = run.split("/")[0]
+            recipe = tune(study, results, configuration, command, say)
+            head = study.trained(configuration, recipe, seed, crops=training == "crops")
+            cost = study.cost(configuration)
+            stage1 = predict_head(head, study.view("test", "whole"))
+            found = {names[0]: stage1}
+            for source in sources:
+                stage2 = predict_head(head, study.view("test", source))
+                found[f"{run}/stage2-{source}"], found[f"{run}/merged-{source}"] = stage2, (stage1 + stage2) / 2
+            for name in names:
+                if not results.has(name, seed):
+                    add_result(results, name, seed, "test", found[name], truth, cost, command)
+            say(f"{run}, seed {seed}: " + ", ".join(
+                f"{name.rsplit('/', 1)[1]} {100 * _accuracy(found[name], truth):.1f}" for name in names))
+
+
+def add_result(results, configuration, seed, split, probabilities, truth, cost, command):
+    """Two rows (accuracy, log-loss) and the predicted classes of one run."""
+    values = {"accuracy": _accuracy(probabilities, truth), "log-loss": _log_loss(probabilities, truth)}
+    results.add([dict(configuration=configuration, seed=seed, split=split, metric=metric, value=value, n=len(truth),
+                      command=command, **cost) for metric, value in values.items()],
+                {f"{configuration}/{seed}/{split}": probabilities.argmax(1).numpy().astype(np.uint8),
+                 f"labels/{split}": truth.numpy().astype(np.uint8)})
+
+
+def _accuracy(probabilities, truth):
+    return round((probabilities.argmax(1) == truth).double().mean().item(), 6)
+
+
+def _log_loss(probabilities, truth):
+    return round(-probabilities[torch.arange(len(truth)), truth].clamp_min(1e-12).log().mean().item(), 4)

@@ -1,0 +1,153 @@
+"""``python -m mgff_tutorial ablate``: measure what each part of the system contributes.
+
+Every experiment fills a results file (see `results`) run by run; stopped at any moment, it goes on where it was.
+"""
+
+import argparse
+from pathlib import Path
+
+from .errors import InputError, unknown_name
+from .results import COLUMNS, Results, markdown_table, read_rows
+
+EXPERIMENTS = {
+    "fusion-cub20": "real photographs, frozen backbone: the baseline, + MGFF, + MGFF without each part",
+    "two-stage-cub20": "real photographs: whole image, crop and both; crops by the ViT, annotated, central",
+    "fusion-sketchbirds": "drawn birds: the baseline, + MGFF, + MGFF without each part",
+    "two-stage-sketchbirds": "drawn birds: whole image, crop and both",
+    "sketchbirds": "the two before this one",
+    "controlled": "drawn birds: accuracy against object size, camouflage and part size",
+}
+ALIASES = {"sketchbirds": ["fusion-sketchbirds", "two-stage-sketchbirds"]}
+FUSION_OF = {"two-stage-cub20": "fusion-cub20", "two-stage-sketchbirds": "fusion-sketchbirds",
+             "controlled": "fusion-sketchbirds"}
+
+
+def add_ablate_command(subparsers):
+    """Add the parser; ``args.run(args)`` does the work and returns the exit code."""
+    parser = subparsers.add_parser(
+        "ablate", help="measure what each part of the system contributes",
+        description="Run an experiment and write its results file; what the file holds already is not run again. "
+                    + " ".join(f"{name}: {text}." for name, text in EXPERIMENTS.items()))
+    parser.add_argument("--experiment", required=True, choices=list(EXPERIMENTS), metavar="NAME",
+                        help=", ".join(EXPERIMENTS))
+    parser.add_argument("--seeds", type=int, default=5, help="how many training runs of each configuration (default 5)")
+    parser.add_argument("--out", type=Path, default=Path("data/results"), metavar="DIR",
+                        help="folder of the results files (default data/results)")
+    parser.add_argument("--configurations", nargs="+", metavar="NAME", help="only these")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--backbone", help="default tf_efficientnet_lite0 for photographs, swin_nano for drawn birds")
+    parser.add_argument("--img-size", type=int, help="side in pixels; default 160 for photographs, 96 for drawn birds")
+    parser.add_argument("--dim", type=int, help="width of MGFF's aligned maps; default 160 for photographs, else that "
+                                                "of the last map")
+    parser.add_argument("--weights", metavar="FILE", help="pretrained weights of the backbone; by default the embedded "
+                                                          "ones, or timm fetches them")
+    parser.add_argument("--vit", help="ViT of the cropper; default vit_small_patch14_dinov2, vit_nano for drawn birds")
+    parser.add_argument("--vit-weights", metavar="FILE", help="pretrained weights of the ViT")
+    parser.add_argument("--root", metavar="DIR", help="CUB-200-2011, or a part of it in the same layout")
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
+    parser.set_defaults(run=run_ablate)
+    return parser
+
+
+def run_ablate(args):
+    """Run one experiment by the arguments of the command; returns 0.
+
+    Raises:
+        InputError: arguments that do not fit; a results file of another version.
+    """
+    if args.seeds < 1:
+        raise InputError(f"--seeds must be 1 or more, got {args.seeds}.")
+    for experiment in ALIASES.get(args.experiment, [args.experiment]):
+        _run_one(argparse.Namespace(**{**vars(args), "experiment": experiment}))
+    return 0
+
+
+def _run_one(args):
+    from .studies import Study
+
+    experiment, known = _experiment(args.experiment)
+    names, settings = chosen(args.configurations, known), settings_of(args)
+    command, results = command_of(args, settings), Results(args.out, experiment_name(args, settings))
+    before, seeds = len(results.rows), range(args.seeds)
+    _say_skipped(results, seeds)
+    if args.experiment in FUSION_OF:
+        _copy_tuning(results, args, settings)
+    experiment(Study(settings), results, seeds, names, command, _say)
+    print(f"{len(results.rows) - before} new rows in {results.path}")
+    if args.experiment != "controlled":
+        print(markdown_table(results.rows, args.seeds, baseline="baseline" if results.has("baseline", 0) else None))
+
+
+def _experiment(name):
+    """The function of an experiment, and the configurations that it runs unless told otherwise."""
+    from .ablation import TWO_STAGE, fusion, two_stage
+    from .studies import CONFIGURATIONS
+
+    if name == "controlled":
+        from .controlled import controlled
+
+        return controlled, TWO_STAGE
+    return (two_stage, TWO_STAGE) if name.startswith("two-stage") else (fusion, CONFIGURATIONS)
+
+
+def settings_of(args):
+    """`StudySettings` from the arguments, with the defaults of photographs or of drawn birds."""
+    from .studies import StudySettings
+
+    photographs = args.experiment.endswith("cub20")
+    if photographs and args.root is None:
+        raise InputError("--root is missing: the folder with CUB-200-2011 (see data/README.md).")
+    if not photographs and args.root is not None:
+        raise InputError(f"--root is for photographs; {args.experiment} draws its own birds.")
+    backbone = args.backbone or ("tf_efficientnet_lite0" if photographs else "swin_nano")
+    return StudySettings(
+        data=args.root or "sketchbirds", backbone=backbone,
+        img_size=args.img_size or (160 if photographs else 96), dim=args.dim or (160 if photographs else None),
+        weights=args.weights, vit=args.vit or ("vit_small_patch14_dinov2" if photographs else "vit_nano"),
+        vit_size=224 if photographs else 96, vit_weights=args.vit_weights, precision=args.precision, device=args.device)
+
+
+def experiment_name(args, settings):
+    """The name of the results file: one for each backbone where there is a choice."""
+    return f"{args.experiment}-{settings.backbone}" if args.experiment.endswith("cub20") else args.experiment
+
+
+def command_of(args, settings):
+    """The command as a reader would type it, without the folders of this machine."""
+    words = ["python -m mgff_tutorial ablate", "--experiment", args.experiment, "--seeds", str(args.seeds)]
+    if args.experiment.endswith("cub20"):
+        words += ["--root CUB_200_2011", "--backbone", settings.backbone, "--img-size", str(settings.img_size),
+                  "--dim", str(settings.dim)]
+    words += ["--precision bf16"] if args.precision == "bf16" else []
+    return " ".join(words)
+
+
+def chosen(configurations, known):
+    """The configurations to run, all by default; an unknown one is an `InputError`."""
+    for name in configurations or ():
+        if name not in known:
+            raise unknown_name("configuration", name, known)
+    return list(configurations or known)
+
+
+def _copy_tuning(results, args, settings):
+    """Copy the validation rows of the fusion experiment with the same backbone, so that nothing is tuned twice."""
+    fusion = experiment_name(argparse.Namespace(experiment=FUSION_OF[args.experiment]), settings)
+    path = args.out / f"{fusion}.csv"
+    known = {row.key for row in results.rows}
+    rows = [row for row in (read_rows(path) if path.exists() else [])
+            if row.split == "validation" and row.key not in known]
+    columns = [name for name in COLUMNS if name not in ("experiment", "version")]
+    if rows:
+        results.add([{name: getattr(row, name) for name in columns} for row in rows])
+
+
+def _say_skipped(results, seeds):
+    done = sorted({(row.configuration, row.seed) for row in results.rows if row.split == "test" and row.seed in seeds})
+    if done:
+        names = sorted({name for name, _ in done})
+        _say(f"{results.path}: skipping {len(done)} finished runs of {len(names)} configurations ({', '.join(names)}).")
+
+
+def _say(text):
+    print(text, flush=True)

@@ -1,0 +1,75 @@
+"""How far a number can be trusted: intervals over seeds, over images, and for differences."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from .errors import InputError
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its 95 % interval and what it was taken over."""
+
+    mean: float
+    low: float
+    high: float
+    count: int
+
+    def __str__(self):
+        return f"{100 * self.mean:.1f} ± {100 * (self.high - self.low) / 2:.1f}"
+
+
+def t_interval(values, level=0.95):
+    """Mean and t-interval over independent runs (seeds); a single run has an interval without end.
+
+    Args:
+        values: one number a seed.
+
+    Returns:
+        `Estimate`; ``low`` and ``high`` are infinite for one value.
+    """
+    values = np.asarray(values, dtype=np.float64).ravel()
+    if values.size == 0 or not np.isfinite(values).all():
+        raise InputError(f"values must be one finite number or more, got {values.tolist()}.")
+    mean, count = float(values.mean()), values.size
+    if count == 1:
+        return Estimate(mean, -np.inf, np.inf, 1)
+    half = float(stats.t.ppf(0.5 + level / 2, count - 1) * values.std(ddof=1) / np.sqrt(count))
+    return Estimate(mean, mean - half, mean + half, count)
+
+
+def wilson_interval(hits, n, level=0.95):
+    """Share ``hits / n`` with Wilson's interval, which stays inside 0 to 1 and works for 0 hits and for few images."""
+    if not (n >= 1 and 0 <= hits <= n):
+        raise InputError(f"hits must lie between 0 and n with n >= 1, got {hits} of {n}.")
+    z = float(stats.norm.ppf(0.5 + level / 2))
+    share = hits / n
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    return Estimate(float(share), float(max(0.0, centre - half)), float(min(1.0, centre + half)), int(n))
+
+
+def paired_bootstrap(first, second, rounds=2000, level=0.95, seed=0):
+    """Difference of two accuracies on the same images and seeds, resampling both.
+
+    A t-interval over seeds says how far the training noise carries; it does not know that other test images could
+    have been drawn. Resampling seeds and images together covers both.
+
+    Args:
+        first, second: boolean arrays (seeds, images), right or wrong, rows and columns in the same order.
+
+    Returns:
+        `Estimate` of ``first - second``, with the percentile interval.
+    """
+    first, second = np.atleast_2d(first).astype(float), np.atleast_2d(second).astype(float)
+    if first.shape != second.shape or first.size == 0:
+        raise InputError("first and second must be (seeds, images) of equal shape, "
+                         f"got {first.shape} and {second.shape}.")
+    difference, generator = first - second, np.random.default_rng(seed)
+    seeds, images = difference.shape
+    drawn = [difference[generator.integers(seeds, size=seeds)].mean(0)[generator.integers(images, size=images)].mean()
+             for _ in range(rounds)]
+    low, high = np.quantile(drawn, [0.5 - level / 2, 0.5 + level / 2])
+    return Estimate(float(difference.mean()), float(low), float(high), seeds)

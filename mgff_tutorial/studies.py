@@ -1,0 +1,220 @@
+"""A study: one data set, one frozen backbone, one cropper, and the heads that are compared on them."""
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from tqdm.auto import tqdm
+
+from .backbones import build_backbone
+from .datasets import CUB200, SketchBirds
+from .datasets.base import split_validation
+from .device import pick_device, seed_everything
+from .errors import InputError
+from .frozen_features import FrozenFeatures, View, boxes_as_views, central_boxes, cut, fingerprint, random_views
+from .frozen_heads import FrozenHead, train_head
+from .images import image_geometry, upright_size
+from .paths import cache_dir
+from .swin import BUILDERS
+
+# name -> (preset of `FrozenHead`, options of MGFF). All see the same four maps, the last one being what the
+# backbone's own classifier sees.
+CONFIGURATIONS = {
+    "baseline": ("baseline", {}),
+    "mlp-control": ("mlp", {}),  # as many new parameters as MGFF, on the pooled features alone
+    "mgff": ("default", {}),
+    "mgff-literal": ("literal", {"last_map": "classifier"}),
+    "mgff-no-self-attention": ("default", {"self_attention": False}),
+    "mgff-no-channel-attention": ("default", {"channel_attention": False}),
+    "mgff-no-graph": ("default", {"graph": False}),
+    "mgff-no-granularity-0": ("default", {"granularities": (1, 2, 3)}),
+    "mgff-no-granularity-1": ("default", {"granularities": (0, 2, 3)}),
+    "mgff-no-granularity-2": ("default", {"granularities": (0, 1, 3)}),
+    "mgff-no-granularity-3": ("default", {"granularities": (0, 1, 2)}),
+}
+VALIDATION = 0.3  # of the training images; 180 of 600
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    """What a study is run on.
+
+    ``data`` is ``"sketchbirds"`` or a folder with CUB-200-2011 or a part of it; ``weights`` and ``vit_weights`` are
+    files with pretrained weights (None: the embedded ones of the nano models, else timm fetches them); ``dim`` is the
+    width of MGFF's aligned maps (None: that of the last map).
+    """
+
+    data: str = "sketchbirds"
+    backbone: str = "swin_nano"
+    img_size: int = 96
+    dim: int | None = None
+    weights: str | None = None
+    vit: str = "vit_nano"
+    vit_size: int = 96
+    vit_weights: str | None = None
+    precision: str = "fp32"
+    device: str = "auto"
+
+
+class Study:
+    """The images, their stored views, and the pieces that the experiments share; everything is computed when needed."""
+
+    def __init__(self, settings):
+        self.settings = settings
+        self.device = pick_device(settings.device)
+        self.train, self.test = (_dataset(settings.data, split) for split in ("train", "test"))
+        self.labels = torch.tensor(self.train.labels)
+        self.backbone = build_backbone(settings.backbone, settings.img_size,
+                                       **_weights(settings.backbone, settings.weights))
+        self.features = FrozenFeatures(self.backbone, settings.precision, device=self.device)
+        self.fit, self.validation = split_validation(self.train, VALIDATION, seed=0)
+        self._views, self._boxes, self._costs = {}, {}, {}
+
+    def view(self, split, kind):
+        """Stored features: ``"whole"``, ``"flip"``, ``"random1"``..., a kind of `boxes`, perhaps with ``"-flip"``."""
+        if (split, kind) not in self._views:
+            dataset, flip = getattr(self, split), kind.endswith("flip")
+            name = kind.removesuffix("flip").removesuffix("-")
+            if name in ("whole", ""):
+                views = [View(None, flip)] * len(dataset)
+            elif name.startswith("random"):
+                views = random_views(self.sizes(split), seed=int(name.removeprefix("random")))
+            else:
+                views = boxes_as_views(self.boxes(split, name), flip=flip)
+            self._views[split, kind] = self.features.extract(dataset, views, name=f"{split} {kind}")
+        return self._views[split, kind]
+
+    def training_views(self, crops=False):
+        """Six views of each training image; with ``crops``, also the cropper's box and its mirror image."""
+        kinds = ["whole", "flip", "random1", "random2", "random3", "random4"]
+        return [self.view("train", kind) for kind in kinds + (["cropper", "cropper-flip"] if crops else [])]
+
+    def sizes(self, split):
+        return [upright_size(*image_geometry(path)) for path in getattr(self, split).paths]
+
+    def boxes(self, split, kind):
+        """(N, 4) xyxy pixels: ``"cropper"``, ``"truth"`` (annotated, padded like those) or ``"central"``."""
+        if (split, kind) not in self._boxes:
+            dataset = getattr(self, split)
+            if kind == "cropper":
+                boxes = self._cropper_boxes(dataset)
+            elif kind == "truth":
+                boxes = np.array([view.box for view in boxes_as_views(dataset.boxes, padding=0.05)])
+            elif kind == "central":
+                boxes = central_boxes(self.sizes(split), 0.7)
+            else:
+                raise InputError(f"kind must be 'cropper', 'truth' or 'central', got {kind!r}.")
+            self._boxes[split, kind] = boxes
+        return self._boxes[split, kind]
+
+    def cropper(self):
+        """The frozen ViT cropper with its default rule."""
+        from .cropper import ViTCropper
+        from .models import create_model
+
+        name, weights = self.settings.vit, self.settings.vit_weights
+        if name == "vit_nano":
+            vit = create_model(name, pretrained=weights or True)
+        else:
+            vit = build_backbone(name, self.settings.vit_size, **_weights(name, weights)).model
+        return ViTCropper(vit.to(self.device), input_size=self.settings.vit_size)
+
+    def find_boxes(self, images, cropper, batch_size=16):
+        """Boxes that the cropper finds in PIL images: (N, 4) xyxy pixels of the images."""
+        mean, std = (torch.tensor(v).view(3, 1, 1) for v in (cropper.mean, cropper.std))
+        size, boxes = self.settings.vit_size, []
+        for start in tqdm(range(0, len(images), batch_size), desc="cropping", unit="batch", leave=False):
+            pictures = [images[i] for i in range(start, min(start + batch_size, len(images)))]
+            batch = torch.stack([(cut(picture, View(), size) - mean) / std for picture in pictures])
+            scale = np.array([[picture.width, picture.height] * 2 for picture in pictures]) / size
+            boxes.append(cropper.boxes(batch.to(self.device)).cpu().numpy() * scale)
+        return np.concatenate(boxes)
+
+    def _cropper_boxes(self, dataset):
+        """`find_boxes` for a data set, kept in the cache folder under everything that they depend on."""
+        cropper = self.cropper()
+        rule = cropper.rule
+        text = json.dumps([self.settings.vit_size, rule.weigh.__name__, rule.last, rule.tau, cropper.tau,
+                           cropper.padding, fingerprint(cropper.vit), [path.name for path in dataset.paths]])
+        path = cache_dir() / "boxes" / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.npy"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.save(path, self.find_boxes(Pictures(dataset), cropper))
+        return np.load(path)
+
+    def head(self, configuration, seed):
+        """A fresh head of one of `CONFIGURATIONS`; heads of the same seed start with the same classifier."""
+        preset, options = CONFIGURATIONS[configuration]
+        channels, grids = self.backbone.channels, self.backbone.grids
+        if preset == "mlp":  # two matrices between the width and the hidden units: as many parameters as MGFF
+            mgff = self.head("mgff", seed).mgff
+            options = {"hidden": round(sum(p.numel() for p in mgff.parameters()) / (2 * channels[-1]))}
+        elif preset != "baseline":
+            options = {"dim": self.settings.dim, **options}
+        seed_everything(seed)
+        return FrozenHead(channels, grids, len(self.train.classes), preset, **options)
+
+    def trained(self, configuration, recipe, seed, indices=None, crops=False):
+        """A head trained on all training images, or on those of ``indices``."""
+        head = self.head(configuration, seed)
+        indices = range(len(self.train)) if indices is None else indices
+        bf16 = self.settings.precision == "bf16" and head.mgff is not None
+        return train_head(head, self.training_views(crops), self.labels, indices, recipe, seed, bf16)
+
+    def cost(self, configuration):
+        """Parameters that are trained, FLOPs and seconds an image, backbone included (one thread's CPU time)."""
+        if configuration in self._costs:
+            return self._costs[configuration]
+        head, backbone = self.head(configuration, 0).eval(), self.backbone
+        image = torch.zeros(1, 3, *backbone.img_size, device=self.device)
+
+        def run(x):
+            maps, final = backbone.forward_features(x)
+            return head([m.cpu() for m in maps], backbone.pool(final).cpu())
+
+        with torch.inference_mode():
+            with FlopCounterMode(display=False) as counter:
+                run(image)
+            times = []
+            for _ in range(7):
+                start = time.process_time()
+                run(image.expand(8, -1, -1, -1))
+                times.append((time.process_time() - start) / 8)
+        params = sum(p.numel() for p in head.parameters())
+        self._costs[configuration] = {"params": params, "flops": counter.get_total_flops(),
+                                      "seconds": round(float(np.median(times)), 5)}
+        return self._costs[configuration]
+
+
+class Pictures:
+    """The PIL images of a data set as a sequence."""
+
+    def __init__(self, dataset):
+        self.dataset = dataset
+
+    def __len__(self):
+        return len(self.dataset)
+
+    def __getitem__(self, index):
+        return self.dataset.image(index)
+
+
+def _dataset(data, split):
+    return SketchBirds(split) if data == "sketchbirds" else CUB200(data, split)
+
+
+def _weights(name, weights):
+    """Options of `build_backbone` for pretrained weights, from a file or from where they usually come from."""
+    if weights is None:
+        return {"pretrained": True}
+    if not Path(weights).is_file():
+        raise InputError(f"{weights} is no file; pass pretrained weights in timm's names, or nothing at all.")
+    if name in BUILDERS:
+        return {"pretrained": weights}
+    # timm resamples position embeddings to the image size when it reads a pretrained file itself.
+    return {"pretrained": True, "pretrained_cfg_overlay": {"file": str(weights)}}

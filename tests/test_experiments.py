@@ -1,0 +1,258 @@
+"""Results files that resume and refuse; intervals against closed forms; heads on stored maps against whole models."""
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from mgff_tutorial.errors import DataError, InputError
+from mgff_tutorial.intervals import paired_bootstrap, t_interval, wilson_interval
+from mgff_tutorial.results import Results, markdown_table, paired_difference, read_rows, summarise
+
+
+def row(configuration="baseline", seed=0, value=0.5, **changes):
+    return dict(configuration=configuration, seed=seed, split="test", metric="accuracy", value=value, n=100, params=10,
+                flops=20, seconds=0.01, command="python -m mgff_tutorial ablate", **changes)
+
+
+def test_rows_and_predictions_survive_a_round_trip(tmp_path):
+    results = Results(tmp_path, "tiny")
+    results.add([row(seed=s, value=0.5 + s / 10) for s in range(3)], {"baseline/0": np.arange(4, dtype=np.uint8)})
+    again = Results(tmp_path, "tiny")
+    assert again.rows == results.rows and len(again.rows) == 3
+    assert np.array_equal(again.predictions["baseline/0"], np.arange(4))
+    assert list(tmp_path.glob(".*")) == []
+
+
+def test_resuming_finds_exactly_what_is_missing(tmp_path):
+    results = Results(tmp_path, "tiny")
+    results.add([row(seed=0), row("mgff", seed=1)])
+    assert results.missing(["baseline", "mgff"], range(2)) == [("mgff", 0), ("baseline", 1)]
+    with pytest.raises(InputError, match="never overwritten"):
+        results.add([row(seed=0, value=0.9)])
+    assert Results(tmp_path, "tiny").rows == results.rows
+
+
+@pytest.mark.parametrize("change, message", [
+    (lambda cells: cells.update(version="2"), "version 2 of the format"),
+    (lambda cells: cells.update(value="nan"), "not a number"),
+    (lambda cells: cells.update(seed="first"), "line 2"),
+    (lambda cells: cells.pop("command"), "its columns are"),
+])
+def test_other_versions_and_damage_are_refused_by_line(tmp_path, change, message):
+    Results(tmp_path, "tiny").add([row()])
+    with open(tmp_path / "tiny.csv") as stream:
+        cells = next(csv.DictReader(stream))
+    change(cells)
+    with open(tmp_path / "tiny.csv", "w") as stream:
+        writer = csv.DictWriter(stream, cells)
+        writer.writeheader()
+        writer.writerow(cells)
+    with pytest.raises(DataError, match=message):
+        Results(tmp_path, "tiny")
+
+
+def test_a_cut_off_file_and_a_repeated_row_are_refused(tmp_path):
+    Results(tmp_path, "tiny").add([row(), row(seed=1)])
+    text = (tmp_path / "tiny.csv").read_text()
+    (tmp_path / "tiny.csv").write_text(text[:-40])
+    with pytest.raises(DataError, match="line 3"):
+        read_rows(tmp_path / "tiny.csv")
+    (tmp_path / "tiny.csv").write_text(text + text.splitlines()[1] + "\n")
+    with pytest.raises(DataError, match="line 4 repeats line 2"):
+        read_rows(tmp_path / "tiny.csv")
+
+
+def test_damaged_predictions_are_refused(tmp_path):
+    results = Results(tmp_path, "tiny")
+    results.add([row()], {"labels": np.zeros(3, np.uint8)})
+    (tmp_path / "tiny.npz").write_bytes(results.predictions_path.read_bytes()[:50])
+    with pytest.raises(DataError, match="predictions file"):
+        Results(tmp_path, "tiny")
+    np.savez(tmp_path / "tiny.npz", version=np.array(7))
+    with pytest.raises(DataError, match="version 7"):
+        Results(tmp_path, "tiny")
+
+
+def test_fewer_seeds_are_never_averaged_silently(tmp_path):
+    results = Results(tmp_path, "tiny")
+    results.add([row(seed=s, value=v) for s, v in enumerate((0.5, 0.6, 0.7))] + [row("mgff", seed=0)])
+    with pytest.raises(InputError, match=r"'mgff' has no accuracy on test for seeds \[1, 2\]"):
+        summarise(results.rows, 3)
+    table = summarise(results.rows, 3, allow_fewer=True)
+    assert (table["baseline"].count, table["mgff"].count) == (3, 1)
+    assert "(1 of 3 seeds)" in markdown_table(results.rows, 3)
+    assert "of 3 seeds" not in markdown_table(results.rows, 3, configurations=["baseline"])
+    with pytest.raises(InputError, match="same two seeds"):
+        paired_difference(results.rows, "baseline", "mgff")
+
+
+def test_intervals_agree_with_scipy():
+    values = [0.81, 0.84, 0.80, 0.86, 0.83]
+    low, high = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    estimate = t_interval(values)
+    assert np.allclose([estimate.low, estimate.high], [low, high]) and estimate.count == 5
+    assert t_interval([0.5]).high == np.inf
+    for hits, n in ((0, 10), (7, 10), (10, 10), (412, 515)):
+        exact = stats.binomtest(hits, n).proportion_ci(method="wilson")
+        ours = wilson_interval(hits, n)
+        assert np.allclose([ours.low, ours.high], [exact.low, exact.high], atol=1e-9)
+    for bad in ((11, 10), (0, 0)):
+        with pytest.raises(InputError):
+            wilson_interval(*bad)
+    with pytest.raises(InputError):
+        t_interval([0.5, float("nan")])
+
+
+def test_paired_bootstrap_is_narrower_for_paired_errors_and_zero_for_equal_models():
+    generator = np.random.default_rng(0)
+    first = generator.random((5, 200)) < 0.8
+    assert paired_bootstrap(first, first).low == paired_bootstrap(first, first).high == 0
+    better = first | (generator.random((5, 200)) < 0.5)
+    estimate = paired_bootstrap(better, first)
+    assert estimate.low > 0 and np.isclose(estimate.mean, better.mean() - first.mean())
+    unrelated = generator.random((5, 200)) < better.mean()
+    wide = paired_bootstrap(unrelated, first)
+    assert wide.high - wide.low > estimate.high - estimate.low
+    with pytest.raises(InputError, match="equal shape"):
+        paired_bootstrap(first, first[:, :10])
+
+
+# --- frozen features and heads on a backbone with random weights ---------------------------------------------------
+
+
+class FewBirds:
+    """Six SketchBirds images: the first two of three species."""
+
+    def __new__(cls, split):
+        from mgff_tutorial.datasets import SketchBirds
+
+        dataset = SketchBirds(split)
+        labels = np.array(dataset.labels)
+        dataset = dataset.subset([i for label in range(3) for i in np.flatnonzero(labels == label)[:2]])
+        dataset.classes = dataset.classes[:3]
+        return dataset
+
+
+@pytest.fixture
+def nano(tmp_path, monkeypatch):
+    """A cache folder of its own, and random weights for the backbone and the ViT in files."""
+    from mgff_tutorial.checkpoints import save_checkpoint
+    from mgff_tutorial.models import create_model
+
+    monkeypatch.setenv("MGFF_CACHE", str(tmp_path / "cache"))
+    torch.manual_seed(0)
+    for name in ("swin_nano", "vit_nano"):
+        model = create_model(name, num_classes=3)
+        save_checkpoint(tmp_path / f"{name}.safetensors", model,
+                        {"model": name, "classes": ["a", "b", "c"], "kwargs": {"num_classes": 3}})
+    monkeypatch.setattr("mgff_tutorial.studies._dataset", lambda data, split: FewBirds(split))
+    return tmp_path
+
+
+@pytest.fixture
+def study(nano):
+    from mgff_tutorial.studies import Study, StudySettings
+
+    return Study(StudySettings(weights=str(nano / "swin_nano.safetensors"), device="cpu",
+                               vit_weights=str(nano / "vit_nano.safetensors")))
+
+
+def test_stored_maps_are_computed_once_and_are_those_of_the_backbone(study, monkeypatch):
+    from mgff_tutorial.frozen_features import View, cut
+
+    stored = study.view("test", "whole")
+    image = (cut(study.test.image(3), View(), 96) - 0.5) / 0.5
+    maps, final = study.backbone.forward_features(image[None])
+    for kept, fresh in zip(stored["maps"], maps):
+        assert torch.allclose(kept[3].float(), fresh[0], atol=2e-3)
+    assert torch.allclose(stored["pooled"][3], study.backbone.pool(final)[0], atol=1e-4)
+    flipped = study.features.extract(study.test, [View(None, True)] * 6)
+    assert not torch.allclose(flipped["pooled"], stored["pooled"], atol=1e-3)
+    monkeypatch.setattr(study.features, "maps_of", lambda *a: pytest.fail("computed again"))
+    again = study.features.extract(study.test, [View()] * 6)
+    assert torch.equal(again["pooled"], stored["pooled"])
+
+
+@pytest.mark.parametrize("configuration", ["baseline", "mgff", "mgff-literal"])
+def test_a_head_on_stored_maps_is_the_whole_model(study, configuration):
+    from mgff_tutorial.frozen_features import View, cut
+    from mgff_tutorial.mgff import MGFFClassifier
+    from mgff_tutorial.studies import CONFIGURATIONS
+
+    preset, options = CONFIGURATIONS[configuration]
+    head = study.head(configuration, 0).eval()
+    if preset == "default":
+        torch.nn.init.normal_(head.mgff.gate)
+    model = MGFFClassifier("swin_nano", 3, img_size=96, preset=preset, **options).eval()
+    model.backbone.load_state_dict(study.backbone.state_dict())
+    model.load_state_dict(head.state_dict(), strict=False)
+    images = torch.stack([(cut(study.test.image(i), View(), 96) - 0.5) / 0.5 for i in range(2)])
+    maps, final = study.backbone.forward_features(images)
+    with torch.inference_mode():
+        assert torch.allclose(head(maps, study.backbone.pool(final)), model(images), atol=1e-5)
+
+
+def test_heads_learn_repeat_and_start_alike(study):
+    from mgff_tutorial.frozen_heads import HeadRecipe, predict_head
+
+    assert torch.equal(study.head("baseline", 3).classifier.weight, study.head("mgff", 3).classifier.weight)
+    recipe = HeadRecipe(lr=1e-2, new_lr=3e-3, epochs=12)
+    heads = [study.trained("mgff", recipe, seed) for seed in (0, 0, 1)]
+    weights = [head.mgff.gate.detach() for head in heads]
+    assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
+    assert predict_head(heads[0], study.view("train", "whole")).argmax(1).tolist() == study.train.labels
+
+
+def test_views_are_where_they_should_be(study):
+    from mgff_tutorial.frozen_features import View, central_boxes, cut, random_views
+    from mgff_tutorial.errors import InputError
+
+    assert central_boxes([(100, 50)], 0.5).tolist() == [[25, 12.5, 75, 37.5]]
+    views = random_views([(100, 50)] * 200, seed=1)
+    boxes = np.array([view.box for view in views])
+    assert (boxes[:, :2] >= 0).all() and (boxes[:, 2:] <= [100, 50]).all()
+    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) / 5000
+    assert 0.2 < area.min() and area.max() <= 1 and 60 < sum(view.flip for view in views) < 140
+    image = study.train.image(0)
+    assert torch.equal(cut(image, View(None, True), 32), cut(image, View(), 32).flip(2))
+    with pytest.raises(InputError, match="holds no pixel"):
+        cut(image, View((300, 300, 310, 310)), 32)
+
+
+def test_the_ablate_command_resumes_and_its_rows_follow_from_the_predictions(nano, monkeypatch, capsys):
+    import mgff_tutorial.ablation as ablation
+    from mgff_tutorial.__main__ import main
+    from mgff_tutorial.frozen_heads import HeadRecipe
+
+    monkeypatch.setattr(ablation, "TRIALS", {name: [HeadRecipe(epochs=1)] for name in ("baseline", "others")})
+    command = ["ablate", "--experiment", "sketchbirds", "--seeds", "2", "--out", str(nano / "out"), "--device", "cpu",
+               "--configurations", "baseline", "mgff", "--weights", str(nano / "swin_nano.safetensors"),
+               "--vit-weights", str(nano / "vit_nano.safetensors")]
+    one_seed = [word if word != "2" else "1" for word in command]
+    assert main(one_seed) == 0 and main(command) == 0
+    said = capsys.readouterr().out
+    assert "skipping 2 finished runs of 2 configurations (baseline, mgff)" in said and "of 1 seeds" not in said
+    for name, runs in (("fusion-sketchbirds", 2), ("two-stage-sketchbirds", 2 * 2 * 7)):
+        results = Results(nano / "out", name)
+        rows = [r for r in results.rows if (r.split, r.metric) == ("test", "accuracy")]
+        assert len(rows) == 2 * runs and all("/" not in r.command.split("ablate")[1] for r in rows)
+        for r in rows:
+            predicted = results.predictions[f"{r.configuration}/{r.seed}/test"]
+            assert round((predicted == results.predictions["labels/test"]).mean(), 6) == r.value
+    before = (nano / "out" / "fusion-sketchbirds.csv").read_bytes()
+    assert main(command) == 0
+    assert (nano / "out" / "fusion-sketchbirds.csv").read_bytes() == before
+
+
+def test_bad_arguments_of_the_command_are_one_sentence(tmp_path, capsys):
+    from mgff_tutorial.__main__ import main
+
+    for extra, message in ((["--experiment", "fusion-cub20"], "--root is missing"),
+                           (["--experiment", "sketchbirds", "--seeds", "0"], "--seeds must be 1 or more"),
+                           (["--experiment", "sketchbirds", "--root", "x"], "--root is for photographs"),
+                           (["--experiment", "sketchbirds", "--configurations", "mgf"], "did you mean 'mgff'")):
+        assert main(["ablate", "--out", str(tmp_path), *extra]) == 2
+        assert message in capsys.readouterr().err
