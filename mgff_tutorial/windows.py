@@ -124,8 +124,8 @@ class WindowAttention(nn.Module):
 
     def forward(self, windows, mask=None):
         """Windows (B * nW, N, C) -> (B * nW, N, C); ``mask`` is `shift_mask`'s (nW, N, N) or None."""
-        batch, tokens, _ = windows.shape
-        q, k, v = self.qkv(windows).view(batch, tokens, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
+        batch, tokens, dim = windows.shape
+        q, k, v = self.qkv(windows).view(batch, tokens, 3, self.num_heads, dim // self.num_heads).permute(2, 0, 3, 1, 4)
         bias = self.bias(mask)
         if mask is not None:                                        # every image has the same nW windows
             bias = bias.expand(batch // len(mask), *bias.shape).flatten(0, 1)
