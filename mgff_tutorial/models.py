@@ -74,8 +74,10 @@ def _mgff(name, pretrained, kwargs):
 
     backbone = name.removeprefix("mgff_")
     if backbone == "swin_nano":
-        kwargs = {"num_classes": 20, "img_size": 96, **kwargs}
-        return _whole(lambda **options: MGFFClassifier(backbone, **options), name, pretrained, kwargs)
+        def build(num_classes=20, img_size=96, **options):
+            return MGFFClassifier(backbone, num_classes, img_size, **options)
+
+        return _whole(build, name, pretrained, kwargs)
     if isinstance(pretrained, bool):
         return MGFFClassifier(backbone, pretrained=pretrained, **kwargs)
     return _load(MGFFClassifier(backbone, **kwargs), pretrained)
