@@ -290,7 +290,8 @@ def pretrain(config, out):
             torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}, temporary)
             temporary.replace(state_file)
     save_checkpoint(out / f"{config.model}.safetensors", model.model, {
-        "model": config.model, "kwargs": {"num_classes": config.species}, "img_size": size, "mean": [0.5] * 3,
+        "model": config.model, "kwargs": {}, "classes": [one.name for one in pretraining_species(config.species, config.seed)],
+        "img_size": size, "mean": [0.5] * 3,
         "std": [0.5] * 3, "data": "rendered birds of other species", "config": asdict(config), "figures": figures})
     return figures
 
