@@ -1,4 +1,4 @@
-"""Swin Transformer from scratch: block, stage, four stages, and the builders of its published variants.
+"""Swin Transformer from scratch: four stages, and the builders of its published variants (blocks: `swin_blocks`).
 
 State-dict names are timm's, so timm's pretrained weights load as they are. One layout from end to end:
 (B, H, W, C); only `SwinTransformer.feature_maps` hands out (B, C, H, W).
@@ -7,154 +7,10 @@ Source: Liu et al., "Swin Transformer: Hierarchical Vision Transformer using Shi
 
 import torch
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 
-from .errors import InputError
-from .linear import Linear
-from .patches import PatchEmbed, PatchMerging, check_images, pad_to_multiple, to_pair
-from .windows import WindowAttention, relative_position_index, resize_bias_table, shift_mask, window_partition, \
-    window_reverse
-
-
-class StochasticDepth(nn.Module):
-    """Drop the whole branch of a residual block for some samples of a training batch (Huang et al., 2016).
-
-    Args:
-        rate: probability of dropping; kept branches are scaled by 1 / (1 - rate).
-    """
-
-    def __init__(self, rate):
-        super().__init__()
-        self.rate = rate
-
-    def forward(self, x):
-        if not self.training or self.rate == 0.0:
-            return x
-        kept = x.new_empty((x.shape[0],) + (1,) * (x.ndim - 1)).bernoulli_(1 - self.rate)
-        return x * (kept / (1 - self.rate))
-
-
-class Mlp(nn.Module):
-    """Two linear layers with GELU between them: (..., C) -> (..., C), hidden width ``hidden``."""
-
-    def __init__(self, dim, hidden, drop=0.0):
-        super().__init__()
-        self.fc1 = Linear(dim, hidden)
-        self.fc2 = Linear(hidden, dim)
-        self.drop = nn.Dropout(drop)
-
-    def forward(self, x):
-        return self.drop(self.fc2(self.drop(self.fc1(x, gelu=True))))
-
-
-class SwinBlock(nn.Module):
-    """x + attention(norm(x)), then x + mlp(norm(x)), on a map (B, H, W, C) (Swin paper, equation 3).
-
-    The attention stays inside windows. Every second block shifts the map by half a window first, so that
-    neighbours which a window border kept apart can exchange what they know.
-
-    Args:
-        dim: channels. num_heads: heads.
-        grid: (H, W) of the map the block is built for; other sizes work, and are padded to whole windows.
-        window: (Wh, Ww) wanted; a grid that is smaller than the window becomes one window along that side.
-        shifted: whether this is a block with shifted windows (SW-MSA).
-        pad_first: what comes first on a map that is no multiple of the window. False is timm's order (shift, then
-            pad), needed for equal numbers; True is the original authors' (pad, then shift), where the mask
-            also keeps the wrapped rows of a padded map apart. Without padding both are the same.
-    """
-
-    def __init__(self, dim, num_heads, grid, window, shifted, mlp_ratio=4.0, qkv_bias=True, proj_drop=0.0,
-                 attn_drop=0.0, drop_path=0.0, pad_first=False):
-        super().__init__()
-        self.shifted, self.pad_first = shifted, pad_first
-        self._fit_window(grid, window)
-        self.norm1 = nn.LayerNorm(dim)
-        self.attn = WindowAttention(dim, num_heads, self.window, qkv_bias, attn_drop, proj_drop)
-        self.norm2 = nn.LayerNorm(dim)
-        self.mlp = Mlp(dim, int(dim * mlp_ratio), proj_drop)
-        self.drop_path = StochasticDepth(drop_path)
-        self.register_buffer("attn_mask", self._mask(grid, self.norm1.weight.device), persistent=False)
-
-    def _fit_window(self, grid, window):
-        self.window = tuple(min(g, w) for g, w in zip(grid, window))
-        self.shift = tuple(w // 2 if self.shifted and g > w else 0 for g, w in zip(grid, window))
-        self.mask_grid = self._padded(grid)
-
-    def _padded(self, grid):
-        return tuple(-(-g // w) * w for g, w in zip(grid, self.window))
-
-    def _mask(self, grid, device):
-        return shift_mask(*self._padded(grid), self.window, self.shift, device) if any(self.shift) else None
-
-    def set_input_size(self, grid, window):
-        """Rebuild for another grid or window: the bias table is interpolated, the mask computed anew."""
-        old, attn = self.window, self.attn
-        self._fit_window(grid, window)
-        table = attn.relative_position_bias_table
-        if self.window != old:
-            attn.window = self.window
-            attn.relative_position_bias_table = nn.Parameter(resize_bias_table(table, old, self.window),
-                                                             requires_grad=table.requires_grad)
-        self.init_non_persistent_buffers()
-
-    def init_non_persistent_buffers(self):
-        """Compute mask and index again, as after ``to_empty`` or a change of size."""
-        device = self.norm1.weight.device
-        self.attn.relative_position_index = relative_position_index(self.window, device)
-        self.attn_mask = self._mask(self.mask_grid, device)
-
-    def attention(self, x):
-        """(Shifted) window attention on a normalised map (B, H, W, C) of any size."""
-        _, height, width, _ = x.shape
-        (sh, sw), shifted = self.shift, any(self.shift)
-        if self.pad_first:
-            x = pad_to_multiple(x, self.window)
-        if shifted:
-            x = torch.roll(x, (-sh, -sw), dims=(1, 2))
-        inner = x.shape[1:3]
-        x = pad_to_multiple(x, self.window)
-        padded = tuple(x.shape[1:3])
-        if shifted and padded != self.mask_grid:                    # another size than the last: a new mask
-            self.attn_mask, self.mask_grid = self._mask(padded, x.device), padded
-        windows = self.attn(window_partition(x, self.window), self.attn_mask)
-        x = window_reverse(windows, self.window, *padded)[:, :inner[0], :inner[1]]
-        if shifted:
-            x = torch.roll(x, (sh, sw), dims=(1, 2))
-        return x[:, :height, :width]
-
-    def forward(self, x):
-        x = x + self.drop_path(self.attention(self.norm1(x)))
-        return x + self.drop_path(self.mlp(self.norm2(x)))
-
-
-class SwinStage(nn.Module):
-    """Patch merging (except in the first stage), then blocks, plain and shifted in turn.
-
-    Args:
-        dim: channels inside the stage. depth: number of blocks. downsample: whether merging comes first.
-        grid: (H, W) inside the stage, after the merging. drop_path: one rate for each block.
-        Others as in `SwinBlock`.
-    """
-
-    def __init__(self, dim, depth, num_heads, grid, window, downsample, drop_path, **options):
-        super().__init__()
-        self.grad_checkpointing = False
-        self.downsample = PatchMerging(dim // 2) if downsample else nn.Identity()
-        self.blocks = nn.Sequential(*[
-            SwinBlock(dim, num_heads, grid, window, shifted=i % 2 == 1, drop_path=drop_path[i], **options)
-            for i in range(depth)])
-
-    def run_blocks(self, x):
-        """The blocks alone, (B, H, W, C) -> the same; recomputed in the backward pass under checkpointing."""
-        for block in self.blocks:
-            if self.grad_checkpointing and torch.is_grad_enabled():
-                x = checkpoint(block, x, use_reentrant=False)
-            else:
-                x = block(x)
-        return x
-
-    def forward(self, x):
-        return self.run_blocks(self.downsample(x))
+from .patches import PatchEmbed, check_images, to_pair
+from .swin_blocks import SwinStage
+from .swin_settings import check_options, model_cfg
 
 
 class ClassifierHead(nn.Module):
@@ -311,31 +167,6 @@ def init_weights(module):
             nn.init.zeros_(module.bias)
 
 
-def check_options(in_chans, num_classes, global_pool, embed_dim, depths, num_heads, drop_path_rate):
-    """Fail in one sentence if the options of a `SwinTransformer` do not fit together."""
-    if len(depths) != len(num_heads) or not len(depths):
-        raise InputError(f"depths and num_heads must name the same stages, got {tuple(depths)} and {tuple(num_heads)}.")
-    for i, heads in enumerate(num_heads):
-        if embed_dim * 2**i % heads:
-            raise InputError(f"num_heads of stage {i + 1} must divide its {embed_dim * 2**i} channels, got {heads}.")
-    if not isinstance(num_classes, int) or num_classes < 0:
-        raise InputError(f"num_classes must be an integer of 0 or more, got {num_classes!r}.")
-    if not isinstance(in_chans, int) or in_chans < 1:
-        raise InputError(f"in_chans must be a positive integer, got {in_chans!r}.")
-    if global_pool not in ("avg", ""):
-        raise InputError(f"global_pool must be 'avg' or '', got {global_pool!r}.")
-    if not 0 <= drop_path_rate < 1:
-        raise InputError(f"drop_path_rate must be at least 0 and below 1, got {drop_path_rate!r}.")
-
-
-def model_cfg(img_size, num_classes, in_chans=3, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)):
-    """What timm's tools ask of a model: how its inputs are made, and where first and last layer are."""
-    return {"input_size": (in_chans, *img_size), "num_classes": num_classes, "mean": mean, "std": std,
-            "interpolation": "bicubic", "crop_pct": 0.9 if img_size[0] < 384 else 1.0, "fixed_input_size": False,
-            "pool_size": tuple(-(-s // 32) for s in img_size), "first_conv": "patch_embed.proj",
-            "classifier": "head.fc"}
-
-
 def build(name, pretrained, mean_std=None, **options):
     """A `SwinTransformer` with its name, configuration and, if asked for, weights (see `swin_weights`)."""
     model = SwinTransformer(**options)
@@ -353,31 +184,55 @@ TINY = dict(embed_dim=96, depths=(2, 2, 6, 2), num_heads=(3, 6, 12, 24))
 SMALL = dict(embed_dim=96, depths=(2, 2, 18, 2), num_heads=(3, 6, 12, 24))
 BASE = dict(embed_dim=128, depths=(2, 2, 18, 2), num_heads=(4, 8, 16, 32))
 LARGE = dict(embed_dim=192, depths=(2, 2, 18, 2), num_heads=(6, 12, 24, 48))
+AT_224 = dict(img_size=224, window_size=7)
+AT_384 = dict(img_size=384, window_size=12)
 
 
-def _builder(name, size, window, image, classes, text):
-    def builder(num_classes=classes, pretrained=False, **options):
-        return build(name, pretrained, **{"img_size": image, "window_size": window, "num_classes": num_classes,
-                                          **size, **options})
+# The eight published variants. ``pretrained``: True fetches timm's weights, a path loads that file, which may have
+# timm's names or the original authors'. Other options go to `SwinTransformer`.
 
-    builder.__name__ = builder.__qualname__ = name
-    builder.__doc__ = (f"{text}, {image} x {image} pixels, window {window}, {classes} classes.\n\n"
-                       "    ``pretrained``: True fetches timm's weights, a path loads that file (timm's or the original\n"
-                       "    authors' names). Other arguments go to `SwinTransformer`.\n    ")
-    return builder
+def swin_tiny_patch4_window7_224(num_classes=1000, pretrained=False, **options):
+    """Swin-T, 28 M parameters, ImageNet-1k at 224 x 224."""
+    return build("swin_tiny_patch4_window7_224", pretrained, num_classes=num_classes, **{**TINY, **AT_224, **options})
 
 
-_SIZES = {
-    "swin_tiny_patch4_window7_224": (TINY, 7, 224, 1000, "Swin-T trained on ImageNet-1k"),
-    "swin_small_patch4_window7_224": (SMALL, 7, 224, 1000, "Swin-S trained on ImageNet-1k"),
-    "swin_base_patch4_window7_224": (BASE, 7, 224, 1000, "Swin-B trained on ImageNet-1k"),
-    "swin_base_patch4_window12_384": (BASE, 12, 384, 1000, "Swin-B trained on ImageNet-1k"),
-    "swin_base_patch4_window7_224_in22k": (BASE, 7, 224, 21841, "Swin-B trained on ImageNet-22k"),
-    "swin_base_patch4_window12_384_in22k": (BASE, 12, 384, 21841, "Swin-B trained on ImageNet-22k"),
-    "swin_large_patch4_window7_224_in22k": (LARGE, 7, 224, 21841, "Swin-L trained on ImageNet-22k"),
-    "swin_large_patch4_window12_384_in22k": (LARGE, 12, 384, 21841, "Swin-L trained on ImageNet-22k"),
-}
-globals().update({name: _builder(name, *settings) for name, settings in _SIZES.items()})
+def swin_small_patch4_window7_224(num_classes=1000, pretrained=False, **options):
+    """Swin-S, 50 M parameters, ImageNet-1k at 224 x 224."""
+    return build("swin_small_patch4_window7_224", pretrained, num_classes=num_classes, **{**SMALL, **AT_224, **options})
+
+
+def swin_base_patch4_window7_224(num_classes=1000, pretrained=False, **options):
+    """Swin-B, 88 M parameters, ImageNet-1k at 224 x 224."""
+    return build("swin_base_patch4_window7_224", pretrained, num_classes=num_classes, **{**BASE, **AT_224, **options})
+
+
+def swin_base_patch4_window12_384(num_classes=1000, pretrained=False, **options):
+    """Swin-B, 88 M parameters, ImageNet-1k at 384 x 384: the backbone of the MGFF paper."""
+    return build("swin_base_patch4_window12_384", pretrained, num_classes=num_classes, **{**BASE, **AT_384, **options})
+
+
+def swin_base_patch4_window7_224_in22k(num_classes=21841, pretrained=False, **options):
+    """Swin-B, ImageNet-22k at 224 x 224."""
+    return build("swin_base_patch4_window7_224_in22k", pretrained, num_classes=num_classes,
+                 **{**BASE, **AT_224, **options})
+
+
+def swin_base_patch4_window12_384_in22k(num_classes=21841, pretrained=False, **options):
+    """Swin-B, ImageNet-22k at 384 x 384."""
+    return build("swin_base_patch4_window12_384_in22k", pretrained, num_classes=num_classes,
+                 **{**BASE, **AT_384, **options})
+
+
+def swin_large_patch4_window7_224_in22k(num_classes=21841, pretrained=False, **options):
+    """Swin-L, 197 M parameters, ImageNet-22k at 224 x 224."""
+    return build("swin_large_patch4_window7_224_in22k", pretrained, num_classes=num_classes,
+                 **{**LARGE, **AT_224, **options})
+
+
+def swin_large_patch4_window12_384_in22k(num_classes=21841, pretrained=False, **options):
+    """Swin-L, 197 M parameters, ImageNet-22k at 384 x 384."""
+    return build("swin_large_patch4_window12_384_in22k", pretrained, num_classes=num_classes,
+                 **{**LARGE, **AT_384, **options})
 
 
 def swin_nano(num_classes=20, img_size=96, pretrained=False, **options):
@@ -391,4 +246,7 @@ def swin_nano(num_classes=20, img_size=96, pretrained=False, **options):
                  **{**settings, **options})
 
 
-BUILDERS = {name: globals()[name] for name in [*_SIZES, "swin_nano"]}
+BUILDERS = {builder.__name__: builder for builder in (
+    swin_tiny_patch4_window7_224, swin_small_patch4_window7_224, swin_base_patch4_window7_224,
+    swin_base_patch4_window12_384, swin_base_patch4_window7_224_in22k, swin_base_patch4_window12_384_in22k,
+    swin_large_patch4_window7_224_in22k, swin_large_patch4_window12_384_in22k, swin_nano)}

@@ -1,0 +1,262 @@
+"""``python -m mgff_tutorial benchmark``: how quick our models are on this machine, beside timm's and torchvision's.
+
+Every figure that matters is a ratio of times taken in one run: same weights, same images, versions in turn, medians.
+Before anything is timed, the versions' outputs are compared. bf16 means autocast, as in training.
+"""
+
+import json
+import math
+import platform
+import statistics
+import time
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from .benchmark_models import CASES, swin_versions, system_versions
+from .device import pick_device, seed_everything
+from .errors import InputError
+from .linear import linear
+
+DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
+TOLERANCE = {"float32": 1e-4, "bf16": 5e-2}      # largest difference of outputs, relative to the largest output
+
+
+@dataclass
+class Row:
+    """One line of the result; times in milliseconds for a batch, ``ratio`` is time over the time of ``baseline``."""
+
+    model: str
+    version: str
+    mode: str
+    dtype: str
+    compiled: bool
+    size: int
+    batch: int
+    ms: float
+    images_per_s: float
+    ratio: float
+    baseline: str
+    memory_mib: float | None
+    gflop_per_image: float
+    share_of_ceiling: float
+
+
+def make_step(model, images, mode, dtype):
+    """A function without arguments that does what is timed; forward steps return their output.
+
+    Args:
+        model: the module. images: (B, 3, H, W).
+        mode: ``"forward"`` (no gradients) or ``"train"`` (forward, cross-entropy, backward, SGD update of size 0).
+        dtype: a key of ``DTYPES``.
+    """
+    def cast():
+        return torch.autocast(images.device.type, DTYPES[dtype]) if dtype != "float32" else nullcontext()
+
+    if mode == "forward":
+        def step():
+            with torch.no_grad(), cast():
+                return model(images)
+        return step
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    labels = torch.arange(len(images), device=images.device)
+
+    def step():
+        with cast():
+            loss = F.cross_entropy(model(images).float(), labels)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    return step
+
+
+def time_once(step, device):
+    """Seconds that one call takes: events on CUDA, the clock elsewhere."""
+    if device.type == "cuda":
+        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        start.record()
+        step()
+        end.record()
+        end.synchronize()
+        return start.elapsed_time(end) / 1000
+    start = time.perf_counter()
+    step()
+    return time.perf_counter() - start
+
+
+def time_in_turn(steps, device, rounds):
+    """{version: median seconds}: one warm-up each, then every version once a round, so that all share the weather."""
+    for step in steps.values():
+        step()
+    times = {name: [] for name in steps}
+    for _ in range(rounds):
+        for name, step in steps.items():
+            times[name].append(time_once(step, device))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def peak_memory(step, device):
+    """MiB that one step needs beyond what lies in memory before it; None where the system does not tell."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        step()
+        return (torch.cuda.max_memory_allocated(device) - before) / 2**20
+    status = Path("/proc/self/status")
+
+    def kib(field):
+        return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith(field))
+
+    try:
+        before = kib("VmRSS")
+        Path("/proc/self/clear_refs").write_text("5")               # Linux: the high-water mark starts anew
+        step()
+        return (kib("VmHWM") - before) / 1024
+    except (OSError, StopIteration):
+        step()
+        return None
+
+
+def count_flops(step):
+    """Floating-point operations of one step, two for a multiply and add, as torch counts them."""
+    with FlopCounterMode(display=False) as counter:
+        step()
+    return counter.get_total_flops()
+
+
+def matmul_ceiling(device, dtype, repeats=5):
+    """The best rate of a large matrix product here, in floating-point operations a second, by any library at hand."""
+    side = 8192 if device.type == "cuda" else 1536
+    a, b = (torch.randn(side, side).to(device, DTYPES[dtype]) for _ in range(2))
+    best = math.inf
+    with torch.no_grad():
+        for product in (linear, F.linear):
+            product(a, b)
+            best = min([best, *(time_once(lambda: product(a, b), device) for _ in range(repeats))])
+    return 2 * side**3 / best
+
+
+def compare_outputs(steps, dtype, compiled):
+    """Fail unless every version gives the first one's logits."""
+    outputs = {name: step().float() for name, step in steps.items()}
+    first = next(iter(outputs))
+    for name, output in outputs.items():
+        gap = ((output - outputs[first]).abs().max() / outputs[first].abs().max()).item()
+        if not gap <= TOLERANCE[dtype]:
+            raise RuntimeError(f"{name} and {first} disagree in {dtype}{' compiled' if compiled else ''}: the largest "
+                               f"difference is {gap:.1e} of the largest output; nothing was timed.")
+
+
+def measure(case, device, mode, dtype, compiled, batch, rounds, ceiling, systems=True):
+    """Rows of one case: every version of its Swin, then (``systems``) MGFF and the two stages."""
+    seed_everything(0)
+    images = torch.randn(batch, 3, case.size, case.size).to(device)
+    models = swin_versions(case)
+    if systems:
+        models.update(system_versions(case))
+    if mode == "train":
+        models.pop("two stages", None)                              # it does not train: its parts do
+    for name, model in models.items():
+        model.to(device).train(mode == "train")
+        if compiled and name != "two stages":
+            models[name] = torch.compile(model, dynamic=False)
+    same = {name: make_step(m.eval(), images, "forward", dtype) for name, m in models.items()
+            if name not in ("MGFF", "two stages")}
+    compare_outputs(same, dtype, compiled)
+    steps = {name: make_step(m.train(mode == "train"), images, mode, dtype) for name, m in models.items()}
+    plain = {name: make_step(getattr(m, "_orig_mod", m), images, mode, dtype) for name, m in models.items()}
+    seconds = time_in_turn(steps, device, rounds)
+    rows = []
+    for name, step in steps.items():
+        flops, baseline = count_flops(plain[name]), "MGFF" if name == "two stages" else "ours"
+        rows.append(Row(case.swin, name, mode, dtype, compiled, case.size, batch, 1000 * seconds[name],
+                        batch / seconds[name], seconds[name] / seconds[baseline], baseline,
+                        peak_memory(step, device), flops / batch / 1e9, flops / seconds[name] / ceiling))
+    return rows
+
+
+def environment(device):
+    """What the figures depend on: versions, device, threads, date."""
+    import timm
+    import torchvision
+
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    return {"device": f"{device.type}: {name}", "threads": torch.get_num_threads(), "torch": torch.__version__,
+            "timm": timm.__version__, "torchvision": torchvision.__version__, "python": platform.python_version(),
+            "date": time.strftime("%Y-%m-%d")}
+
+
+HEADER = ("model", "version", "step", "dtype", "batch", "images/s", "time / ours", "memory MiB", "GFLOP/image",
+          "of ceiling")
+
+
+def cells(row):
+    """A row as text, in the order of ``HEADER``."""
+    memory = "-" if row.memory_mib is None else f"{row.memory_mib:.0f}"
+    ratio = f"{row.ratio:.2f}" + (f" (over {row.baseline})" if row.baseline != "ours" else "")
+    return (f"{row.model} @ {row.size}", row.version, row.mode, row.dtype + (" compiled" if row.compiled else ""),
+            str(row.batch), f"{row.images_per_s:.2f}", ratio, memory, f"{row.gflop_per_image:.2f}",
+            f"{row.share_of_ceiling:.0%}")
+
+
+def report(rows, facts, style="text"):
+    """The rows as ``"text"``, ``"markdown"`` or ``"json"``."""
+    if style == "json":
+        return json.dumps({"environment": facts, "rows": [asdict(row) for row in rows]}, indent=1)
+    lines = [HEADER, *map(cells, rows)]
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    padded = [[cell.ljust(w) for cell, w in zip(line, widths)] for line in lines]
+    rule = ["-" * w for w in widths]
+    about = ", ".join(f"{key} {value}" for key, value in facts.items())
+    if style == "markdown":
+        return "\n".join([f"| {' | '.join(line)} |" for line in [padded[0], rule, *padded[1:]]] + ["", about])
+    return "\n".join(["  ".join(line).rstrip() for line in [padded[0], rule, *padded[1:]]] + ["", about])
+
+
+def add_benchmark_command(subparsers):
+    """The ``benchmark`` command and its options."""
+    parser = subparsers.add_parser("benchmark", help="speed of the models on this machine", description=__doc__)
+    parser.add_argument("--models", nargs="+", choices=list(CASES), default=["swin_tiny", "swin_base"])
+    parser.add_argument("--steps", nargs="+", choices=["forward", "train"], default=["forward", "train"])
+    parser.add_argument("--dtypes", nargs="+", choices=list(DTYPES), default=list(DTYPES))
+    parser.add_argument("--compile", action="store_true", help="time every version under torch.compile")
+    parser.add_argument("--swin-only", action="store_true", help="leave out MGFF and the two stages")
+    parser.add_argument("--batch", type=int, help="images in a batch (by default 8 at 224, 2 at 384)")
+    parser.add_argument("--rounds", type=int, default=7, help="timings of each version, of which the median counts")
+    parser.add_argument("--threads", type=int, help="CPU threads (by default torch's choice)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
+    parser.add_argument("--format", choices=["text", "markdown", "json"], default="text")
+    parser.add_argument("--output", type=Path, help="write the result to this file instead of the screen")
+    parser.add_argument("--quick", action="store_true", help="seconds, not minutes: the nano models, 2 rounds, float32")
+    parser.set_defaults(run=run)
+
+
+def run(args):
+    """Run the command; returns its exit code."""
+    for name in ("batch", "rounds", "threads"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise InputError(f"--{name} must be 1 or more, got {value}.")
+    device = pick_device(args.device)
+    if args.quick:
+        args.models, args.dtypes, args.rounds = ["swin_nano"], ["float32"], 2
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    rows = []
+    for dtype in args.dtypes:
+        ceiling = matmul_ceiling(device, dtype, repeats=2 if args.quick else 5)
+        for name in args.models:
+            for mode in args.steps:
+                case = CASES[name]
+                rows += measure(case, device, mode, dtype, args.compile, args.batch or case.batch, args.rounds, ceiling,
+                                systems=not args.swin_only)
+    text = report(rows, environment(device), args.format)
+    if args.output:
+        args.output.write_text(text + "\n", encoding="utf-8")
+    else:
+        print(text)
+    return 0

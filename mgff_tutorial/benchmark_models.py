@@ -1,0 +1,84 @@
+"""What `benchmark` compares: one Swin in several people's code, and the systems that stand on it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Case:
+    """A Swin to measure, and the ViT that points in its two-stage system."""
+
+    swin: str
+    size: int
+    batch: int
+    vit: str
+    torchvision: str | None = None
+
+
+CASES = {
+    "swin_nano": Case("swin_nano", 96, 8, "vit_nano"),
+    "swin_tiny": Case("swin_tiny_patch4_window7_224", 224, 8, "vit_small_patch16_224", "swin_t"),
+    "swin_base": Case("swin_base_patch4_window12_384", 384, 2, "vit_small_patch16_224"),
+}
+
+
+def swin_versions(case, classes=100):
+    """{version: model} of one Swin with the same weights: ours, timm's two ways of attention, torchvision's."""
+    import timm
+    from timm.layers import set_fused_attn, use_fused_attn
+    from timm.models.swin_transformer import SwinTransformer as TimmSwin
+
+    from . import swin
+
+    options = dict(num_classes=classes, img_size=case.size, drop_path_rate=0.0)
+    ours = getattr(swin, case.swin)(**options)
+    before = use_fused_attn(), use_fused_attn(experimental=True)
+    versions = {"ours": ours}
+    try:
+        for label, fused in (("timm", None), ("timm fused", True)):
+            if fused:
+                set_fused_attn(enable=True, experimental=True)
+            if case.swin == "swin_nano":
+                model = TimmSwin(**options, window_size=6, embed_dim=32, depths=(1, 1, 2, 1), num_heads=(1, 2, 4, 8))
+            else:
+                model = timm.create_model(case.swin, **options)
+            model.load_state_dict(ours.state_dict())
+            versions[label] = model
+    finally:
+        set_fused_attn(enable=before[0], experimental=before[1])
+    if case.torchvision:
+        versions["torchvision"] = torchvision_swin(case.torchvision, ours)
+    return versions
+
+
+def torchvision_swin(name, ours):
+    """torchvision's Swin filled with our weights: the same tensors under other names."""
+    import torchvision
+
+    model = getattr(torchvision.models, name)(num_classes=ours.num_classes, stochastic_depth_prob=0.0)
+    state = {"features.0.0": "patch_embed.proj", "features.0.2": "patch_embed.norm", "norm": "norm", "head": "head.fc"}
+    for i, stage in enumerate(ours.layers):
+        if i:
+            state[f"features.{2 * i}"] = f"layers.{i}.downsample"
+        for j in range(len(stage.blocks)):
+            there, here = f"features.{2 * i + 1}.{j}", f"layers.{i}.blocks.{j}"
+            state.update({f"{there}.{part}": f"{here}.{part}" for part in ("norm1", "norm2", "attn")})
+            state.update({f"{there}.mlp.0": f"{here}.mlp.fc1", f"{there}.mlp.3": f"{here}.mlp.fc2"})
+    source, filled = ours.state_dict(), model.state_dict()
+    for key in filled:
+        if not key.endswith("relative_position_index"):
+            prefix = max((p for p in state if key.startswith(p + ".")), key=len)
+            filled[key] = source[state[prefix] + key[len(prefix):]]
+    model.load_state_dict(filled)
+    return model
+
+
+def system_versions(case, classes=100):
+    """{version: model} of what stands on our Swin: the MGFF classifier, and the two stages with a frozen ViT."""
+    from .cropper import ViTCropper
+    from .mgff import MGFFClassifier
+    from .models import create_model
+    from .two_stage import TwoStageClassifier
+
+    classifier = MGFFClassifier(case.swin, num_classes=classes, img_size=case.size, drop_path_rate=0.0)
+    vit = create_model(case.vit)
+    return {"MGFF": classifier, "two stages": TwoStageClassifier(classifier, ViTCropper(vit))}

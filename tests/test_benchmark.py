@@ -1,0 +1,66 @@
+"""The benchmark runs, compares before it times, and reports what it measured."""
+
+import json
+
+import pytest
+import torch
+
+from mgff_tutorial import benchmark
+from mgff_tutorial.__main__ import main
+from mgff_tutorial.benchmark_models import CASES, torchvision_swin
+from mgff_tutorial.swin import SwinTransformer
+
+CPU = torch.device("cpu")
+
+
+def test_quick_run_reports_every_version(tmp_path, capsys):
+    path = tmp_path / "speed.json"
+    assert main(["benchmark", "--quick", "--device", "cpu", "--batch", "2", "--format", "json", "--output",
+                 str(path)]) == 0
+    result = json.loads(path.read_text())
+    rows = {(r["version"], r["mode"]): r for r in result["rows"]}
+    assert {v for v, m in rows if m == "forward"} == {"ours", "timm", "timm fused", "MGFF", "two stages"}
+    assert {v for v, m in rows if m == "train"} == {"ours", "timm", "timm fused", "MGFF"}
+    assert all(r["ms"] > 0 and r["gflop_per_image"] > 0 for r in rows.values())
+    assert rows["ours", "forward"]["ratio"] == 1 and rows["two stages", "forward"]["baseline"] == "MGFF"
+    ratio = rows["timm", "forward"]["ms"] / rows["ours", "forward"]["ms"]
+    assert rows["timm", "forward"]["ratio"] == pytest.approx(ratio)
+    flops = rows["ours", "forward"]["gflop_per_image"]
+    assert rows["timm", "forward"]["gflop_per_image"] == pytest.approx(flops, rel=0.02)
+    assert rows["ours", "train"]["gflop_per_image"] == pytest.approx(3 * flops, rel=0.05)
+    assert result["environment"]["torch"] == torch.__version__
+    facts = result["environment"]
+    table = [benchmark.Row(**r) for r in result["rows"]]
+    assert benchmark.report(table, facts, "markdown").splitlines()[1].startswith("| ---")
+    assert len(benchmark.report(table, facts).splitlines()) == len(table) + 4
+    assert capsys.readouterr().out == ""
+
+
+def test_wrong_numbers_get_a_sentence(capsys):
+    assert main(["benchmark", "--quick", "--rounds", "0"]) == 2
+    assert "--rounds must be 1 or more, got 0" in capsys.readouterr().err
+
+
+def test_versions_that_disagree_are_not_timed():
+    steps = {"ours": lambda: torch.ones(2, 3), "theirs": lambda: torch.tensor([[1.0, 1.0, 1.001]])}
+    with pytest.raises(RuntimeError, match="theirs and ours disagree in float32: .* nothing was timed"):
+        benchmark.compare_outputs(steps, "float32", compiled=False)
+    benchmark.compare_outputs({**steps, "theirs": steps["ours"]}, "float32", compiled=False)
+
+
+def test_torchvision_gets_our_weights():
+    torch.manual_seed(0)
+    ours = SwinTransformer(num_classes=5).eval()
+    theirs = torchvision_swin(CASES["swin_tiny"].torchvision, ours).eval()
+    x = torch.randn(1, 3, 224, 224)
+    with torch.no_grad():
+        torch.testing.assert_close(theirs(x), ours(x), atol=1e-4, rtol=0)
+
+
+def test_memory_and_flops_of_a_known_step():
+    assert benchmark.count_flops(lambda: torch.ones(3, 4) @ torch.ones(4, 5)) == 2 * 3 * 4 * 5
+    peak = benchmark.peak_memory(lambda: torch.ones(64, 2**18).sum(), CPU)          # 64 MiB
+    assert peak is None or 48 < peak < 160
+    turns = []
+    times = benchmark.time_in_turn({n: lambda n=n: turns.append(n) for n in "ab"}, CPU, rounds=2)
+    assert turns == list("ab" * 3) and set(times) == {"a", "b"}

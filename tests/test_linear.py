@@ -1,0 +1,77 @@
+"""The quick linear layer is torch's linear layer."""
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from mgff_tutorial.errors import InputError
+from mgff_tutorial.linear import Linear, linear, onednn_pays, use_fast_linear
+
+# rows, inputs, outputs: below and above the size at which the other library takes over, and above LONGEST rows
+SIZES = [(3, 5, 7), (300, 64, 96), (5000, 32, 48)]
+
+
+@pytest.mark.parametrize("rows, inputs, outputs", SIZES)
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("gelu", [True, False])
+def test_values_and_gradients_are_torchs(rows, inputs, outputs, bias, gelu):
+    torch.manual_seed(0)
+    x = torch.randn(2, rows, inputs, requires_grad=True)
+    w = (torch.randn(outputs, inputs) / inputs**0.5).requires_grad_()
+    leaves = [x, w] + ([torch.randn(outputs, requires_grad=True)] if bias else [])
+    expected = F.linear(*leaves)
+    expected = F.gelu(expected) if gelu else expected
+    grad = torch.randn_like(expected)
+    got = linear(*leaves, gelu=gelu)
+    torch.testing.assert_close(got, expected, atol=1e-5, rtol=0)
+    for one, other in zip(torch.autograd.grad(got, leaves, grad), torch.autograd.grad(expected, leaves, grad)):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
+    with torch.no_grad():
+        torch.testing.assert_close(linear(*leaves, gelu=gelu), expected, atol=1e-5, rtol=0)
+
+
+def test_strided_rows_and_second_derivatives():
+    torch.manual_seed(0)
+    x = torch.randn(40, 6, 64).transpose(0, 1)                              # not contiguous
+    w = torch.randn(50, 64)
+    torch.testing.assert_close(linear(x, w), F.linear(x, w), atol=1e-4, rtol=0)
+    x, w = torch.randn(100, 40, requires_grad=True), torch.randn(60, 40, requires_grad=True)
+    outcomes = []
+    for product in (linear, F.linear):
+        (first,) = torch.autograd.grad(product(x, w).square().sum(), x, create_graph=True)
+        outcomes.append(torch.autograd.grad(first.square().sum(), w)[0])
+    torch.testing.assert_close(*outcomes, atol=1e-2, rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_other_dtypes_go_to_torch(dtype):
+    x, w = torch.randn(300, 64, dtype=dtype), torch.randn(96, 64, dtype=dtype)
+    assert not onednn_pays(x, w)
+    assert torch.equal(linear(x, w), F.linear(x, w))
+
+
+def test_autocast_is_respected():
+    with torch.autocast("cpu", torch.bfloat16):
+        assert Linear(64, 96)(torch.randn(300, 64)).dtype == torch.bfloat16
+
+
+def test_flops_are_counted():
+    layer = Linear(64, 96)
+    for gradients in (False, True):
+        with torch.set_grad_enabled(gradients), FlopCounterMode(display=False) as counter:
+            layer(torch.randn(300, 64))
+        assert counter.get_total_flops() == 2 * 300 * 64 * 96
+
+
+def test_a_model_of_others_becomes_quick_and_stays_the_same():
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(64, 96), torch.nn.GELU(), torch.nn.Linear(96, 32))
+    quick = use_fast_linear(copy.deepcopy(model))
+    x = torch.randn(300, 64)
+    assert type(quick[0]) is type(quick[2]) is Linear and quick.state_dict().keys() == model.state_dict().keys()
+    torch.testing.assert_close(quick(x), model(x), atol=1e-5, rtol=0)
+    with pytest.raises(InputError, match="model must be a torch.nn.Module, got str"):
+        use_fast_linear("vit")
