@@ -42,7 +42,7 @@ class Report:
         return [problem for problem in self.problems if problem.note]
 
 
-def check_dataset(name, root=None, decode=True, workers=None):
+def check_dataset(name, root=None, decode=True, workers=None, progress=True):
     """Look at every row of every text file and at every image of a data set.
 
     Args:
@@ -50,6 +50,7 @@ def check_dataset(name, root=None, decode=True, workers=None):
         root: its folder.
         decode: decode every image in full; False reads the headers only, which misses images that are cut off.
         workers: threads that open images; one a processor if not given.
+        progress: show a bar.
 
     Returns:
         `Report`; nothing but an unknown name raises.
@@ -79,18 +80,18 @@ def check_dataset(name, root=None, decode=True, workers=None):
         problems.note(found.root, None, difference)
     if found.unlabelled:
         problems.note(found.root, None, found.unlabelled)
-    report.opened = _check_images(found, problems, decode, workers)
+    report.opened = _check_images(found, problems, decode, workers, progress)
     _note_strays(found, problems)
     return report
 
 
-def _check_images(found, problems, decode, workers):
+def _check_images(found, problems, decode, workers, progress):
     """Open every image; returns how many could be opened."""
     opened, seen = 0, {}
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
         results = pool.map(_look, found.paths, itertools.repeat(decode))
-        for index, (geometry, digest, reason) in enumerate(tqdm(results, total=len(found.paths), desc="images",
-                                                                unit="image", leave=False)):
+        bar = tqdm(results, total=len(found.paths), desc="images", unit="image", leave=False, disable=not progress or None)
+        for index, (geometry, digest, reason) in enumerate(bar):
             if geometry is None:
                 problems.add(*_source(found, index), reason)
                 continue
