@@ -80,7 +80,8 @@ def check_many_heads(many_heads):
                  f"d is the width of one head, here {d}, not of all."),
                 (F.scaled_dot_product_attention(split(q), split(k), split(v)).flatten(1).reshape(2, 6, 8),
                  "Bring the heads back next to their channels before you join them: transpose, then flatten."),
-                (F.scaled_dot_product_attention(*(t.reshape(2, heads, 6, d) for t in (q, k, v))).transpose(1, 2).flatten(2),
+                (F.scaled_dot_product_attention(
+                    *(t.reshape(2, heads, 6, d) for t in (q, k, v))).transpose(1, 2).flatten(2),
                  "reshape(B, heads, N, d) mixes positions; split the channels first, then transpose."),
             ])
         expect_close(f"{heads} head{'s' if heads > 1 else ''}", got, right, 1e-5, hint)

@@ -1,7 +1,7 @@
 """Figures of notebooks 06 and 07: where a position looks, and how much each channel counts."""
 
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 
 from .style import BLUE, GREY, ORANGE, panels, plt, show_image
 
@@ -28,7 +28,9 @@ def draw_attention_rows(image, rows, node, titles, columns=None):
         weights = weights.detach().float().cpu().numpy()
         show_image(ax, grey, title)
         extent = (-0.5, width - 0.5, height - 0.5, -0.5)
-        ax.imshow(weights, cmap=HEAT, extent=extent, alpha=0.62, vmin=0, vmax=weights.max())
+        # Square roots show small weights too; twice the even share is the least that fills the scale.
+        ax.imshow(weights, cmap=HEAT, extent=extent, alpha=0.62,
+                  norm=PowerNorm(0.5, vmin=0, vmax=max(weights.max(), 2 / weights.size)))
         ax.set_xlim(extent[:2])
         ax.set_ylim(extent[2:])
         h, w = height / weights.shape[0], width / weights.shape[1]
