@@ -5,6 +5,7 @@ The crop comes from the original image, so stage 2 sees pixels that the small in
 """
 
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 import torch
@@ -12,7 +13,8 @@ import torch.nn.functional as F
 from scipy import ndimage
 from torch import nn
 
-from .errors import InputError
+from .errors import InputError, check_number
+from .patches import to_pair
 from .response import DEFAULT_RULE, check_vit, enlarge, get_rule, token_weights
 
 EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=int)
@@ -70,6 +72,8 @@ def crop_and_resize(image, box, size):
     The box is xyxy pixels; it is rounded outwards to whole pixels and clipped to the image.
     """
     height, width = image.shape[-2:]
+    if not all(isfinite(v) for v in box):
+        raise InputError(f"box: {[float(v) for v in box]} is no box; accepted: four finite numbers, xyxy pixels.")
     x0, y0 = (max(0, int(np.floor(v))) for v in box[:2])
     x1, y1 = min(width, int(np.ceil(box[2]))), min(height, int(np.ceil(box[3])))
     if x1 <= x0 or y1 <= y0:
@@ -77,7 +81,10 @@ def crop_and_resize(image, box, size):
     cut = image[:, y0:y1, x0:x1]
     if cut.shape[-2:] == tuple(size):
         return cut
-    return F.interpolate(cut[None], size=tuple(size), mode="bilinear", align_corners=False, antialias=True)[0]
+    half = cut.dtype in (torch.float16, torch.bfloat16)  # not every device interpolates these
+    large = F.interpolate((cut.float() if half else cut)[None], size=tuple(size), mode="bilinear",
+                          align_corners=False, antialias=True)[0]
+    return large.to(cut.dtype)
 
 
 @dataclass
@@ -118,14 +125,14 @@ class ViTCropper(nn.Module):
         self.vit.requires_grad_(False).eval()
         self.rule = get_rule(rule)
         self.tau = self.rule.tau if tau is None else tau
-        if self.tau != "otsu" and not (isinstance(self.tau, (int, float)) and self.tau >= 0):
+        if self.tau != "otsu" and not (isinstance(self.tau, (int, float)) and not isinstance(self.tau, bool)
+                                       and self.tau >= 0):
             raise InputError(f"tau: got {tau!r}; accepted: a number of 0 or more, 'otsu', or None for the rule's own.")
-        if not (isinstance(padding, (int, float)) and 0 <= padding <= 1):
-            raise InputError(f"padding: got {padding!r}; accepted: a share of the box's side from 0 to 1.")
+        check_number("padding", padding, 0, 1)
         self.padding = float(padding)
         if input_size is None:
             input_size = getattr(self.vit.patch_embed, "img_size", None) or default_cfg(self.vit)["input_size"][-2:]
-        self.input_size = (input_size,) * 2 if isinstance(input_size, int) else tuple(input_size)
+        self.input_size = to_pair(input_size, "input_size")
 
     @property
     def mean(self):
@@ -172,18 +179,27 @@ class ViTCropper(nn.Module):
 
         The masks cross to the CPU once a batch, not once an image.
         """
-        height, width = x.shape[-2:] if isinstance(x, torch.Tensor) and x.dim() == 4 else (0, 0)
-        weights = self.weights(x)
-        response = enlarge(weights, (height, width))
-        flat = weights.flatten(1)
-        limit = otsu(flat) if self.tau == "otsu" else self.tau * flat.mean(dim=1, keepdim=True)
-        spread = flat.amax(dim=1) - flat.amin(dim=1) if flat.shape[0] else flat.new_zeros(0)
-        usable = flat.isfinite().all(dim=1) & (spread > 1e-6 * flat.abs().sum(dim=1) / flat.shape[1])
+        weights = self.weights(x)  # checks x
+        return self.locate(weights, x.shape[-2:])
+
+    def locate(self, weights, size, tau=None):
+        """The steps after the rule: enlarge, threshold, largest component, box, padding.
+
+        Args:
+            weights: (B, rows, columns), one number a patch.
+            size: (height, width) in pixels of the map and of the boxes.
+            tau: threshold, if not the cropper's own.
+        """
+        height, width = size
+        tau = self.tau if tau is None else tau
+        response, flat = enlarge(weights, size), weights.flatten(1)
+        limit = otsu(flat) if tau == "otsu" else tau * flat.mean(dim=1, keepdim=True)
+        spread = flat.amax(dim=1) - flat.amin(dim=1) if len(flat) else flat.new_zeros(0)
+        usable = flat.isfinite().all(dim=1) & (spread > 1e-6 * flat.abs().mean(dim=1))
         above = (response[:, 0] > limit[:, :, None]) & usable[:, None, None]
         mask = largest_component(above.cpu().numpy())
-        tight = torch.from_numpy(box_of(mask))
         fallback = torch.from_numpy(~mask.any(axis=(1, 2)))
-        boxes = pad_boxes(tight, self.padding, height, width)
+        boxes = pad_boxes(torch.from_numpy(box_of(mask)), self.padding, height, width)
         boxes[fallback] = boxes.new_tensor([0, 0, width, height])
         mask = torch.from_numpy(mask) | fallback[:, None, None]
         device = response.device
@@ -204,7 +220,7 @@ class ViTCropper(nn.Module):
 
 def crop_batch(images, boxes, size):
     """Cut box i (B, 4; xyxy pixels) out of image i ((B, C, H, W), or a list of (C, H, W)): (B, C, *size)."""
-    size = (size, size) if isinstance(size, int) else tuple(size)
+    size = to_pair(size, "size")
     if len(images) != len(boxes):
         raise InputError(f"boxes: got {len(boxes)} boxes for {len(images)} images; accepted: one for each.")
     cuts = [crop_and_resize(image, box, size) for image, box in zip(images, boxes.tolist())]

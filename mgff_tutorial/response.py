@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
 from .errors import InputError, unknown_name
+from .patches import check_dtype
 
 
 class LayerAttention:
@@ -146,8 +147,9 @@ def record_attention(vit, x, last=None):
     if not isinstance(x, torch.Tensor) or not x.is_floating_point():
         got = x.dtype if isinstance(x, torch.Tensor) else type(x).__name__
         raise TypeError(f"x: expected a float tensor of normalised images, got {got}.")
-    if x.dim() != 4:
+    if x.dim() != 4 or 0 in x.shape[1:]:
         raise InputError(f"x: expected a batch (B, 3, H, W), got shape {tuple(x.shape)}.")
+    check_dtype("x: images", x, next(vit.parameters()).dtype)
     depth = len(vit.blocks)
     if last is not None and not 1 <= last <= depth:
         raise InputError(f"last: the ViT has {depth} blocks, got {last}; accepted: 1 to {depth}, or None for all.")
@@ -158,7 +160,8 @@ def record_attention(vit, x, last=None):
         except (AssertionError, RuntimeError) as error:
             if isinstance(error, RuntimeError) and "size" not in str(error):
                 raise
-            raise InputError(f"x: the ViT does not accept images of shape {tuple(x.shape[1:])}: {error}") from error
+            reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+            raise InputError(f"x: the ViT does not accept images of shape {tuple(x.shape[1:])}: {reason}.") from error
     grid, prefix = grid_of(vit, *x.shape[-2:]), getattr(vit, "num_prefix_tokens", 0)
     for index in chosen:
         if len(seen.get(index, [])) != 1:
@@ -207,12 +210,66 @@ def rollout(record):
 
 def clip_outliers(weights, quantile=0.95):
     """Cut (B, N) weights off at each image's own ``quantile``: a few tokens draw attention that means nothing."""
+    if not len(weights):  # torch knows no quantile of nothing
+        return weights
     return torch.minimum(weights, weights.quantile(quantile, dim=1, keepdim=True))
 
 
 def class_row_clipped(record):
     """`class_row` with outliers cut off at the 95th percentile."""
     return clip_outliers(class_row(record))
+
+
+def affinity(record):
+    """How alike the patches ask: squared cosine of the last layer's queries (0 where negative), (B, N, N).
+
+    The queries of all heads are joined. A ViT whose attention shows no queries is compared by its final tokens.
+    """
+    query, patches = record.layers[-1].query, slice(record.prefix, None)
+    features = record.tokens if query is None else query.transpose(1, 2).flatten(2)
+    features = F.normalize(features[:, patches].float(), dim=-1)
+    return (features @ features.transpose(1, 2)).clamp(min=1e-3) ** 2
+
+
+def spectral_cut(affinity, start, doublings=4):
+    """Where the normalised cut of the patch graph separates the side that ``start`` prefers: (B, N), 0 to 1.
+
+    The cut's indicator is the second eigenvector of D^-1/2 A D^-1/2 (Shi and Malik, 2000). The first, D^1/2, is
+    known and taken out; squaring what is left ``doublings`` times makes every other eigenvector fade. Applied to
+    ``start`` this also settles the sign. Matrix products only: no eigensolver, no loop over images.
+
+    Args:
+        affinity: (B, N, N), symmetric, positive.
+        start: (B, N), higher where the object is likelier.
+    """
+    root = affinity.sum(dim=-1).sqrt()
+    walk = affinity / (root[:, :, None] * root[:, None])
+    first = F.normalize(root, dim=1)
+    walk = walk - first[:, :, None] * first[:, None]
+    for _ in range(doublings):
+        walk = walk @ walk
+        walk = walk / walk.flatten(1).norm(dim=1).clamp(min=1e-12)[:, None, None]
+    cut = (walk @ (start * root)[:, :, None])[..., 0] / root
+    low, high = cut.amin(dim=1, keepdim=True), cut.amax(dim=1, keepdim=True)
+    flat = high - low < 1e-6 * start.abs().mean(dim=1, keepdim=True)  # nothing to separate
+    return torch.where(flat, torch.ones_like(cut), (cut - low) / (high - low).clamp(min=1e-30))
+
+
+def spectral(record):
+    """The object as the ViT's own patches see it: `spectral_cut` of `affinity`, started at `class_row_clipped`.
+
+    TokenCut (Wang et al., 2022) cuts a graph of keys with an eigensolver; queries separate better here.
+    """
+    return spectral_cut(affinity(record), class_row_clipped(record))
+
+
+def attended_object(record):
+    """`spectral` times `class_row_clipped`: what belongs together, and is looked at. The default.
+
+    Alone, the cut takes the perch along with the bird, and the class token looks at parts of the bird.
+    """
+    seen = class_row_clipped(record)
+    return spectral_cut(affinity(record), seen) * seen
 
 
 @dataclass(frozen=True)
@@ -236,8 +293,10 @@ RULES = {
     "class_token": Rule(class_row, 1),
     "class_token_clipped": Rule(class_row_clipped, 4),
     "rollout": Rule(rollout, None),
+    "spectral": Rule(spectral, 4, 1.0),
+    "attended_object": Rule(attended_object, 4, 1.0),
 }
-DEFAULT_RULE = "class_token_clipped"
+DEFAULT_RULE = "attended_object"
 
 
 def get_rule(rule):
@@ -246,7 +305,7 @@ def get_rule(rule):
         return rule
     if callable(rule):
         return Rule(rule)
-    if rule not in RULES:
+    if not isinstance(rule, str) or rule not in RULES:
         raise unknown_name("rule", rule, RULES)
     return RULES[rule]
 
