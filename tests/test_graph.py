@@ -138,7 +138,7 @@ def test_head_without_graph():
 
 
 @pytest.mark.parametrize("build, words", [
-    (lambda: GraphConv(4, 4, 3, adjacency="cosine"), "adjacency must be one of learned, similarity, grid, got 'cosine'"),
+    (lambda: GraphConv(4, 4, 3, adjacency="cosine"), "adjacency must be one of .* got 'cosine'"),
     (lambda: GraphConv(4, 4, 3, adjacency="grid"), "needs fixed=grid_adjacency"),
     (lambda: GraphConv(4, 5, 3, residual=True), "residual needs in_dim = out_dim, got 4 and 5"),
     (lambda: GraphConv(4, 4, 3, fixed=torch.eye(4)), r"fixed must have shape \(3, 3\), got \(4, 4\)"),
@@ -146,7 +146,7 @@ def test_head_without_graph():
     (lambda: SuperNodePool(4, 3, 2, scores="both"), "scores must be 'content' or 'position', got 'both'"),
     (lambda: GCNHead(4, 4, 3, pool="middle"), "pool must be 'after', 'before' or 'none', got 'middle'"),
     (lambda: GraphConv(4, 4, 3)(torch.randn(1, 2, 4)), r"nodes must have shape \(B, 3, 4\), got \(1, 2, 4\)"),
-    (lambda: SuperNodePool(4, 3, 2)(torch.ones(1, 3, 4).int()), "nodes must hold floating-point numbers, got torch.int32"),
+    (lambda: SuperNodePool(4, 3, 2)(torch.ones(1, 3, 4).int()), "nodes must hold floating-point numbers"),
 ])
 def test_bad_input_is_named(build, words):
     with pytest.raises(InputError, match=words):

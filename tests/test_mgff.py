@@ -170,7 +170,8 @@ def test_one_image_gives_what_it_gives_in_a_batch():
             torch.testing.assert_close(model(x[i:i + 1])[0], together[i], atol=1e-6, rtol=1e-5)
         assert model(x[:0]).shape == (0, 6)
         torch.testing.assert_close(model(x.to(memory_format=torch.channels_last)), together, atol=1e-6, rtol=1e-5)
-        torch.testing.assert_close(model(x.transpose(2, 3).contiguous().transpose(2, 3)), together, atol=1e-6, rtol=1e-5)
+        strided = x.transpose(2, 3).contiguous().transpose(2, 3)
+        torch.testing.assert_close(model(strided), together, atol=1e-6, rtol=1e-5)
 
 
 def test_low_precision_stays_near():
@@ -244,7 +245,7 @@ def test_parameter_groups_and_layer_decay():
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.lists(st.integers(0, 5), max_size=5), st.sampled_from([torch.float32, torch.float64, torch.uint8, torch.int64]))
+@given(st.lists(st.integers(0, 5), max_size=5), st.sampled_from([torch.float32, torch.float64, torch.uint8]))
 def test_wrong_images_get_one_sentence(model_for_bad_input, shape, dtype):
     with pytest.raises((InputError, TypeError), match="images"):
         model_for_bad_input(torch.zeros(shape, dtype=dtype))
