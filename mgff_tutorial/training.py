@@ -128,7 +128,7 @@ class Trainer:
     def _load_state(self):
         """Every process takes the state that the main process reads."""
         state = self._from_main(lambda: self.folder.load_state())
-        self.started = self.saved_at = time.monotonic()
+        self.started = self.saved_at = self.exported_at = time.monotonic()
         if state is None:
             if self.is_main:
                 self.folder.cut_log(0)
@@ -185,10 +185,14 @@ class Trainer:
                 ends = self.step % plan.steps_per_epoch == 0
                 if ends:
                     self._end_epoch(epoch + 1)
-                if self.step == plan.total_steps or time.monotonic() - self.saved_at >= config.save_seconds:
-                    if ends:
-                        self._save_weights("last", epoch=epoch + 1)
+                if ends and self._due(self.exported_at):
+                    self._save_weights("last", epoch=epoch + 1)
+                    self.exported_at = time.monotonic()
+                if self._due(self.saved_at):
                     self._save_state()
+
+    def _due(self, before):
+        return self.step == self.plan.total_steps or time.monotonic() - before >= self.config.save_seconds
 
     def _update(self, batches):
         """One optimiser update: all passes over this process's share, averaged over the images of all processes."""

@@ -1,0 +1,135 @@
+"""How much GPU memory a training pass needs: computed from shapes, without a GPU and without the arithmetic.
+
+The model runs on fake tensors, which have shapes and types but no numbers; what autograd keeps for the backward pass
+is added up. Not counted: the allocator's waste and the libraries' own buffers (together 1 to 2 GB on a large card).
+"""
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from .errors import InputError, unknown_name
+
+STATE_BYTES = {"sgd": 4, "momentum": 4, "adamw": 8}  # optimiser state a parameter, float32
+GIB = 2**30
+
+
+@dataclass
+class TrainingMemory:
+    """Bytes of one training pass, in three parts.
+
+    Attributes:
+        parameters: number of parameters.
+        fixed: bytes of weights (in mixed precision also their halved copies), gradients and optimiser state: the same
+            for every batch size.
+        per_image: bytes that autograd keeps for one image.
+        working: bytes of the largest part that is computed again in the backward pass, for one image (with
+            checkpointing; else 0).
+    """
+
+    parameters: int
+    fixed: int
+    per_image: int
+    working: int
+
+    def total(self, batch):
+        """Bytes for a batch of images in one pass."""
+        return self.fixed + batch * (self.per_image + self.working)
+
+    def largest_batch(self, gigabytes, spare=2.0):
+        """How many images fit into a card, leaving ``spare`` GB for what is not counted."""
+        return max(0, int(((gigabytes - spare) * GIB - self.fixed) // (self.per_image + self.working)))
+
+
+def training_memory(build, img_size, precision="bf16", optimizer="sgd", checkpoint=False):
+    """Compute the memory of a training pass.
+
+    Args:
+        build: a function without arguments that builds the model; called on the meta device.
+        img_size: side of the images.
+        precision: ``"no"`` (float32) or ``"bf16"`` (mixed: weights stay float32).
+        optimizer: ``"sgd"``, ``"momentum"`` or ``"adamw"``.
+        checkpoint: activation checkpointing, by the model's ``set_grad_checkpointing``.
+
+    Returns:
+        `TrainingMemory`.
+    """
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    if optimizer not in STATE_BYTES:
+        raise unknown_name("optimizer", optimizer, STATE_BYTES)
+    if precision not in ("no", "bf16"):
+        raise InputError(f"precision must be 'no' or 'bf16', got {precision!r}.")
+    with torch.device("meta"):
+        model = build().train()
+    with FakeTensorMode():
+        model._apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype))
+        blocks = [module for module in model.modules() if _is_block(module)]
+        if checkpoint:
+            model.set_grad_checkpointing(True)
+        kept, constant, largest = _line(model, blocks, img_size, precision)
+        if checkpoint:
+            model.set_grad_checkpointing(False)
+            largest = _line(model, blocks, img_size, precision)[2]
+    count = sum(p.numel() for p in model.parameters())
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    fixed = 4 * count + (4 + STATE_BYTES[optimizer]) * trained + constant
+    return TrainingMemory(count, fixed, kept, largest if checkpoint else 0)
+
+
+def _is_block(module):
+    return "Block" in type(module).__name__ and any(isinstance(part, nn.Linear) for part in module.modules())
+
+
+def _line(model, blocks, img_size, precision):
+    """(bytes kept an image, bytes kept whatever the batch, bytes an image of the largest block), from batches of 1 and 2."""
+    (one, block_one), (two, block_two) = (_kept_bytes(model, blocks, img_size, precision, batch) for batch in (1, 2))
+    return two - one, 2 * one - two, max(b - a for a, b in zip(block_one, block_two)) if block_one else 0
+
+
+def _kept_bytes(model, blocks, img_size, precision, batch):
+    """(bytes that autograd keeps for a batch, list of each block's share)."""
+    weights = {p.untyped_storage()._cdata for p in model.parameters()}
+    seen, before, shares = {}, {}, []
+
+    def keep(tensor):
+        storage = tensor.untyped_storage()
+        if storage._cdata not in weights:
+            seen[storage._cdata] = (storage.nbytes(), storage)  # the storage stays alive, so its address stays its own
+        return tensor
+
+    def enter(module, inputs):
+        before[module] = sum(size for size, _ in seen.values())
+
+    def leave(module, inputs, output):
+        shares.append(sum(size for size, _ in seen.values()) - before[module])
+
+    handles = [hook for block in blocks
+               for hook in (block.register_forward_pre_hook(enter), block.register_forward_hook(leave))]
+    mixed = torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else nullcontext()
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), mixed:
+        model(torch.zeros(batch, 3, img_size, img_size)).float().logsumexp(1).sum()
+    for handle in handles:
+        handle.remove()
+    return sum(size for size, _ in seen.values()), shares
+
+
+def memory_table(build, img_size, gigabytes=24.0, batches=(1, 2, 4, 8, 16, 32)):
+    """Lines of a table: precision and checkpointing against batch size, in GB; and what fits.
+
+    Args:
+        build: as in `training_memory`.
+        img_size: side of the images.
+        gigabytes: memory of the card.
+        batches: batch sizes of the columns.
+    """
+    lines = [f"{'precision':<10} {'checkpointing':<14}" + "".join(f"{n:>7}" for n in batches) + "   fits"]
+    for precision in ("no", "bf16"):
+        for checkpoint in (False, True):
+            memory = training_memory(build, img_size, precision, "momentum", checkpoint)
+            cells = "".join(f"{memory.total(n) / GIB:>7.1f}" for n in batches)
+            lines.append(f"{'float32' if precision == 'no' else precision:<10} {'yes' if checkpoint else 'no':<14}{cells}"
+                         f"{memory.largest_batch(gigabytes):>7}")
+    return lines

@@ -1,0 +1,106 @@
+"""Figures of notebooks 14 and 16: momentum, learning rates, views of one image, curves, and how choosing misleads."""
+
+import numpy as np
+
+from ..curves import draw_curves
+from .style import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, panels, plt, show_image
+
+
+def draw_momentum(paths):
+    """Ways down a narrow valley, one panel for each momentum.
+
+    Args:
+        paths: dict momentum -> (T, 2) positions on the surface ``x^2 / 20 + y^2``.
+    """
+    figure, axes = panels(len(paths), size=(3.7, 2.6))
+    x, y = np.meshgrid(np.linspace(-10.5, 10.5, 80), np.linspace(-3.2, 3.2, 60))
+    for ax, (momentum, path) in zip(axes, paths.items()):
+        path = np.asarray(path)
+        ax.contour(x, y, x**2 / 20 + y**2, levels=10, colors="#d5d8dc", linewidths=0.8)
+        ax.plot(path[:, 0], path[:, 1], "-o", color=BLUE, markersize=2.5, linewidth=1)
+        ax.plot(*path[0], "o", color=GREY, label="start")
+        ax.plot(*path[-1], "o", color=RED, label=f"after {len(path) - 1} updates")
+        ax.set(title=f"momentum {momentum}", xlim=(-10.5, 10.5), ylim=(-3.2, 3.2), xticks=[], yticks=[])
+        ax.legend(frameon=False, fontsize=8, loc="lower right")
+    return figure
+
+
+def draw_rates(rates):
+    """Learning rates over the run.
+
+    Args:
+        rates: dict name -> list of (epoch, learning rate) pairs.
+    """
+    figure, (linear, logarithmic) = panels(2, size=(5.2, 2.8))
+    for (name, pairs), colour in zip(rates.items(), (BLUE, ORANGE, GREEN, PURPLE)):
+        epochs, values = zip(*pairs)
+        peak = max(values)
+        linear.plot(epochs, [value / peak for value in values], color=colour, label=name)
+        logarithmic.semilogy(epochs, [max(value, 1e-8) for value in values], color=colour, label=name)
+    linear.set(title="shape: share of the peak", xlabel="epoch", ylim=(0, 1.05))
+    logarithmic.set(title="size: learning rate", xlabel="epoch", ylim=(1e-7, 2e-3))
+    logarithmic.legend(frameon=False, fontsize=8, loc="lower left")
+    return figure
+
+
+def draw_views(original, views, titles=None):
+    """One picture and what training makes of it.
+
+    Args:
+        original: PIL image.
+        views: (N, 3, S, S) tensor in [0, 1].
+        titles: N titles, or None.
+    """
+    figure, axes = panels(len(views) + 1, size=(1.62, 1.75))
+    show_image(axes[0], original, "the file")
+    for i, view in enumerate(views):
+        show_image(axes[i + 1], view, titles[i] if titles else None)
+    return figure
+
+
+def draw_overfitting(losses, accuracies):
+    """Loss and accuracy of the few images that a loop is trained on, by update."""
+    figure, (left, right) = panels(2, size=(4.6, 2.6))
+    left.semilogy(losses, color=BLUE)
+    left.set(title="loss on the eight images", xlabel="update")
+    right.plot(accuracies, color=GREEN)
+    right.set(title="share named rightly", xlabel="update", ylim=(-0.03, 1.05))
+    return figure
+
+
+def draw_choosing(chosen_on_test, chosen_on_validation, truth):
+    """Reported accuracies of many imaginary runs whose true accuracy is known, by how the epoch was chosen."""
+    figure, (ax,) = panels(1, size=(7.2, 2.8))
+    low = min(np.min(chosen_on_test), np.min(chosen_on_validation))
+    bins = np.arange(np.floor(low * 100) / 100, np.max(chosen_on_test) + 0.005, 0.005)
+    ax.hist(chosen_on_validation, bins, color=GREEN, alpha=0.75, label="epoch chosen on a validation split")
+    ax.hist(chosen_on_test, bins, color=RED, alpha=0.6, label="best epoch on the test split")
+    ax.axvline(truth, color="black", linewidth=1.5, label="true accuracy")
+    ax.set(xlabel="accuracy that is reported", ylabel="runs", yticks=[])
+    ax.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def draw_run(records):
+    """The curves of a run (see `curves.draw_curves`) in a figure of the notebook."""
+    figure = plt.figure(figsize=(11, 3.0), layout="constrained")
+    return draw_curves(records, figure)
+
+
+def draw_class_accuracy(predictions, names, title=None):
+    """Bars of each class's accuracy, sorted; the line is the mean over all images.
+
+    Args:
+        predictions: `Predictions`.
+        names: readable class names.
+        title: of the figure.
+    """
+    values = predictions.class_accuracy()
+    order = np.argsort(values)
+    figure, (ax,) = panels(1, size=(7.2, 0.9 + 0.26 * len(names)))
+    ax.barh(range(len(names)), values[order], color=BLUE)
+    ax.set_yticks(range(len(names)), [names[i] for i in order])
+    ax.axvline(predictions.accuracy, color=ORANGE, linewidth=2, label=f"all images: {predictions.accuracy:.0%}")
+    ax.set(xlim=(0, 1.02), xlabel="share of the class's images named rightly", title=title)
+    ax.legend(frameon=True, loc="lower right", fontsize=9)
+    return figure
