@@ -93,7 +93,8 @@ def _check_images(found, problems, decode, workers, progress):
         bar = tqdm(results, total=len(found.paths), desc="images", unit="image", leave=False, disable=not progress or None)
         for index, (geometry, digest, reason) in enumerate(bar):
             if geometry is None:
-                problems.add(*_source(found, index), reason)
+                source, line = _source(found, index)
+                problems.add(source, line, reason.removeprefix(f"{source} "))
                 continue
             opened += 1
             _compare(found, index, geometry, problems)

@@ -42,8 +42,8 @@ def open_image(path):
 
 def upright_rgb(image):
     """A PIL image of any mode as a new upright RGB image without EXIF, so that nothing turns it a second time."""
-    turn = _orientation(image)
     image.load()
+    turn = exif_orientation(image)  # after load(): Pillow turns a TIFF itself there, and drops the tag
     upright = _to_rgb(image)
     if turn != 1:
         upright = upright.transpose(_TRANSPOSE[turn])
@@ -62,7 +62,10 @@ def image_geometry(path):
         DataError: as `open_image`, as far as the header shows it.
     """
     with _opened(path) as image:
-        return image.size, _orientation(image)
+        orientation = exif_orientation(image)
+        if image.format == "TIFF":  # newer Pillow gives the upright size, older the stored one; the tags never change
+            return (int(image.tag_v2[256]), int(image.tag_v2[257])), orientation
+        return image.size, orientation
 
 
 def upright_size(size, orientation):
@@ -155,7 +158,7 @@ def _reason(error):
     return f"is a damaged or cut off image ({str(error).strip().rstrip('.') or type(error).__name__})"
 
 
-def _orientation(image):
+def exif_orientation(image):
     """EXIF orientation 1 to 8; broken or absent EXIF counts as 1, as in every viewer."""
     try:
         value = int(image.getexif().get(ORIENTATION, 1))

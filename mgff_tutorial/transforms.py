@@ -5,14 +5,17 @@ resize keeps that ratio (96 is cropped from 128). The resize to a square ignores
 All transforms are torchvision's (v2), so boxes can follow the picture: see `transform_with_box`.
 """
 
+import math
 import numbers
 
 import numpy as np
 import torch
+from PIL import Image
 from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode, v2
 
 from .errors import InputError, unknown_name
+from .images import exif_orientation, upright_box, upright_rgb
 
 HALF = (0.5, 0.5, 0.5)  # mean and std of the nano models
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -47,13 +50,14 @@ def train_transform(img_size=384, resize=None, mean=HALF, std=HALF, interpolatio
     for name, value in (("flip", flip), ("erase", erase)):
         if not (_is_number(value) and 0 <= value <= 1):
             raise InputError(f"{name} must be a probability from 0 to 1, got {value!r}.")
-    if not (_is_number(colour_jitter) and colour_jitter >= 0):
+    if not (_is_number(colour_jitter) and 0 <= colour_jitter < float("inf")):
         raise InputError(f"colour_jitter must be 0 or more, got {colour_jitter!r}.")
+    if not (isinstance(scale, (tuple, list)) and len(scale) == 2 and all(_is_number(v) for v in scale)
+            and 0 < scale[0] <= scale[1] <= 1):
+        raise InputError(f"scale must be two shares of the area with 0 < low <= high <= 1, got {scale!r}.")
     if crop == "random":
         steps = [v2.Resize((resize, resize), mode, antialias=True), v2.RandomCrop(img_size)]
     elif crop == "resized":
-        if not (len(scale) == 2 and 0 < scale[0] <= scale[1] <= 1):
-            raise InputError(f"scale must be two shares of the area with 0 < low <= high <= 1, got {scale!r}.")
         steps = [v2.RandomResizedCrop(img_size, scale=tuple(scale), interpolation=mode, antialias=True)]
     else:
         raise unknown_name("crop", crop, ["random", "resized"])
@@ -64,7 +68,7 @@ def train_transform(img_size=384, resize=None, mean=HALF, std=HALF, interpolatio
     steps += _to_tensor(mean, std)
     if erase:
         steps.append(v2.RandomErasing(erase))
-    return v2.Compose(steps)
+    return v2.Compose([_picture, *steps])
 
 
 def eval_transform(img_size=384, resize=None, mean=HALF, std=HALF, interpolation="bilinear"):
@@ -76,7 +80,21 @@ def eval_transform(img_size=384, resize=None, mean=HALF, std=HALF, interpolation
     steps = [v2.Resize((resize, resize), mode, antialias=True)]
     if resize > img_size:
         steps.append(v2.CenterCrop(img_size))
-    return v2.Compose(steps + _to_tensor(mean, std))
+    return v2.Compose([_picture, *steps, *_to_tensor(mean, std)])
+
+
+def _picture(image, *boxes):
+    """The first step of every transform: an RGB picture, whatever its mode; anything else is refused, not passed on.
+
+    EXIF orientation is applied where no box comes along (`transform_with_box` turns both).
+    """
+    if isinstance(image, Image.Image):
+        if image.mode != "RGB" or not boxes and exif_orientation(image) != 1:
+            image = upright_rgb(image)
+    elif not isinstance(image, torch.Tensor) or image.ndim != 3 or image.shape[0] != 3:
+        got = tuple(image.shape) if isinstance(image, torch.Tensor) else type(image).__name__
+        raise TypeError(f"image must be a PIL image or a tensor of shape (3, H, W), got {got}.")
+    return (image, *boxes) if boxes else image
 
 
 def model_config(model):
@@ -117,8 +135,16 @@ def transform_with_box(transform, image, box):
     Returns:
         (tensor (3, S, S), box as float tensor (4,), clipped to the S x S pixels of the tensor).
     """
+    if not isinstance(image, Image.Image):
+        raise TypeError(f"image must be a PIL image, got {type(image).__name__}.")
+    corners = _boxes(box).reshape(-1, 4)
+    if len(corners) != 1:
+        raise InputError(f"box must be one box of four numbers, got {_describe(box)}.")
+    turn = exif_orientation(image)
+    if turn != 1:
+        corners = torch.as_tensor(upright_box(corners[0], image.size, turn), dtype=torch.float32).reshape(1, 4)
+        image = upright_rgb(image)
     width, height = image.size
-    corners = torch.as_tensor(np.asarray(box, dtype=np.float32)).reshape(1, 4)
     boxes = tv_tensors.BoundingBoxes(corners, format="XYXY", canvas_size=(height, width))
     tensor, boxes = transform(image, boxes)
     return tensor, boxes.as_subclass(torch.Tensor).reshape(4)
@@ -136,17 +162,20 @@ def box_to_input(box, image_size, img_size=384, resize=None):
         float tensor (..., 4), xyxy pixels of the input; parts that the centre crop removes are outside 0 to img_size.
     """
     scale, margin = _eval_geometry(image_size, img_size, resize)
-    return torch.as_tensor(np.asarray(box), dtype=torch.float32) * scale - margin
+    return _boxes(box) * scale - margin
 
 
 def box_to_image(box, image_size, img_size=384, resize=None):
     """The inverse of `box_to_input`: from pixels of the model's input to pixels of the image."""
     scale, margin = _eval_geometry(image_size, img_size, resize)
-    return (torch.as_tensor(np.asarray(box), dtype=torch.float32) + margin) / scale
+    return (_boxes(box) + margin) / scale
 
 
 def denormalise(images, mean=HALF, std=HALF):
     """Undo the normalisation: (..., 3, H, W) tensor back to the range 0 to 1, for showing."""
+    if not (isinstance(images, torch.Tensor) and images.is_floating_point() and images.ndim >= 3
+            and images.shape[-3] == 3):
+        raise InputError(f"images must be a float tensor (..., 3, H, W), got {_describe(images)}.")
     shape = (3, 1, 1)
     mean = torch.as_tensor(mean, dtype=images.dtype, device=images.device).reshape(shape)
     std = torch.as_tensor(std, dtype=images.dtype, device=images.device).reshape(shape)
@@ -159,10 +188,31 @@ _MODES = {"nearest": InterpolationMode.NEAREST, "bilinear": InterpolationMode.BI
 
 def _eval_geometry(image_size, img_size, resize):
     img_size, resize, _ = _check(img_size, resize, HALF, HALF, "bilinear")
-    width, height = image_size
+    try:
+        width, height = (float(side) for side in image_size)
+        if not (width >= 1 and height >= 1):
+            raise ValueError
+    except (TypeError, ValueError):
+        raise InputError(f"image_size must be (width, height) in pixels, got {image_size!r}.") from None
     scale = torch.tensor([resize / width, resize / height] * 2, dtype=torch.float32)
     # torchvision rounds the margin of the centre crop half to even, and so must the box.
     return scale, float(round((resize - img_size) / 2))
+
+
+def _boxes(box):
+    """A float tensor (..., 4) on the CPU, or an InputError."""
+    try:
+        corners = torch.as_tensor(np.asarray(box.detach().cpu() if isinstance(box, torch.Tensor) else box, dtype=np.float32))
+    except (TypeError, ValueError):
+        corners = torch.zeros(0)
+    if corners.ndim == 0 or corners.shape[-1] != 4:
+        raise InputError(f"box must hold x0, y0, x1, y1 in its last dimension, got {_describe(box)}.")
+    return corners
+
+
+def _describe(value):
+    shape = getattr(value, "shape", None)
+    return f"{type(value).__name__} {value!r}" if shape is None else f"{type(value).__name__} of shape {tuple(shape)}"
 
 
 def _to_tensor(mean, std):
@@ -170,7 +220,7 @@ def _to_tensor(mean, std):
 
 
 def _is_number(value):
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _check(img_size, resize, mean, std, interpolation):
@@ -186,7 +236,7 @@ def _check(img_size, resize, mean, std, interpolation):
             raise InputError(f"{name} must be three numbers, got {values!r}.")
     if min(std) <= 0:
         raise InputError(f"std must be three numbers above 0, got {std!r}.")
-    if interpolation not in _MODES:
+    if not isinstance(interpolation, str) or interpolation not in _MODES:
         raise unknown_name("interpolation", interpolation, _MODES)
     return int(img_size), int(resize), _MODES[interpolation]
 

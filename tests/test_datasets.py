@@ -253,6 +253,8 @@ def test_sketchbirds_is_read_by_the_same_code(tmp_path):
     assert birds.genera == ["Marsh Pipit", "Marsh Pipit", "Longshank"]
     assert birds.part_codes[0] == {"beak": "cone", "left eye": "thin ring"}
     assert birds.differing_parts(0, 1) == ["left eye"] and birds.differing_parts(0, 2) == ["beak", "left eye"]
+    write(tmp_path / "part_codes.txt", "1 1 cone", "9 1 cone")
+    refuses(lambda: birds.part_codes, "part_codes.txt:2:", "class 9")
     (tmp_path / "genera.txt").unlink()
     refuses(lambda: birds.genera, "genera.txt", "missing")
 
@@ -293,6 +295,31 @@ def test_parts_of_a_subset_built_before_parts_were_read(tmp_path):
     dataset = CUB200(tmp_path, "train")
     assert torch.equal(dataset.subset([3, 1]).parts, dataset.parts[[3, 1]])
     assert torch.equal(dataset.subset([3, 1]).boxes, CUB200(tmp_path, "train").boxes[[3, 1]])
+
+
+def test_transform_and_seed_are_checked(tmp_path):
+    cub_tree(tmp_path)
+    with pytest.raises(InputError, match="transform"):
+        CUB200(tmp_path, "train", transform="resize")
+    for seed in (-1, 1.5, None, True):
+        with pytest.raises(InputError, match="seed"):
+            split_validation(CUB200(tmp_path, "train"), 0.2, seed)
+
+
+def test_full_disk_leaves_no_half_image(tmp_path, monkeypatch):
+    cub_tree(tmp_path / "tree")
+    cached = CachedImages(CUB200(tmp_path / "tree", "train"), tmp_path / "cache", size=20)
+    save = Image.Image.save
+
+    def full(image, file, **options):
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    with pytest.warns(UserWarning, match="No space left"):
+        assert cached[0][0].size == (20, 20)
+    monkeypatch.setattr(Image.Image, "save", save)
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize("fraction", [0, 1, -0.1, "0.1", True, None])

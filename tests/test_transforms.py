@@ -100,7 +100,7 @@ def test_model_config():
 @pytest.mark.parametrize("options,word", [
     ({"img_size": 0}, "img_size"), ({"img_size": 9.5}, "img_size"), ({"img_size": True}, "img_size"),
     ({"img_size": 96, "resize": 64}, "resize"), ({"resize": "big"}, "resize"), ({"mean": (0.5,)}, "mean"),
-    ({"std": (1, 0, 1)}, "std"), ({"std": None}, "std"), ({"interpolation": "bilinaer"}, "bilinear")])
+    ({"std": (1, 0, 1)}, "std"), ({"std": None}, "std"), ({"std": (1, float("nan"), 1)}, "std"), ({"interpolation": "bilinaer"}, "bilinear")])
 def test_bad_arguments(options, word):
     for make in (train_transform, eval_transform):
         with pytest.raises(InputError, match=word):
@@ -121,3 +121,29 @@ def test_any_image_size(width, height, crop):
     image = Image.new("RGB", (width, height))
     for transform in (eval_transform(32), train_transform(32, crop=crop)):
         assert transform(image).shape == (3, 32, 32)
+
+
+@pytest.mark.parametrize("box", [None, "box", (1, 2, 3), [[1, 2], [3, 4]], torch.zeros(2, 5), 7])
+def test_bad_boxes(box):
+    with pytest.raises(InputError, match="box"):
+        box_to_input(box, (50, 40), 96)
+    with pytest.raises(InputError, match="box"):
+        transform_with_box(eval_transform(96), Image.new("RGB", (50, 40)), box)
+
+
+@pytest.mark.parametrize("size", [(0, 5), (5,), None, "ab", (5, -1), (float("nan"), 5)])
+def test_bad_image_size(size):
+    with pytest.raises(InputError, match="image_size"):
+        box_to_image((0, 0, 5, 5), size, 96)
+
+
+@pytest.mark.parametrize("images", [torch.zeros(1, 8, 8), torch.zeros(3), torch.zeros(3, 8, 8, dtype=torch.uint8), None])
+def test_denormalise_refuses(images):
+    with pytest.raises(InputError, match="images"):
+        denormalise(images)
+
+
+def test_batches_of_boxes():
+    boxes = torch.rand(4, 5, 4) * 50
+    assert box_to_input(boxes, (50, 40), 96).shape == (4, 5, 4)
+    assert box_to_input(boxes.double().requires_grad_(), (50, 40), 96).dtype == torch.float32

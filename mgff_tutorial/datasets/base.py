@@ -1,5 +1,6 @@
 """What all data sets share: images with class labels, boxes and parts that follow EXIF, splits, checked counts."""
 
+import numbers
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,6 +80,8 @@ class ImageDataset(Dataset):
     def __init__(self, root, split="train", transform=None):
         if split not in SPLITS:
             raise unknown_name("split", split, SPLITS)
+        if transform is not None and not callable(transform):
+            raise InputError(f"transform must be a function of a PIL image, got {type(transform).__name__}.")
         problems = Problems()
         annotations = self.read(self.locate(root), problems)
         problems.refuse(self.name)
@@ -270,8 +273,10 @@ def split_validation(dataset, fraction=0.1, seed=0):
     Returns:
         (rest, validation), two lists of indices, sorted; use with ``dataset.subset``.
     """
-    if isinstance(fraction, bool) or not isinstance(fraction, (int, float)) or not 0 < fraction < 1:
+    if isinstance(fraction, bool) or not isinstance(fraction, numbers.Real) or not 0 < fraction < 1:
         raise InputError(f"fraction must be above 0 and below 1, got {fraction!r}.")
+    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or seed < 0:
+        raise InputError(f"seed must be a whole number from 0 up, got {seed!r}.")
     labels = np.asarray(dataset.labels)
     chosen = np.zeros(len(labels), dtype=bool)
     shuffle = np.random.default_rng(seed)

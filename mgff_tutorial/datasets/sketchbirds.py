@@ -1,6 +1,7 @@
 """SketchBirds, the drawn data set of this tutorial: the layout of CUB, and truth that no photograph has."""
 
-from .cub import CUB200
+from ..errors import DataError
+from .cub import CUB200, read_classes
 from .tables import Problems, read_rows
 
 
@@ -31,9 +32,13 @@ class SketchBirds(CUB200):
     @property
     def part_codes(self):
         """For each class, a dict of part name -> code: what that part looks like in this species."""
+        labels = read_classes(self.root / "classes.txt", Problems())[1]
+        columns = read_classes(self.root / "parts" / "parts.txt", Problems())[1]
         codes = [{} for _ in self.classes]
-        for _, (class_id, part_id, code) in self._rows("part_codes.txt", ["class_id", "part_id", "code"]):
-            codes[int(class_id) - 1][self.part_names[int(part_id) - 1]] = readable(code)
+        for line, (class_id, part_id, code) in self._rows("part_codes.txt", ["class_id", "part_id", "code"]):
+            if class_id not in labels or part_id not in columns:
+                raise DataError(f"{self.root / 'part_codes.txt'}:{line}: class {class_id} or part {part_id} is not listed.")
+            codes[labels[class_id]][self.part_names[columns[part_id]]] = readable(code)
         return codes
 
     def differing_parts(self, first, second):
