@@ -152,10 +152,11 @@ def draw_super_nodes(image, shares, grid, granularities, box=None, columns=4):
     width, height = image.size
     grey = np.asarray(image.convert("L").convert("RGB"))
     places = shares.sum(0)
+    top = max(places.max().item(), 2 / places[..., 0].numel())      # an even share fills half of the scale at most
     for m, ax in enumerate(axes):
         show_image(ax, grey, f"super-node {m + 1}", box=box)
         extent = (-0.5, width - 0.5, height - 0.5, -0.5)
-        ax.imshow(places[..., m].numpy(), cmap=HEAT, extent=extent, alpha=0.6, vmin=0, vmax=places.max().item())
+        ax.imshow(places[..., m].numpy(), cmap=HEAT, extent=extent, alpha=0.6, vmin=0, vmax=top)
         ax.set_xlim(extent[:2])
         ax.set_ylim(extent[2:])
         parts = shares[..., m].sum((1, 2)).tolist()
