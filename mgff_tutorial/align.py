@@ -10,6 +10,7 @@ from torch import nn
 
 from .errors import InputError
 from .linear import linear
+from .patches import check_dtype
 
 
 class PatchConv(nn.Module):
@@ -40,7 +41,7 @@ class PatchConv(nn.Module):
         self.weight, self.bias = conv.weight, conv.bias
 
     def forward(self, x):
-        check_map(x, self.in_channels, self.in_grid)
+        check_map(x, self.in_channels, self.in_grid, self.weight.dtype)
         if any(self.padding):
             x = F.pad(x, self.padding)
         (h, w), (kh, kw) = self.out_grid, self.kernel
@@ -73,8 +74,8 @@ class GranularityAlign(nn.Module):
         super().__init__()
         if norm not in ("none", "layer"):
             raise InputError(f"norm must be 'none' or 'layer', got {norm!r}.")
-        self.count, last = len(channels), len(channels) - 1
-        self.chosen = tuple(range(self.count)) if chosen is None else tuple(chosen)
+        self.channels, self.grids, last = tuple(channels), [tuple(g) for g in grids], len(channels) - 1
+        self.chosen = tuple(range(len(channels))) if chosen is None else tuple(chosen)
         self.dim = dim or channels[last]
         self.convs, self.norms = nn.ModuleList(), nn.ModuleList()
         for i in self.chosen:
@@ -84,16 +85,27 @@ class GranularityAlign(nn.Module):
             self.norms.append(MapNorm(self.dim) if norm == "layer" and not untouched else nn.Identity())
 
     def forward(self, maps):
-        if len(maps) != self.count:
-            raise InputError(f"maps must be a list of {self.count} feature maps, got {len(maps)}.")
+        check_maps(maps, self.channels, self.grids)
         return [norm(conv(maps[i])) for i, conv, norm in zip(self.chosen, self.convs, self.norms)]
 
 
-def check_map(x, channels, grid):
-    """Raise unless ``x`` is a floating-point map (B, channels, *grid)."""
+def check_maps(maps, channels, grids):
+    """Raise unless ``maps`` is a list of maps of these channels and grids, of one batch size."""
+    if not isinstance(maps, (list, tuple)) or len(maps) != len(channels):
+        got = len(maps) if isinstance(maps, (list, tuple)) else type(maps).__name__
+        raise InputError(f"maps must be a list of {len(channels)} feature maps, got {got}.")
+    for x, width, grid in zip(maps, channels, grids):
+        check_map(x, width, grid, getattr(maps[0], "dtype", None))
+    if len({len(x) for x in maps}) > 1:
+        raise InputError(f"maps must hold the same number of images, got {[len(x) for x in maps]}.")
+
+
+def check_map(x, channels, grid, dtype=None):
+    """Raise unless ``x`` is a floating-point map (B, channels, *grid) that can meet weights of ``dtype``."""
     if not isinstance(x, torch.Tensor):
-        raise TypeError(f"a feature map must be a tensor (B, {channels}, {grid[0]}, {grid[1]}), got {type(x).__name__}.")
+        raise TypeError(f"a feature map must be a tensor (B, {channels}, H, W), got {type(x).__name__}.")
     if x.ndim != 4 or tuple(x.shape[1:]) != (channels, *grid):
         raise InputError(f"a feature map must have shape (B, {channels}, {grid[0]}, {grid[1]}), got {tuple(x.shape)}.")
     if not x.is_floating_point():
         raise InputError(f"a feature map must hold floating-point numbers, got {x.dtype}.")
+    check_dtype("feature maps", x, dtype)

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from .align import MapNorm, check_map
-from .errors import InputError
+from .errors import InputError, check_number
 from .linear import Linear
 from .windows import relative_position_index
 
@@ -61,7 +61,7 @@ class SpatialSelfAttention(nn.Module):
 
     def forward(self, x, return_attention=False):
         """(B, C, H, W) -> (B, C, H, W), and with ``return_attention`` also A' as (B, heads, H W, H W)."""
-        check_map(x, self.dim, self.grid)
+        check_map(x, self.dim, self.grid, self.qkv.weight.dtype)
         tokens = self.norm(x).flatten(2).transpose(1, 2)                         # B, N, C
         qkv = self.qkv(tokens).unflatten(2, (3, self.heads, -1))                 # B, N, 3, heads, d
         q, k, v = qkv.permute(2, 0, 3, 1, 4)                                     # each B, heads, N, d
@@ -92,8 +92,7 @@ class ChannelAttention(nn.Module):
 
     def __init__(self, dim, reduction=16, identity_start=False):
         super().__init__()
-        if not isinstance(reduction, int) or reduction < 1:
-            raise InputError(f"reduction must be a positive integer, got {reduction!r}.")
+        check_number("reduction", reduction, 1, whole=True)
         self.dim, self.scale = dim, 2.0 if identity_start else 1.0
         self.squeeze = init_linear(nn.Linear(dim, max(dim // reduction, 1), bias=False))
         self.excite = init_linear(nn.Linear(max(dim // reduction, 1), dim, bias=False))
@@ -105,8 +104,8 @@ class ChannelAttention(nn.Module):
         return self.scale * self.excite(F.relu(self.squeeze(x.mean((2, 3))))).sigmoid()
 
     def forward(self, x):
-        if x.ndim != 4 or x.shape[1] != self.dim:
-            raise InputError(f"a feature map must have shape (B, {self.dim}, H, W), got {tuple(x.shape)}.")
+        grid = tuple(x.shape[2:]) if isinstance(x, torch.Tensor) and x.ndim == 4 and x.shape[2:].numel() else ("H", "W")
+        check_map(x, self.dim, grid, self.excite.weight.dtype)
         return x * self.weights(x)[:, :, None, None]
 
 

@@ -71,8 +71,7 @@ class Backbone(nn.Module):
 
     def check_images(self, x):
         """Raise `InputError` unless ``x`` is a floating-point batch (B, 3, H, W) of the size this was built for."""
-        autocast = isinstance(x, torch.Tensor) and x.device.type != "meta" and torch.is_autocast_enabled(x.device.type)
-        check_images(x, 3, None if autocast else next(self.parameters()).dtype)
+        check_images(x, 3, next(self.parameters()).dtype)
         if tuple(x.shape[2:]) != self.img_size:
             raise InputError(f"images must be {self.img_size[0]} x {self.img_size[1]} pixels, got {tuple(x.shape)}; "
                              "resize them, or build the model with another img_size.")
@@ -184,8 +183,9 @@ class TimmBackbone(Backbone):
         return list(maps), final
 
     def _along_channels(self, update, final):
-        shape = {"NCHW": (-1, final.shape[1], 1, 1), "NHWC": (-1, 1, 1, final.shape[-1]), "NLC": (-1, 1, final.shape[-1])}
-        return update.view(shape[self.layout])
+        if self.layout == "NCHW":
+            return update[:, :, None, None]
+        return update[:, None, None, :] if self.layout == "NHWC" else update[:, None, :]
 
 
 def build_backbone(name, img_size=None, pretrained=False, last_map="classifier", **options):
@@ -241,6 +241,9 @@ def _timm_model(name, img_size, pretrained, options):
                 raise
             model = timm.create_model(name, pretrained=pretrained is True, **options)
     except (OSError, RuntimeError) as error:
+        if "Invalid pretrained tag" in str(error):
+            raise InputError(f"Unknown backbone {name!r}: {name.partition('.')[0]!r} has no weights of that tag; leave "
+                             "the tag out.") from None
         if pretrained is not True:
             raise
         raise CheckpointError(f"Pretrained weights of {name!r} could not be had ({type(error).__name__}: {error}); "

@@ -1,5 +1,6 @@
 """Errors meant for a reader: one sentence that names the value and what would be right."""
 
+import numbers
 from difflib import get_close_matches
 
 
@@ -13,6 +14,19 @@ class DataError(InputError):
 
 class CheckpointError(InputError):
     """A checkpoint is corrupt, unsafe, or belongs to another model; nothing was loaded."""
+
+
+def check_number(name, value, low, high=float("inf"), whole=False, below=False):
+    """An `InputError` unless ``value`` is a number from ``low`` to ``high`` (``below``: not ``high`` itself).
+
+    Args:
+        name: of the argument. whole: only integers will do. Booleans and NaN are no numbers here.
+    """
+    kind = numbers.Integral if whole else numbers.Real
+    inside = isinstance(value, kind) and not isinstance(value, bool) and low <= value <= high
+    if not inside or (below and value == high):
+        bound = f"of {low} or more" if high == float("inf") else f"from {low} {'to below' if below else 'to'} {high}"
+        raise InputError(f"{name} must be {'an integer' if whole else 'a number'} {bound}, got {value!r}.")
 
 
 def unknown_name(kind, name, choices):

@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from .attention import init_linear
-from .errors import InputError
+from .errors import InputError, check_number
 from .linear import Linear
+from .patches import check_dtype
 
 ADJACENCIES = ("learned", "similarity", "grid")
 
@@ -69,7 +70,7 @@ class GraphConv(nn.Module):
         return self.adjacency + self.alpha * torch.tanh(q - k.transpose(1, 2))   # (B, N, 1) - (B, 1, N)
 
     def forward(self, x):
-        check_nodes(x, self.in_dim, self.nodes)
+        check_nodes(x, self.in_dim, self.nodes, self.weight.weight.dtype)
         adjacency = self.matrix(x).to(x.dtype)
         # A (X W) = (A X) W: the neighbours are gathered on the narrower side of W, which costs less.
         if self.weight.out_features <= self.in_dim:
@@ -111,7 +112,7 @@ class SuperNodePool(nn.Module):
 
     def forward(self, x, return_assignment=False):
         """(B, N, C) -> (B, M, C), and with ``return_assignment`` also S."""
-        check_nodes(x, self.dim, self.nodes)
+        check_nodes(x, self.dim, self.nodes, None if self.score is None else self.score.weight.dtype)
         assignment = self.assignment(x)
         shares = assignment / assignment.sum(1, keepdim=True).clamp_min(torch.finfo(x.dtype).tiny)
         super_nodes = shares.transpose(1, 2).to(x.dtype) @ x
@@ -135,8 +136,10 @@ class GCNHead(nn.Module):
         super().__init__()
         if pool not in ("after", "before", "none"):
             raise InputError(f"pool must be 'after', 'before' or 'none', got {pool!r}.")
+        if super_nodes is not None:
+            check_number("super_nodes", super_nodes, 1, whole=True)
         count = nodes if pool == "none" else super_nodes or max(nodes // 32, min(8, nodes))
-        self.pool_place, self.super_nodes = pool, count
+        self.in_dim, self.nodes, self.pool_place, self.super_nodes = in_dim, nodes, pool, count
         self.norm = nn.LayerNorm(in_dim) if norm_nodes else nn.Identity()
         if graph:
             on = count if pool == "before" else nodes
@@ -148,6 +151,8 @@ class GCNHead(nn.Module):
 
     def forward(self, nodes):
         """Dict with "super_nodes" (B, M, D), "assignment" (B, N, M) or None, and "embedding" (B, D)."""
+        weight = next(self.parameters(), None)
+        check_nodes(nodes, self.in_dim, self.nodes, None if weight is None else weight.dtype)
         x, assignment = self.norm(nodes), None
         if self.pool_place == "before":
             x, assignment = self.pool(x, return_assignment=True)
@@ -175,11 +180,12 @@ def grid_adjacency(grid, granularities=1):
     return linked / linked.sum(1, keepdim=True)
 
 
-def check_nodes(x, dim, nodes):
-    """Raise unless ``x`` is a floating-point tensor (B, nodes, dim)."""
+def check_nodes(x, dim, nodes, dtype=None):
+    """Raise unless ``x`` is a floating-point tensor (B, nodes, dim) that can meet weights of ``dtype``."""
     if not isinstance(x, torch.Tensor):
         raise TypeError(f"nodes must be a tensor (B, {nodes}, {dim}), got {type(x).__name__}.")
     if x.ndim != 3 or tuple(x.shape[1:]) != (nodes, dim):
         raise InputError(f"nodes must have shape (B, {nodes}, {dim}), got {tuple(x.shape)}.")
     if not x.is_floating_point():
         raise InputError(f"nodes must hold floating-point numbers, got {x.dtype}.")
+    check_dtype("nodes", x, dtype)

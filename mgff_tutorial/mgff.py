@@ -9,7 +9,7 @@ from torch import nn
 from .align import GranularityAlign
 from .attention import ChannelAttention, SpatialSelfAttention, init_linear
 from .backbones import build_backbone
-from .errors import InputError, unknown_name
+from .errors import InputError, check_number, unknown_name
 from .graph import GCNHead, grid_adjacency
 
 # What the paper's text says, to the letter; a point it leaves open gets the plainest reading.
@@ -51,17 +51,26 @@ PRESETS = {"default": DEFAULT, "literal": LITERAL, "baseline": {}}
 
 def resolve_options(preset="default", **changes):
     """The full table of options of a preset, with ``changes`` applied; a wrong name or value is an `InputError`."""
-    if preset not in PRESETS:
+    if not isinstance(preset, str) or preset not in PRESETS:
         raise unknown_name("preset", preset, PRESETS)
     for name in changes:
         if name not in LITERAL:
             raise unknown_name("MGFF option", name, LITERAL)
     options = {**(PRESETS[preset] or DEFAULT), **changes}
     chosen = options["granularities"]
-    if not isinstance(chosen, (tuple, list)) or not chosen or len({0, 1, 2, 3} & set(chosen)) != len(chosen):
+    if not isinstance(chosen, (tuple, list)) or not chosen or len({0, 1, 2, 3} & set(chosen)) != len(chosen) \
+            or not all(type(i) is int for i in chosen):
         raise InputError(f"granularities must be different numbers from 0 to 3, got {chosen!r}.")
-    if options["dim"] is not None and (not isinstance(options["dim"], int) or options["dim"] < 1):
-        raise InputError(f"dim must be a positive integer or None, got {options['dim']!r}.")
+    dim, heads = options["dim"], options["heads"]
+    if dim is not None and (not isinstance(dim, int) or isinstance(dim, bool) or dim < 1):
+        raise InputError(f"dim must be a positive integer or None, got {dim!r}.")
+    if heads is not None:
+        check_number("heads", heads, 1, whole=True)
+    check_number("reduction", options["reduction"], 1, whole=True)
+    check_number("drop", options["drop"], 0, 1)
+    for name, value in LITERAL.items():
+        if isinstance(value, bool) and not isinstance(options[name], bool):
+            raise InputError(f"{name} must be True or False, got {options[name]!r}.")
     options["granularities"] = tuple(sorted(chosen))
     for name, accepted in (("entry", ("residual", "replace")), ("fuse", ("nodes", "channels"))):
         if options[name] not in accepted:
@@ -131,8 +140,9 @@ class MGFF(nn.Module):
         "update": (B, C), what is added to the backbone's own vector (None under ``entry="replace"``);
         "embedding": (B, C), mean of the last map + update, or the vector itself under "replace".
         """
-        if len(maps) != 4:
-            raise InputError(f"maps must be a list of four feature maps, got {len(maps)}.")
+        if not isinstance(maps, (list, tuple)) or len(maps) != 4:
+            got = len(maps) if isinstance(maps, (list, tuple)) else type(maps).__name__
+            raise InputError(f"maps must be a list of four feature maps, got {got}.")
         chosen = self.align(maps)
         chosen = [channel(attention(m)) for m, attention, channel in zip(chosen, self.attention, self.channel)]
         tokens = [m.flatten(2).transpose(1, 2) for m in chosen]                  # each B, H W, dim
@@ -170,6 +180,9 @@ class MGFFClassifier(nn.Module):
                  preset="default", drop_rate=0.0, drop_path_rate=None, **changes):
         super().__init__()
         check_num_classes(num_classes)
+        check_number("drop_rate", drop_rate, 0, 1)
+        if drop_path_rate is not None:
+            check_number("drop_path_rate", drop_path_rate, 0, 1, below=True)
         self.options = resolve_options(preset, **changes)
         if preset == "baseline" and set(changes) - {"last_map"}:
             raise InputError(f"preset 'baseline' has no MGFF, so {sorted(changes)[0]!r} doesn't apply to it.")

@@ -1,7 +1,7 @@
 """One name, one model: our Swins, the small models of the tutorial, MGFF on any backbone, and everything in timm.
 
-Importing this module registers MGFF models with timm, so that ``timm.create_model("mgff_swin_base_patch4_window12_384")``
-and the tools built on it find them. What a name needs is imported when the model is built.
+Importing this module registers MGFF models with timm, so that ``timm.create_model("mgff_resnet50")`` and the tools
+built on it find them. What a name needs is imported when the model is built.
 """
 
 from timm.models import is_model, list_models, register_model
@@ -50,9 +50,16 @@ def create_model(name, pretrained=False, **kwargs):
         raise unknown_name("model", name, [*NANO, *SWINS, *(f"mgff_{n}" for n in REGISTERED), *list_models()])
     import timm
 
-    if isinstance(pretrained, bool):
-        return timm.create_model(name, pretrained=pretrained, **kwargs)
-    return _load(timm.create_model(name, **kwargs), pretrained)
+    try:
+        if isinstance(pretrained, bool):
+            return timm.create_model(name, pretrained=pretrained, **kwargs)
+        model = timm.create_model(name, **kwargs)
+    except RuntimeError as error:
+        if "Invalid pretrained tag" not in str(error):
+            raise
+        raise InputError(f"Unknown model {name!r}: {name.partition('.')[0]!r} has no weights of that tag; leave the tag "
+                         "out.") from None
+    return _load(model, pretrained)
 
 
 def vit_nano(num_classes=20, img_size=96, **options):

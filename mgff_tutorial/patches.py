@@ -5,6 +5,7 @@ other in memory, so a linear layer or a layer norm reads a token in one sweep.
 Source: Liu et al., "Swin Transformer", ICCV 2021, section 3.1 (MGFF paper, section 3.1).
 """
 
+import torch
 import torch.nn.functional as F
 from torch import nn
 
@@ -30,7 +31,8 @@ def check_images(x, channels, dtype=None):
     Args:
         x: what the caller passed as images.
         channels: how many channels the first layer takes.
-        dtype: the dtype of the weights, which the images must share (None: any floating dtype, for autocast).
+        dtype: the dtype of the weights, which the images must share (None: any floating dtype). Under autocast,
+            which converts between all but float64, they need not.
 
     Raises:
         TypeError: not a tensor. InputError: wrong rank, channels, size or dtype.
@@ -45,8 +47,16 @@ def check_images(x, channels, dtype=None):
         raise InputError(f"images must be at least 1 x 1 pixels, got shape {tuple(x.shape)}.")
     if not x.is_floating_point():
         raise InputError(f"images must hold floating-point numbers, got {x.dtype}; convert and normalise them first.")
-    if dtype is not None and x.dtype != dtype:
-        raise InputError(f"images have dtype {x.dtype} but the weights have {dtype}; convert one of them with .to().")
+    check_dtype("images", x, dtype)
+
+
+def check_dtype(name, x, dtype):
+    """Fail in one sentence unless the floating-point tensor ``x`` can meet weights of ``dtype`` (None: any)."""
+    if dtype is None or x.dtype == dtype:
+        return
+    autocast = x.device.type != "meta" and torch.is_autocast_enabled(x.device.type)
+    if not autocast or torch.float64 in (x.dtype, dtype):
+        raise InputError(f"{name} have dtype {x.dtype} but the weights have {dtype}; convert one of them with .to().")
 
 
 def pad_to_multiple(x, multiple):

@@ -1,6 +1,8 @@
 """``python -m mgff_tutorial predict``: an image or a folder, as a table or as JSON lines."""
 
+import hashlib
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -108,6 +110,13 @@ def _figures(folder):
     from .prediction_figure import save_figure
 
     def save(name, image, record, result, position):
-        save_figure(Path(folder) / f"{name}.png", image, record, result, position)
+        save_figure(Path(folder) / f"{_short(name)}.png", image, record, result, position)
 
     return save
+
+
+def _short(name):
+    """``folder/image`` with an image name that has room for what is added to it (file systems take 255 bytes)."""
+    folder, slash, image = name.rpartition("/")
+    raw = os.fsencode(image)
+    return name if len(raw) <= 200 else f"{folder}{slash}{image[:40]}-{hashlib.blake2b(raw, digest_size=8).hexdigest()}"

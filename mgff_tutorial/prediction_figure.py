@@ -55,7 +55,7 @@ def _draw_probabilities(ax, record):
     names = [name.partition(".")[2] or name for name, _ in record["top"]]
     values = [value for _, value in record["top"]]
     ax.barh(range(len(names)), values, color="#3b6fb6")
-    ax.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+    ax.set_yticks(range(len(names)), [name.replace("_", " ").replace("$", r"\$") for name in names])
     ax.invert_yaxis()
     ax.set(xlim=(0, 1), xlabel="probability", title="merged prediction" if "box" in record else "prediction")
     ax.spines[["top", "right"]].set_visible(False)

@@ -99,9 +99,9 @@ def render(species, seed, size=256, scale=None, camouflage=None, part_scale=None
     rotation = drawn["rotation"] if rotation is None else _number("rotation", rotation, -180, 180, " degrees")
     occluders = drawn["occluders"] if occluders is None else _whole("occluders", occluders, 0, 8)
     background = drawn["background"] if background is None else background
-    if background not in backgrounds.BACKGROUNDS:
+    if not isinstance(background, str) or background not in backgrounds.BACKGROUNDS:
         raise unknown_name("background", background, backgrounds.BACKGROUNDS)
-    if pose is not None and pose not in POSES:
+    if pose is not None and (not isinstance(pose, str) or pose not in POSES):
         raise unknown_name("pose", pose, POSES)
     flip = drawn["flip"] if flip is None else flip
     if not isinstance(flip, (bool, np.bool_)):

@@ -8,6 +8,7 @@ Source: Liu et al., "Swin Transformer: Hierarchical Vision Transformer using Shi
 import torch
 from torch import nn
 
+from .errors import check_number
 from .patches import PatchEmbed, check_images, to_pair
 from .swin_blocks import SwinStage
 from .swin_settings import check_options, model_cfg
@@ -52,7 +53,9 @@ class SwinTransformer(nn.Module):
                  depths=(2, 2, 6, 2), num_heads=(3, 6, 12, 24), window_size=7, mlp_ratio=4.0, qkv_bias=True,
                  drop_rate=0.0, proj_drop_rate=0.0, attn_drop_rate=0.0, drop_path_rate=0.1, pad_first=False):
         super().__init__()
-        check_options(in_chans, num_classes, global_pool, embed_dim, depths, num_heads, drop_path_rate)
+        check_options(in_chans, num_classes, global_pool, embed_dim, depths, num_heads, mlp_ratio,
+                      drop_rate=drop_rate, proj_drop_rate=proj_drop_rate, attn_drop_rate=attn_drop_rate)
+        check_number("drop_path_rate", drop_path_rate, 0, 1, below=True)
         self.img_size, self.window_size = to_pair(img_size, "img_size"), to_pair(window_size, "window_size")
         self.in_chans, self.num_classes, self.global_pool = in_chans, num_classes, global_pool
         self.patch_embed = PatchEmbed(patch_size, in_chans, embed_dim)
@@ -83,8 +86,7 @@ class SwinTransformer(nn.Module):
 
     def tokens(self, x):
         """Images (B, 3, H, W) -> tokens (B, H/4, W/4, C), after a check of the input."""
-        autocast = isinstance(x, torch.Tensor) and x.device.type != "meta" and torch.is_autocast_enabled(x.device.type)
-        check_images(x, self.in_chans, None if autocast else self.patch_embed.proj.weight.dtype)
+        check_images(x, self.in_chans, self.patch_embed.proj.weight.dtype)
         return self.patch_embed(x)
 
     def forward_features(self, x):
@@ -212,25 +214,25 @@ def swin_base_patch4_window12_384(num_classes=1000, pretrained=False, **options)
 
 
 def swin_base_patch4_window7_224_in22k(num_classes=21841, pretrained=False, **options):
-    """Swin-B, ImageNet-22k at 224 x 224."""
+    """Swin-B, 109 M parameters, ImageNet-22k at 224 x 224."""
     return build("swin_base_patch4_window7_224_in22k", pretrained, num_classes=num_classes,
                  **{**BASE, **AT_224, **options})
 
 
 def swin_base_patch4_window12_384_in22k(num_classes=21841, pretrained=False, **options):
-    """Swin-B, ImageNet-22k at 384 x 384."""
+    """Swin-B, 109 M parameters, ImageNet-22k at 384 x 384."""
     return build("swin_base_patch4_window12_384_in22k", pretrained, num_classes=num_classes,
                  **{**BASE, **AT_384, **options})
 
 
 def swin_large_patch4_window7_224_in22k(num_classes=21841, pretrained=False, **options):
-    """Swin-L, 197 M parameters, ImageNet-22k at 224 x 224."""
+    """Swin-L, 229 M parameters, ImageNet-22k at 224 x 224."""
     return build("swin_large_patch4_window7_224_in22k", pretrained, num_classes=num_classes,
                  **{**LARGE, **AT_224, **options})
 
 
 def swin_large_patch4_window12_384_in22k(num_classes=21841, pretrained=False, **options):
-    """Swin-L, 197 M parameters, ImageNet-22k at 384 x 384."""
+    """Swin-L, 229 M parameters, ImageNet-22k at 384 x 384."""
     return build("swin_large_patch4_window12_384_in22k", pretrained, num_classes=num_classes,
                  **{**LARGE, **AT_384, **options})
 

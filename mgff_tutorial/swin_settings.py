@@ -1,23 +1,28 @@
 """What a Swin model needs besides its layers: a check of its options, and the facts that timm's tools ask for."""
 
-from .errors import InputError
+from .errors import InputError, check_number
 
 
-def check_options(in_chans, num_classes, global_pool, embed_dim, depths, num_heads, drop_path_rate):
-    """Fail in one sentence if the options of a `SwinTransformer` do not fit together."""
+def check_options(in_chans, num_classes, global_pool, embed_dim, depths, num_heads, mlp_ratio, **dropout):
+    """Fail in one sentence if the options of a `SwinTransformer` do not fit together; ``dropout``: rates by name."""
+    for name, values, least in (("depths", depths, 0), ("num_heads", num_heads, 1)):
+        if not isinstance(values, (tuple, list)):
+            raise InputError(f"{name} must be a tuple with one integer a stage, got {values!r}.")
+        for value in values:
+            check_number(f"every one of {name}", value, least, whole=True)
+    check_number("embed_dim", embed_dim, 1, whole=True)
+    check_number("mlp_ratio", mlp_ratio, 1 / embed_dim)
+    for name, rate in dropout.items():
+        check_number(name, rate, 0, 1)
     if len(depths) != len(num_heads) or not len(depths):
         raise InputError(f"depths and num_heads must name the same stages, got {tuple(depths)} and {tuple(num_heads)}.")
     for i, heads in enumerate(num_heads):
         if embed_dim * 2**i % heads:
             raise InputError(f"num_heads of stage {i + 1} must divide its {embed_dim * 2**i} channels, got {heads}.")
-    if not isinstance(num_classes, int) or num_classes < 0:
-        raise InputError(f"num_classes must be an integer of 0 or more, got {num_classes!r}.")
-    if not isinstance(in_chans, int) or in_chans < 1:
-        raise InputError(f"in_chans must be a positive integer, got {in_chans!r}.")
+    check_number("num_classes", num_classes, 0, whole=True)
+    check_number("in_chans", in_chans, 1, whole=True)
     if global_pool not in ("avg", ""):
         raise InputError(f"global_pool must be 'avg' or '', got {global_pool!r}.")
-    if not 0 <= drop_path_rate < 1:
-        raise InputError(f"drop_path_rate must be at least 0 and below 1, got {drop_path_rate!r}.")
 
 
 def model_cfg(img_size, num_classes, in_chans=3, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)):

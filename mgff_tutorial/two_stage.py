@@ -9,7 +9,8 @@ from PIL import Image
 from torch import nn
 
 from .cropper import ViTCropper, crop_and_resize, default_cfg
-from .errors import InputError, unknown_name
+from .errors import InputError, check_number, unknown_name
+from .patches import to_pair
 
 MERGES = ("probabilities", "logits")
 
@@ -60,8 +61,7 @@ class TwoStageClassifier(nn.Module):
         super().__init__()
         if not isinstance(cropper, ViTCropper):
             raise TypeError(f"cropper: expected a ViTCropper, got {type(cropper).__name__}.")
-        if not (isinstance(weight, (int, float)) and 0 <= weight <= 1):
-            raise InputError(f"weight: got {weight!r}; accepted: the share of stage 2, from 0 to 1.")
+        check_number("weight", weight, 0, 1)
         if merge not in MERGES:
             raise unknown_name("merge", merge, MERGES)
         cfg = default_cfg(classifier)
@@ -72,11 +72,13 @@ class TwoStageClassifier(nn.Module):
             input_size = cfg["input_size"][-2:]
         self.classifier, self.cropper = classifier, cropper
         self.weight, self.merge = float(weight), merge
-        self.input_size = (input_size,) * 2 if isinstance(input_size, int) else tuple(input_size)
-        self.mean = tuple(mean or cfg.get("mean") or (0.5, 0.5, 0.5))
-        self.std = tuple(std or cfg.get("std") or (0.5, 0.5, 0.5))
-        if resize is not None and resize < max(self.input_size):
-            raise InputError(f"resize: got {resize}, smaller than the classifier's input {self.input_size}.")
+        self.input_size = to_pair(input_size, "input_size")
+        self.mean = _three("mean", cfg.get("mean") or (0.5, 0.5, 0.5) if mean is None else mean)
+        self.std = _three("std", cfg.get("std") or (0.5, 0.5, 0.5) if std is None else std)
+        if min(self.std) <= 0:
+            raise InputError(f"std must be three numbers above 0, got {std!r}.")
+        if resize is not None:
+            check_number("resize", resize, max(self.input_size), whole=True)
         self.resize = resize
 
     def predict(self, images, batch_size=64):
@@ -94,8 +96,7 @@ class TwoStageClassifier(nn.Module):
             InputError, TypeError: something that is no image; no image at all.
         """
         images = _as_list(images)
-        if not batch_size >= 1:
-            raise InputError(f"batch_size: got {batch_size}; accepted: 1 or more.")
+        check_number("batch_size", batch_size, 1, whole=True)
         modes = [(module, module.training) for module in self.modules()]
         self.eval()
         try:
@@ -156,6 +157,14 @@ class TwoStageClassifier(nn.Module):
             raise InputError(f"images: expected tensors (3, H, W), got shape {tuple(image.shape)}.")
         mean, std = (torch.tensor(v, device=device)[:, None, None] for v in (self.mean, self.std))
         return image.detach().to(device, torch.float32) * std + mean
+
+
+def _three(name, values):
+    if not isinstance(values, (tuple, list)) or len(values) != 3:
+        raise InputError(f"{name} must be three numbers, got {values!r}.")
+    for value in values:
+        check_number(f"every one of {name}", value, float("-inf"))
+    return tuple(values)
 
 
 def _as_list(images):

@@ -1,0 +1,221 @@
+"""The same input gives the same numbers: again, in another batch, order or precision, mirrored, and shifted."""
+
+import copy
+
+import numpy as np
+import pytest
+import timm
+import torch
+from training_fakes import Colours, small_net
+
+from mgff_tutorial import MGFFClassifier, TwoStageClassifier, ViTCropper
+from mgff_tutorial.attention import ChannelAttention, SpatialSelfAttention
+from mgff_tutorial.evaluation import TensorImages, predict_split
+from mgff_tutorial.graph import GCNHead, SuperNodePool
+from mgff_tutorial.response import RULES, response_map, token_weights
+from mgff_tutorial.transforms import eval_transform
+
+torch.set_num_threads(1)
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def small_vit(mirrored=False):
+    """A ViT of 4 x 4 patches with everything random. ``mirrored``: blind to position, patches read symmetrically."""
+    torch.manual_seed(0)
+    vit = timm.models.VisionTransformer(img_size=32, patch_size=8, embed_dim=32, depth=3, num_heads=4, num_classes=0)
+    with torch.no_grad():
+        for block in vit.blocks:                                            # as they start, heads hardly differ
+            block.attn.qkv.weight.mul_(20)
+        if mirrored:
+            vit.pos_embed.zero_()
+            weight = vit.patch_embed.proj.weight
+            weight.copy_(weight + weight.flip(3))
+    return vit.eval()
+
+
+def open_gates(model):
+    """Give everything that starts at zero a value, so that MGFF has a say in the logits."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if not parameter.any():
+                parameter.normal_(0, 0.2, generator=generator(len(name)))
+    return model.eval()
+
+
+def whole_system():
+    torch.manual_seed(0)
+    classifier = open_gates(MGFFClassifier("swin_nano", num_classes=5, img_size=32))
+    return TwoStageClassifier(classifier, ViTCropper(small_vit()))
+
+
+# ---- again ----
+
+
+def test_a_seed_gives_the_same_model_and_the_same_answers_bit_for_bit():
+    images = torch.randn(3, 3, 40, 50, generator=generator())
+    first, second = (whole_system() for _ in range(2))
+    for name, value in first.state_dict().items():
+        assert torch.equal(value, second.state_dict()[name]), name
+    one, two, again = first.predict(images), second.predict(images), first.predict(images)
+    for field in ("stage1", "stage2", "merged", "boxes", "response"):
+        assert torch.equal(getattr(one, field), getattr(two, field)), field
+        assert torch.equal(getattr(one, field), getattr(again, field)), field
+
+
+def test_gradients_repeat_bit_for_bit():
+    images, found = torch.randn(2, 3, 32, 32, generator=generator()), []
+    for _ in range(2):
+        torch.manual_seed(0)
+        model = MGFFClassifier("swin_nano", num_classes=5, img_size=32, drop_rate=0.3, drop_path_rate=0.2)
+        torch.manual_seed(1)                                                # the same dropout
+        model(images).square().sum().backward()
+        found.append([p.grad for p in model.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*found))
+
+
+# ---- in another batch, order, kind ----
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 13])
+def test_evaluation_does_not_depend_on_batch_size_order_or_kind_of_data(batch_size):
+    data = Colours(13, transform=eval_transform(16, 20))
+    model = small_net().train()                                             # evaluation switches, and switches back
+    expected = predict_split(model, data, "cpu", batch_size=5)
+    assert model.training
+    got = predict_split(model, data, "cpu", batch_size=batch_size)
+    np.testing.assert_allclose(got.probabilities, expected.probabilities, atol=1e-6, rtol=0)
+    order = torch.randperm(13, generator=generator()).tolist()
+    shuffled = predict_split(model, data.subset(order, data.transform), "cpu", batch_size)
+    np.testing.assert_allclose(shuffled.probabilities, expected.probabilities[order], atol=1e-6, rtol=0)
+    assert shuffled.labels.tolist() == [data.labels[i] for i in order] and shuffled.correct == expected.correct
+    kept = predict_split(model, TensorImages(data), "cpu", batch_size)
+    np.testing.assert_allclose(kept.probabilities, expected.probabilities, atol=1e-6, rtol=0)
+
+
+def test_processes_share_the_work_without_changing_it():
+    data, model = Colours(7, transform=eval_transform(16, 20)), small_net()
+    expected = predict_split(model, data, "cpu")
+    shares = []
+    for rank in range(3):                                                   # each process alone hands in its share
+        with pytest.raises(RuntimeError, match="exactly once"):
+            predict_split(model, data, "cpu", 2, 0, rank, 3, gather=lambda mine: shares.extend(mine) or mine)
+    got = predict_split(model, data, "cpu", 2, 0, 0, 3, gather=lambda mine: shares)
+    np.testing.assert_allclose(got.probabilities, expected.probabilities, atol=1e-6, rtol=0)
+
+
+def test_an_image_does_not_see_the_others_in_its_batch():
+    model = whole_system()
+    images = torch.randn(4, 3, 32, 32, generator=generator())
+    others = torch.cat([images[:1], 100 * torch.randn(3, 3, 32, 32, generator=generator(1))])
+    a, b = model.predict(images), model.predict(others)
+    for field in ("stage1", "stage2", "merged", "boxes", "response"):
+        torch.testing.assert_close(getattr(a, field)[0], getattr(b, field)[0], atol=1e-6, rtol=0)
+
+
+# ---- in another precision ----
+
+
+@pytest.mark.parametrize("dtype, tolerance", [(torch.float64, 1e-5), (torch.float16, 0.02), (torch.bfloat16, 0.1)])
+def test_response_and_probabilities_stay_near_float32(dtype, tolerance):
+    """float16 within 0.02 and bfloat16 within 0.1 of the largest value (rule "literal") and of the probabilities."""
+    images, vit = torch.randn(2, 3, 32, 32, generator=generator()), small_vit()
+    with torch.no_grad():
+        expected = response_map(vit, images, "literal")
+        got = response_map(copy.deepcopy(vit).to(dtype), images.to(dtype), "literal")
+    assert got.dtype == torch.float32
+    torch.testing.assert_close(got / expected.max(), expected / expected.max(), atol=tolerance, rtol=0)
+    torch.manual_seed(0)
+    model = open_gates(MGFFClassifier("swin_nano", num_classes=5, img_size=32))
+    with torch.no_grad():
+        expected, got = model(images).softmax(1), model.to(dtype)(images.to(dtype)).float().softmax(1)
+        torch.testing.assert_close(got, expected, atol=tolerance, rtol=0)
+
+
+@pytest.mark.parametrize("module", [SpatialSelfAttention(8, (3, 4), heads=2), ChannelAttention(8, 2)])
+@pytest.mark.parametrize("dtype, tolerance", [(torch.float16, 0.005), (torch.bfloat16, 0.03)])
+def test_attentions_stay_near_float32(module, dtype, tolerance):
+    x = torch.randn(2, 8, 3, 4, generator=generator())
+    with torch.no_grad():
+        expected, got = module(x), copy.deepcopy(module).to(dtype)(x.to(dtype))
+    torch.testing.assert_close(got.float(), expected, atol=tolerance, rtol=tolerance)
+
+
+# ---- symmetries ----
+
+
+@pytest.mark.parametrize("adjacency", ["learned", "similarity"])
+def test_the_head_does_not_care_in_which_order_nodes_come(adjacency):
+    """Nodes and adjacency permuted alike: the embedding stays, the assignment is permuted."""
+    torch.manual_seed(0)
+    head = open_gates(GCNHead(8, 6, 12, 3, adjacency=adjacency, norm_nodes=True)).double()
+    nodes, order = torch.randn(2, 12, 8, generator=generator()).double(), torch.randperm(12, generator=generator())
+    with torch.no_grad():
+        expected = head(nodes)
+        if adjacency == "learned":
+            head.graph.adjacency.copy_(head.graph.adjacency[order][:, order].clone())
+        got = head(nodes[:, order])
+    torch.testing.assert_close(got["embedding"], expected["embedding"])
+    torch.testing.assert_close(got["super_nodes"], expected["super_nodes"])
+    torch.testing.assert_close(got["assignment"], expected["assignment"][:, order])
+
+
+def test_pooling_by_content_is_permutation_invariant():
+    pool, nodes = SuperNodePool(8, 12, 3), torch.randn(2, 12, 8, generator=generator())
+    order = torch.randperm(12, generator=generator())
+    torch.testing.assert_close(pool(nodes[:, order]), pool(nodes))
+
+
+def test_channel_attention_is_consistent_over_scales():
+    """Each position repeated 2 x 3 times: the same weights. No biases: the logits grow in proportion to the map."""
+    se, x = ChannelAttention(8, 2), torch.randn(2, 8, 3, 4, generator=generator())
+    repeated = x.repeat_interleave(2, 2).repeat_interleave(3, 3)
+    torch.testing.assert_close(se(repeated), se(x).repeat_interleave(2, 2).repeat_interleave(3, 3))
+    torch.testing.assert_close(se(x.flip(3)), se(x).flip(3))
+    torch.testing.assert_close(se(x.roll((1, 2), (2, 3))), se(x).roll((1, 2), (2, 3)))
+    torch.testing.assert_close(se.weights(3 * x).logit(), 3 * se.weights(x).logit(), atol=1e-5, rtol=1e-4)
+
+
+def bird(top, left, size=32, patch=8):
+    """Dark ground with one bright, striped patch whose top left corner is the patch (top, left)."""
+    image = torch.full((1, 3, size, size), -0.5)
+    stripes = torch.linspace(0, 3, patch).expand(patch, patch)
+    image[:, :, top * patch:(top + 1) * patch, left * patch:(left + 1) * patch] = stripes + stripes.flip(1) + stripes.T
+    return image
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_the_cropper_follows_flips_and_shifts_by_whole_patches(rule):
+    """A ViT without positions sees a mirrored or shifted image as mirrored or shifted tokens; so must map and box."""
+    vit = small_vit(mirrored=True)
+    image = bird(1, 0)
+    with torch.no_grad():
+        weights = response_map(vit, image, rule)
+        assert weights.max() - weights.min() > 1e-4 * weights.abs().max()    # it says something
+        torch.testing.assert_close(response_map(vit, image.flip(3), rule), weights.flip(3), atol=1e-4, rtol=1e-3)
+        small = token_weights(vit, image, rule)
+        for dy, dx in ((1, 0), (0, 2), (2, 3)):
+            moved = token_weights(vit, image.roll((8 * dy, 8 * dx), (2, 3)), rule)
+            torch.testing.assert_close(moved, small.roll((dy, dx), (1, 2)), atol=1e-4, rtol=1e-3)
+
+
+def test_boxes_follow_flips_and_shifts_by_whole_patches():
+    """From known weights on: the map's bright patch moves, and the box moves with it, pixel by pixel."""
+    cropper = ViTCropper(small_vit(), tau=1.0, padding=0.05)
+
+    def boxes(top, left):
+        weights = torch.full((1, 6, 8), 0.1)
+        weights[0, top:top + 2, left:left + 2] = 1.0
+        return cropper.locate(weights, (48, 64)).boxes[0], weights
+
+    box, weights = boxes(2, 2)
+    for dy, dx in ((1, 0), (0, 1), (1, 2), (-1, -1)):
+        moved, _ = boxes(2 + dy, 2 + dx)
+        assert moved.tolist() == pytest.approx((box + torch.tensor([dx, dy, dx, dy]) * 8.0).tolist(), abs=1e-4)
+    left, top, right, bottom = box.tolist()
+    mirrored = cropper.locate(weights.flip(2), (48, 64)).boxes[0]
+    assert mirrored.tolist() == pytest.approx([64 - right, top, 64 - left, bottom], abs=1e-4)
+    upside_down = cropper.locate(weights.flip(1), (48, 64)).boxes[0]
+    assert upside_down.tolist() == pytest.approx([left, 48 - bottom, right, 48 - top], abs=1e-4)
