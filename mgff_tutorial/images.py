@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .errors import DataError
+from .errors import DataError, InputError
 
 # Formats that Pillow decodes by itself. EPS and the like start other programs, so they are not accepted.
 FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF")
@@ -111,10 +111,13 @@ class _opened:
 
     def __enter__(self):
         _check_file(self.path)
-        self.image = None
+        self.image = self.file = None
         try:
+            # An open file, not its name: named files are mapped into memory, which loses the orientation of grey
+            # TIFFs (Pillow 13) and kills the process if the file shrinks meanwhile.
+            self.file = open(self.path, "rb")
             Image.init()
-            self.image = Image.open(self.path, formats=[name for name in FORMATS if name in Image.OPEN])
+            self.image = Image.open(self.file, formats=[name for name in FORMATS if name in Image.OPEN])
             width, height = self.image.size
             if width * height > MAX_PIXELS:
                 raise DataError(f"{self.path} claims {width} x {height} pixels; more than {MAX_PIXELS:,} are not opened.")
@@ -124,8 +127,9 @@ class _opened:
             raise
 
     def __exit__(self, kind, error, traceback):
-        if self.image is not None:
-            self.image.close()
+        for opened in (self.image, self.file):
+            if opened is not None:
+                opened.close()
         if error is None or isinstance(error, DataError) or not isinstance(error, Exception):
             return False
         raise DataError(f"{self.path} {_reason(error)}.") from error
@@ -183,7 +187,7 @@ def _wide_grey_to_rgb(image):
     """16-bit, 32-bit and float grey scaled to 8 bits; plain ``convert`` would clip all of it to white."""
     values = np.asarray(image).astype(np.float64)
     if not np.isfinite(values).all():
-        raise DataError(f"{getattr(image, 'filename', 'The image')} holds values that are not finite.")
+        raise InputError("the image holds values that are not finite")
     top = values.max(initial=0)
     if image.mode.startswith("I;16") or 255 < top <= 65535:
         full = 65535

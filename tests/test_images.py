@@ -209,6 +209,20 @@ def test_exif_orientation_turns_picture_and_box(tmp_path, orientation, kind):
     np.testing.assert_array_equal(upright_points([[0, 0]], (30, 20), 1), [[0, 0]])
 
 
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "I;16", "1"])
+def test_tiff_of_any_mode_is_turned_once(tmp_path, mode):
+    """Pillow maps files that it opens by name into memory, and then turns the size of some modes but not the pixels."""
+    upright = np.zeros((30, 20), dtype=np.uint8)
+    upright[:10, :5] = 255
+    stored = Image.fromarray(np.rot90(upright))
+    stored = Image.fromarray(np.asarray(stored).astype(np.uint16) * 257) if mode == "I;16" else stored.convert("RGB").convert(mode)
+    exif = Image.Exif()
+    exif[images.ORIENTATION] = 6
+    stored.save(tmp_path / "x.tif", exif=exif)
+    np.testing.assert_array_equal(np.asarray(open_image(tmp_path / "x.tif"))[:, :, 0], upright)
+    assert image_geometry(tmp_path / "x.tif") == ((30, 20), 6)
+
+
 @pytest.mark.parametrize("value", [0, 9, 65535])
 def test_impossible_orientation_is_ignored(tmp_path, value):
     exif = Image.Exif()
