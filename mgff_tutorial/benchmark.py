@@ -15,11 +15,11 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch.utils.flop_counter import FlopCounterMode
 
 from .benchmark_models import CASES, swin_versions, system_versions
 from .device import pick_device, seed_everything
 from .errors import InputError
+from .flops import count_flops
 from .linear import linear
 
 DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
@@ -119,13 +119,6 @@ def peak_memory(step, device):
     except (OSError, StopIteration):
         step()
         return None
-
-
-def count_flops(step):
-    """Floating-point operations of one step, two for a multiply and add, as torch counts them."""
-    with FlopCounterMode(display=False) as counter:
-        step()
-    return counter.get_total_flops()
 
 
 def matmul_ceiling(device, dtype, repeats=5):

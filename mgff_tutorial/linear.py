@@ -9,27 +9,17 @@ product, the same names and shapes as `torch.nn.Linear`, and everywhere but on s
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.utils.flop_counter import register_flop_formula
 
+from . import flops  # noqa: F401  (teaches torch's counter the product below)
 from .errors import InputError
 
-SMALLEST = 64 * 1024        # below this number of weights times rows the call costs more than it saves
+SMALLEST = 64 * 1024        # with fewer results than this, the call costs more than it saves
 LONGEST = 4096              # oneDNN sums over more rows than this in one piece, which is slow
 
 
 def onednn_product(x, weight, bias=None, activation="none"):
     """oneDNN's x W^T + b for rows ``x`` (..., K) and ``weight`` (N, K), float32 on a CPU; no gradient."""
     return torch.ops.mkldnn._linear_pointwise(x, weight, bias, activation, [], "none" if activation == "gelu" else "")
-
-
-if torch.backends.mkldnn.is_available():
-    @register_flop_formula(torch.ops.mkldnn._linear_pointwise)
-    def _flops(x, weight, *args, out_shape=None, **kwargs):
-        """So that torch's flop counter sees these products as well."""
-        rows = 1
-        for side in x[:-1]:
-            rows *= side
-        return 2 * rows * weight[0] * weight[1]
 
 
 def onednn_pays(x, weight):

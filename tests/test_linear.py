@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from mgff_tutorial.errors import InputError
+from mgff_tutorial.flops import count_flops
 from mgff_tutorial.linear import Linear, linear, onednn_pays, use_fast_linear
 
 # rows, inputs, outputs: below and above the size at which the other library takes over, and above LONGEST rows
@@ -75,3 +76,16 @@ def test_a_model_of_others_becomes_quick_and_stays_the_same():
     torch.testing.assert_close(quick(x), model(x), atol=1e-5, rtol=0)
     with pytest.raises(InputError, match="model must be a torch.nn.Module, got str"):
         use_fast_linear("vit")
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_flops_of_attention_are_counted(fused):
+    q, k, v = torch.randn(2, 3, 10, 8), torch.randn(2, 3, 12, 8), torch.randn(2, 3, 12, 8)
+
+    def attend():
+        return F.scaled_dot_product_attention(q, k, v) if fused else (q @ k.transpose(-2, -1)).softmax(-1) @ v
+
+    with torch.no_grad():
+        assert count_flops(attend) == 2 * 2 * (2 * 3) * 10 * 12 * 8
+    q.requires_grad_(), k.requires_grad_(), v.requires_grad_()
+    assert count_flops(lambda: attend().sum().backward()) >= 2.5 * count_flops(attend)

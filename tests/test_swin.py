@@ -206,7 +206,7 @@ def test_changing_the_input_size_refits_windows_and_tables():
     torch.manual_seed(0)
     model = SwinTransformer(**TOY)
     built = SwinTransformer(**{**TOY, "img_size": 64, "window_size": 8})
-    model.set_input_size(img_size=64)                                       # the window grows with the image, as in timm
+    model.set_input_size(img_size=64)                                       # the window grows with it, as in timm
     assert {k: v.shape for k, v in model.state_dict().items()} == {k: v.shape for k, v in built.state_dict().items()}
     built.load_state_dict(model.state_dict())
     x = torch.randn(1, 3, 64, 64)
@@ -290,7 +290,8 @@ def test_layout_of_the_input_and_grouping_do_not_matter():
 @pytest.mark.parametrize("options, word", [
     (dict(depths=(2, 2), num_heads=(1, 2, 4)), "depths and num_heads"), (dict(embed_dim=10), "num_heads of stage 1"),
     (dict(num_classes=-1), "num_classes"), (dict(in_chans=0), "in_chans"), (dict(global_pool="max"), "global_pool"),
-    (dict(drop_path_rate=1.0), "drop_path_rate"), (dict(img_size=0), "img_size"), (dict(window_size=2.5), "window_size"),
+    (dict(drop_path_rate=1.0), "drop_path_rate"), (dict(img_size=0), "img_size"),
+    (dict(window_size=2.5), "window_size"),
     (dict(patch_size="4"), "patch_size")])
 def test_options_that_do_not_fit_get_one_sentence(options, word):
     with pytest.raises(InputError, match=word):

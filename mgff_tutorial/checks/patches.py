@@ -47,7 +47,7 @@ def check_merge_by_slices(merge_by_slices):
     x = torch.arange(2 * 4 * 6 * 2.0).view(2, 4, 6, 2)
     expected = x.view(2, 2, 2, 3, 2, 2).permute(0, 1, 3, 4, 2, 5).reshape(2, 2, 3, 8)
     got = ask(merge_by_slices, x)
-    expect_shape("merged map", got, expected.shape, "Each slice x[:, i::2, j::2] has half the rows and half the columns.")
+    expect_shape("merged map", got, expected.shape, "Each slice x[:, i::2, j::2] has half the rows and columns.")
     other = x.view(2, 2, 2, 3, 2, 2).permute(0, 1, 3, 2, 4, 5).reshape(2, 2, 3, 8)
     hint = ""
     if torch.equal(got, other):
@@ -55,8 +55,8 @@ def check_merge_by_slices(merge_by_slices):
     expect_close("merged map", got, expected, 0, hint)
     odd = torch.ones(1, 3, 5, 1)
     got = ask(merge_by_slices, odd)
-    expect_shape("merged 3 x 5 map", got, (1, 2, 3, 4), "Pad one row and one column of zeros first, where the side is odd.")
-    expect_equal("ones in the merged 3 x 5 map", int(got.sum()), 15, "The padding must be zeros, below and to the right.")
+    expect_shape("merged 3 x 5 map", got, (1, 2, 3, 4), "Pad a row or column of zeros where the side is odd.")
+    expect_equal("ones in the merged 3 x 5 map", int(got.sum()), 15, "Pad with zeros, below and to the right.")
 
 
 @exercise("Exercise 1.4")
@@ -66,5 +66,5 @@ def check_embedding_parameters(embedding_parameters):
         weight, got = dim * channels * patch * patch, ask(embedding_parameters, patch, channels, dim)
         hint = {weight: "The biases and the layer norm are missing.",
                 weight + dim: "That is the projection; the layer norm has a scale and a shift for each channel.",
-                weight + 2 * dim: "One bias, one scale and one shift for each channel make three times dim."}.get(got, "")
+                weight + 2 * dim: "One bias, one scale and one shift a channel make three times dim."}.get(got, "")
         expect_equal(f"parameters for patch {patch}, {channels} channels, width {dim}", got, weight + 3 * dim, hint)

@@ -39,7 +39,7 @@ def check_block_parameters(block_parameters):
         hint = {expected - table: "The relative position bias table is missing: (2 w - 1)^2 rows, one column a head.",
                 expected - norms: "The two layer norms are missing: a scale and a shift for each channel.",
                 expected - biases: "The four linear layers have biases: 3C, C, 4C and C.",
-                expected - table - norms - biases: "The weights are right; biases, norms and the bias table are missing.",
+                expected - table - norms - biases: "The weights are right; biases, norms and table are missing.",
                 expected - table + (2 * window - 1) ** 2: "The table has one column for each head."}.get(got, "")
         expect_equal(f"parameters of a block with {dim} channels, {heads} heads, window {window}", got, expected, hint)
 
@@ -81,7 +81,7 @@ def check_timm_name(timm_name):
              "norm.weight": "norm.weight", "head.weight": "head.fc.weight", "head.bias": "head.fc.bias",
              "layers.1.blocks.0.attn.relative_position_index": "drop",
              "layers.1.blocks.1.attn_mask": "drop",
-             "layers.1.blocks.1.attn.relative_position_bias_table": "layers.1.blocks.1.attn.relative_position_bias_table"}
+             "blocks.1.attn.relative_position_bias_table": "blocks.1.attn.relative_position_bias_table"}
     for name, expected in cases.items():
         got = ask(timm_name, name)
         hint = ""

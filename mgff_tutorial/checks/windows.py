@@ -76,7 +76,7 @@ def check_windows_that_need_a_mask(windows_that_need_a_mask):
                                                    (24, 12, 12, 6, 2), (8, 24, 4, 2, 7), (12, 12, 6, 0, 0)):
         got = ask(windows_that_need_a_mask, height, width, window, shift)
         rows, columns = height // window, width // window
-        hint = {rows * columns: "Most windows lie whole inside the map: only the last row and the last column were wrapped.",
+        hint = {rows * columns: "Most windows are whole: only the last row and the last column were wrapped.",
                 rows + columns: "You counted the corner window twice; it lies in the last row and in the last column."
                 }.get(got, "")
         if shift == 0:

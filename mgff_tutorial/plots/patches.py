@@ -29,8 +29,8 @@ def draw_strip(image, patch, row):
     """
     pieces = _cut(image, patch)[row]
     side = image.size[0]
-    figure = plt.figure(figsize=(9.5, 4.9), layout="constrained")
-    top, bottom = figure.subfigures(2, 1, height_ratios=[3.2, 1.0])
+    figure = plt.figure(figsize=(9.5, 4.6), layout="constrained")
+    top, bottom = figure.subfigures(2, 1, height_ratios=[3.4, 0.9])
     left, right = top.subplots(1, 2)
     show_image(left, image, f"{side} x {side} pixels")
     show_image(right, image, f"{side // patch} x {side // patch} patches of {patch} x {patch}")
@@ -50,26 +50,31 @@ def draw_changed_tokens(first, second, names, changed):
         first, second: PIL images of one size. names: their two titles.
         changed: (rows, columns) boolean, True where a patch differs.
     """
+    changed = np.asarray(changed)
     figure, axes = panels(3, size=3.1)
     show_image(axes[0], first, names[0])
     show_image(axes[1], second, names[1])
     patch = first.size[0] // changed.shape[1]
-    large = np.kron(np.asarray(changed), np.ones((patch, patch)))[..., None]
+    large = np.kron(changed, np.ones((patch, patch)))[..., None]
     shown = np.asarray(second) * (0.25 + 0.75 * large) + 255 * 0.75 * (1 - large) * 0.6
     show_image(axes[2], shown.clip(0, 255).astype(np.uint8), f"{int(changed.sum())} of {changed.size} tokens differ")
     return figure
 
 
-def draw_cells(image, sides):
-    """The same picture under grids of cells of growing size, one cell filled: what one token stands for."""
+def draw_cells(image, sides, at):
+    """The same picture under grids of cells of growing size, the cell around a point filled: what one token stands for.
+
+    Args:
+        image: square PIL image. sides: of the cells in pixels, one panel each. at: (x, y) pixels.
+    """
     figure, axes = panels(len(sides), size=2.5)
     total = image.size[0]
     for stage, (ax, side) in enumerate(zip(axes, sides), start=1):
         count = -(-total // side)
         show_image(ax, image, f"stage {stage}: {count} x {count} tokens")
         _grid(ax, total, side)
-        corner = count // 2 * side - 0.5
-        ax.add_patch(plt.Rectangle((corner, corner), side, side, facecolor=BLUE, alpha=0.55))
-        ax.add_patch(plt.Rectangle((corner, corner), side, side, fill=False, edgecolor=ORANGE, linewidth=2))
+        corner = tuple(int(v) // side * side - 0.5 for v in at[:2])
+        ax.add_patch(plt.Rectangle(corner, side, side, facecolor=BLUE, alpha=0.35))
+        ax.add_patch(plt.Rectangle(corner, side, side, fill=False, edgecolor=ORANGE, linewidth=2))
         ax.set_xlabel(f"one token: {side} x {side} pixels", fontsize=9)
     return figure

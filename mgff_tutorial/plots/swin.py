@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .style import BLUE, GREY, ORANGE, PALETTE, panels, plt, show_image
+from .style import GREY, PALETTE, panels, plt, show_image
 
 
 def draw_pyramid(image, shapes, labels, title):
@@ -15,13 +15,14 @@ def draw_pyramid(image, shapes, labels, title):
     largest = shapes[0][0]
     ax.imshow(np.asarray(image), extent=(0, 1.0, -0.5, 0.5), zorder=2)
     ax.text(0.5, -0.62, "image", ha="center", va="top", fontsize=9)
-    x = 1.45
+    x = 1.3
     for (height, width, channels), label, colour in zip(shapes, labels, [GREY, *PALETTE]):
         side = max(0.12, height / largest)
-        depth = 0.05 + 0.09 * np.log2(channels / shapes[0][2] + 1)
-        for k in np.linspace(0, 1, 6)[::-1]:
-            ax.add_patch(plt.Rectangle((x + k * depth, -side / 2 + k * depth), side * 0.8, side, facecolor=colour,
-                                       edgecolor="white", linewidth=0.8, alpha=0.95))
+        slabs = round(4 * (channels / shapes[0][2]) ** 0.55)
+        depth = 0.03 * (slabs - 1)
+        for k in np.linspace(0, depth, slabs)[::-1]:
+            ax.add_patch(plt.Rectangle((x + k, -side / 2 + k), side * 0.8, side, facecolor=colour, edgecolor="white",
+                                       linewidth=0.8))
         ax.text(x + side * 0.4, -0.62, label, ha="center", va="top", fontsize=9)
         ax.text(x + side * 0.4 + depth / 2, side / 2 + depth + 0.05, f"{height} x {width} x {channels}", ha="center",
                 fontsize=9)
@@ -49,9 +50,9 @@ def draw_drop_rates(rates, depths):
     """The probability of skipping each block, coloured by stage."""
     figure, ax = plt.subplots(figsize=(7, 2.4), layout="constrained")
     stage = np.repeat(np.arange(len(depths)), depths)
-    ax.bar(range(1, len(rates) + 1), rates, color=[[BLUE, ORANGE, *PALETTE[2:]][s] for s in stage])
+    ax.bar(range(1, len(rates) + 1), rates, color=[PALETTE[s] for s in stage])
     ax.set(xlabel="block", ylabel="probability of a skip", xticks=range(1, len(rates) + 1))
-    for s in range(len(depths)):
-        ax.bar(0, 0, color=[BLUE, ORANGE, *PALETTE[2:]][s], label=f"stage {s + 1}")
-    ax.legend(ncols=len(depths), fontsize=8, frameon=False, loc="upper left")
+    ax.legend([plt.Rectangle((0, 0), 1, 1, color=PALETTE[s]) for s in range(len(depths))],
+              [f"stage {s + 1}" for s in range(len(depths))], ncols=len(depths), fontsize=8, frameon=False,
+              loc="upper left")
     return figure

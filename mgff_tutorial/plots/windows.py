@@ -8,6 +8,7 @@ from .style import BLUE, GREY, ORANGE, RED, panels, plt, show_image
 
 # Nine soft colours, one for each region that a shift can make; neighbours differ clearly.
 REGIONS = ["#9ec5e8", "#f6c28b", "#a9d6ac", "#eaa5a5", "#cbb8e3", "#f3e1a0", "#b5ded9", "#e9bcd6", "#c9c9c9"]
+FORBIDDEN = "#3a3d44"
 _OUTLINE = [effects.withStroke(linewidth=2.5, foreground="white")]
 
 
@@ -122,8 +123,14 @@ def draw_bias_of_queries(table, bias, window, queries):
                 markeredgewidth=2)
         ax.set_title(f"query {query}")
         ax.set_xticks([]), ax.set_yticks([])
+        ax.spines[:].set_visible(False)
     figure.colorbar(shown, ax=axes, shrink=0.8, label="added to the score")
     return figure
+
+
+def _pairs(ax, allowed, colours):
+    """Allowed pairs in the colours of their queries (N,), forbidden ones dark."""
+    ax.imshow(np.where(allowed, colours[:, None], -1), cmap=ListedColormap([FORBIDDEN, *REGIONS]), vmin=-1.5, vmax=8.5)
 
 
 def draw_masks(masks, names, regions=None, titles=None, columns=None, labels=True):
@@ -138,7 +145,7 @@ def draw_masks(masks, names, regions=None, titles=None, columns=None, labels=Tru
     for i, ax in enumerate(axes):
         allowed = np.asarray(masks[i]) == 0
         colours = np.asarray(regions[i]) if regions is not None else np.zeros(len(allowed), int)
-        ax.imshow(np.where(allowed, colours[:, None], -1), cmap=ListedColormap(["#3a3d44", *REGIONS]), vmin=-1.5, vmax=8.5)
+        _pairs(ax, allowed, colours)
         if labels:
             ticks = range(len(allowed))
             ax.set_xticks(ticks, names[i], fontsize=9), ax.set_yticks(ticks, names[i], fontsize=9)
@@ -176,7 +183,8 @@ def draw_regions_on(image, regions, window, shift):
         axes[0].axhline(y * token - 0.5, color=ORANGE, linewidth=2)
     for x in range(shift[1], width, window[1]):
         axes[0].axvline(x * token - 0.5, color=ORANGE, linewidth=2)
-    for ax, picture, numbers, title in ((axes[1], pixels, back, "its regions"), (axes[2], moved, regions, "after the cyclic shift")):
+    for ax, picture, numbers, title in ((axes[1], pixels, back, "its regions"),
+                                        (axes[2], moved, regions, "after the cyclic shift")):
         large = np.kron(np.asarray(numbers), np.ones((token, token), int))
         show_image(ax, (0.45 * picture + 0.55 * palette[large]).astype(np.uint8), title)
         for number in np.unique(numbers):
@@ -190,12 +198,18 @@ def draw_regions_on(image, regions, window, shift):
     return figure
 
 
-def draw_pair_matrices(matrices, titles, labels=True):
-    """(N, N) boolean matrices side by side: who may look at whom, tokens in their order on the map."""
+def draw_pair_matrices(matrices, titles, regions=None, labels=True):
+    """(N, N) boolean matrices side by side: who may look at whom, tokens in their order on the map.
+
+    Args:
+        matrices: True where looking is allowed. regions: (N,) numbers 0 to 8 that colour the queries; None: one colour.
+        labels: number the tokens.
+    """
     figure, axes = panels(len(matrices), size=(3.6, 3.7))
     for ax, matrix, title in zip(axes, matrices, titles):
         matrix = np.asarray(matrix)
-        ax.imshow(matrix, cmap=ListedColormap(["#3a3d44", REGIONS[0]]), vmin=0, vmax=1)
+        colours = np.zeros(len(matrix), int) if regions is None else np.asarray(regions)
+        _pairs(ax, matrix, colours)
         ax.set(title=title, xlabel="key", ylabel="query")
         ticks = range(len(matrix)) if labels else []
         ax.set_xticks(ticks, ticks, fontsize=7), ax.set_yticks(ticks, ticks, fontsize=7)
@@ -228,14 +242,14 @@ def draw_influence(changes, token, titles, window=None, offsets=None):
 
 def draw_weights(weights, titles, names):
     """Small attention matrices with their numbers: rows are queries and sum to 1."""
-    figure, axes = panels(len(weights), size=(2.9, 2.9))
+    figure, axes = panels(len(weights), size=(3.4, 3.2))
     for ax, matrix, title in zip(axes, weights, titles):
         matrix = np.asarray(matrix)
         ax.imshow(matrix, cmap="Blues", vmin=0, vmax=1)
         for (r, c), value in np.ndenumerate(matrix):
             ax.text(c, r, f"{value:.2f}", ha="center", va="center", fontsize=9,
                     color="white" if value > 0.6 else (RED if value == 0 else "black"))
-        ax.set_xticks(range(len(names)), names), ax.set_yticks(range(len(names)), names)
+        ax.set_xticks(range(len(names)), names, fontsize=9), ax.set_yticks(range(len(names)), names, fontsize=9)
         ax.set(title=title, xlabel="key", ylabel="query")
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
