@@ -52,10 +52,12 @@ def check_images(x, channels, dtype=None):
 
 def check_dtype(name, x, dtype):
     """Fail in one sentence unless the floating-point tensor ``x`` can meet weights of ``dtype`` (None: any)."""
-    if dtype is None or x.dtype == dtype:
-        return
-    autocast = x.device.type != "meta" and torch.is_autocast_enabled(x.device.type)
-    if not autocast or torch.float64 in (x.dtype, dtype):
+    device = x.device.type
+    autocast = dtype is not None and device != "meta" and torch.is_autocast_enabled(device)
+    if autocast and dtype not in (torch.float32, torch.float64, torch.get_autocast_dtype(device)):
+        raise InputError(f"{name} meet weights of {dtype} under autocast to {torch.get_autocast_dtype(device)}; keep the "
+                         "weights in float32.")
+    if dtype is not None and x.dtype != dtype and (not autocast or torch.float64 in (x.dtype, dtype)):
         raise InputError(f"{name} have dtype {x.dtype} but the weights have {dtype}; convert one of them with .to().")
 
 

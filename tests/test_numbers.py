@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import timm
 import torch
+from PIL import Image
 from training_fakes import Colours, small_net
 
-from mgff_tutorial import MGFFClassifier, TwoStageClassifier, ViTCropper
+from mgff_tutorial import MGFF, MGFFClassifier, TwoStageClassifier, ViTCropper
 from mgff_tutorial.attention import ChannelAttention, SpatialSelfAttention
 from mgff_tutorial.evaluation import TensorImages, predict_split
 from mgff_tutorial.graph import GCNHead, SuperNodePool
@@ -219,3 +220,58 @@ def test_boxes_follow_flips_and_shifts_by_whole_patches():
     assert mirrored.tolist() == pytest.approx([64 - right, top, 64 - left, bottom], abs=1e-4)
     upside_down = cropper.locate(weights.flip(1), (48, 64)).boxes[0]
     assert upside_down.tolist() == pytest.approx([left, 48 - bottom, right, 48 - top], abs=1e-4)
+
+
+# ---- who sees what, and when: found by tests/mutations.py ----
+
+
+def test_dropout_works_in_training_alone():
+    torch.manual_seed(0)
+    model = MGFFClassifier("swin_nano", num_classes=5, img_size=32, drop_rate=0.5, drop=0.5, drop_path_rate=0.5)
+    images = torch.randn(2, 3, 32, 32, generator=generator())
+    with torch.no_grad():
+        assert torch.equal(model.eval()(images), model(images))
+        assert not torch.equal(model.train()(images), model(images))
+
+
+def test_attention_over_positions_comes_before_attention_over_channels():
+    """I = A'V, then the weights of the channels of I (MGFF paper, section 3.2)."""
+    torch.manual_seed(0)
+    mgff = open_gates(MGFF((2, 4, 6, 6), ((8, 4), (4, 2), (2, 1), (2, 1)), "literal"))
+    maps = [torch.randn(2, c, *g, generator=generator()) for c, g in zip((2, 4, 6, 6), ((8, 4), (4, 2), (2, 1), (2, 1)))]
+    with torch.no_grad():
+        aligned = mgff.align(maps)
+        expected = [channel(attention(m)) for m, attention, channel in zip(aligned, mgff.attention, mgff.channel)]
+        for got, wanted, m, attention, channel in zip(mgff(maps)["maps"], expected, aligned, mgff.attention, mgff.channel):
+            torch.testing.assert_close(got, wanted)
+            assert not torch.allclose(got, attention(channel(m)), rtol=1e-3)
+
+
+def test_each_model_gets_colours_normalised_its_own_way():
+    seen = {}
+
+    def note(name):
+        return lambda module, args: seen.setdefault(name, args[0].clone())
+
+    vit = small_vit()
+    vit.pretrained_cfg = vit.default_cfg = {"input_size": (3, 32, 32), "mean": (0.1, 0.2, 0.3), "std": (0.5, 0.25, 1.0)}
+    model = whole_system()
+    model = TwoStageClassifier(model.classifier, ViTCropper(vit), mean=(0.4, 0.5, 0.6), std=(0.2, 0.4, 0.8))
+    vit.patch_embed.register_forward_pre_hook(note("vit"))
+    model.classifier.register_forward_pre_hook(note("classifier"))
+    model.predict(Image.new("RGB", (32, 32), (51, 102, 153)))               # 0.2, 0.4, 0.6
+    for name, expected in (("vit", (0.2, 0.8, 0.3)), ("classifier", (-1.0, -0.25, 0.0))):
+        torch.testing.assert_close(seen[name][0, :, 5, 5], torch.tensor(expected), atol=1e-5, rtol=0)
+
+
+def test_averaged_weights_are_what_a_run_saves_and_the_test_split_is_seen_at_the_end_alone(tmp_path, monkeypatch):
+    from mgff_tutorial import training
+    from mgff_tutorial.checkpoints import read_checkpoint
+
+    counts, predict = [], training.predict_split
+    monkeypatch.setattr(training, "predict_split", lambda model, data, *a, **k: counts.append(len(data)) or predict(model, data, *a, **k))
+    training.train(small_config(tmp_path, ema=0.9), Colours(), Colours(13, seed=5), small_net(), progress=False)
+    assert counts[-2:] == [13, 13] and 13 not in counts[:-2] and len(counts) == 5  # 3 epochs, then "last" and "best"
+    saved, state = read_checkpoint(tmp_path / "last.safetensors")[0], torch.load(tmp_path / "resume.pt", weights_only=True)
+    assert all(torch.equal(saved[key], value) for key, value in state["ema"].items())
+    assert not torch.equal(saved["head.weight"], state["model"]["head.weight"])
