@@ -47,7 +47,12 @@ class RunData:
         look = {"crop": config.crop, "scale": tuple(config.scale)}
         if config.in_memory:
             self.memory = MemoryImages(train_set.subset(rest), config.img_size, config.resize, flip=config.flip,
-                                       jitter=config.jitter, seed=config.seed, progress=progress, **look, **self.stats)
+                                       jitter=config.jitter, close_views=config.close_views, seed=config.seed,
+                                       progress=progress, **look, **self.stats)
+            if config.close_views:
+                from .prediction import load_cropper
+
+                self.memory.find_objects(load_cropper(config.cropper, config.device))
             self.val_set = TensorImages(self.val_set) if held else None
         else:
             views = train_transform(config.img_size, config.resize, flip=0.5 * config.flip,

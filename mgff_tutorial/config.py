@@ -31,6 +31,8 @@ class TrainConfig:
     scale: list = field(default_factory=lambda: [0.3, 1.0])  # share of the area that "resized" keeps
     flip: bool = True
     jitter: float = 0.0  # strength of changes to brightness, contrast and saturation
+    close_views: float = 0.0  # share of training views cut around the object that `cropper` finds, as stage 2 sees it
+    cropper: str = "vit_nano"  # ViT for close_views
     in_memory: bool = False  # decode all images once and keep them (small data sets)
     workers: int = 2  # loader processes, without in_memory
     cache: str | None = None  # folder for images resized to `resize` once, without in_memory
@@ -151,6 +153,8 @@ def _check(config):
     for name in ("weight_decay", "warmup_epochs", "jitter", "mixup", "cutmix", "workers", "save_seconds"):
         value = getattr(config, name)
         _expect(value >= 0 and math.isfinite(value), name, value, "0 or a positive number")
+    _expect(0 <= config.close_views <= 1, "close_views", config.close_views, "from 0 to 1")
+    _expect(not config.close_views or config.in_memory, "close_views", config.close_views, "0 without in_memory")
     for name in ("momentum", "ema", "label_smoothing", "validation"):
         _expect(0 <= getattr(config, name) < 1, name, getattr(config, name), "from 0 to below 1")
     _expect(config.clip_grad is None or config.clip_grad > 0, "clip_grad", config.clip_grad, "a positive number, or nothing")

@@ -95,7 +95,7 @@ class MemoryImages:
 
     Args:
         dataset: with ``image(i)`` (PIL) and ``labels``.
-        img_size, resize, crop, scale, flip, jitter: as in `TrainConfig`.
+        img_size, resize, crop, scale, flip, jitter, close_views: as in `TrainConfig`.
         mean, std: of the model, three numbers each.
         seed: of the run.
 
@@ -104,11 +104,11 @@ class MemoryImages:
     """
 
     def __init__(self, dataset, img_size, resize, crop="resized", scale=(0.3, 1.0), flip=True, jitter=0.0,
-                 mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), seed=0, progress=False):
+                 close_views=0.0, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), seed=0, progress=False):
         from tqdm.auto import tqdm
 
         self.img_size, self.resize, self.crop, self.scale = img_size, resize, crop, scale
-        self.flip, self.jitter, self.seed = flip, jitter, seed
+        self.flip, self.jitter, self.close_views, self.seed, self.boxes = flip, jitter, close_views, seed, None
         self.mean, self.std = (torch.tensor(values).reshape(1, 3, 1, 1) for values in (mean, std))
         self.labels = torch.as_tensor(dataset.labels)
         self.images, held = [], 0
@@ -123,13 +123,27 @@ class MemoryImages:
     def __len__(self):
         return len(self.images)
 
+    @torch.no_grad()
+    def find_objects(self, cropper, batch_size=64):
+        """Keep the box that ``cropper`` (a `ViTCropper`) finds in each image: what ``close_views`` are cut around."""
+        from torchvision.transforms.v2 import functional as ops
+
+        mean, std = (torch.tensor(values).reshape(3, 1, 1) for values in (cropper.mean, cropper.std))
+        size, device, boxes = list(cropper.input_size), next(cropper.parameters()).device, []
+        for start in range(0, len(self.images), batch_size):
+            some = self.images[start : start + batch_size]
+            inputs = [(ops.resize(image, size, antialias=True) / 255 - mean) / std for image in some]
+            scale = torch.tensor([[image.shape[2] / size[1], image.shape[1] / size[0]] * 2 for image in some])
+            boxes.append(cropper.boxes(torch.stack(inputs).to(device)).cpu() * scale)
+        self.boxes = torch.cat(boxes).double().numpy()
+
     def batch(self, places, device="cpu"):
         """(images (B, 3, S, S) float32 normalised, labels (B,)) on ``device`` for a list of (epoch, index)."""
         from torchvision.transforms.v2 import functional as ops
 
-        numbers = np.stack([uniforms(8, self.seed, epoch, index) for epoch, index in places])
+        numbers = np.stack([uniforms(9, self.seed, epoch, index) for epoch, index in places])
         size = [self.img_size, self.img_size]
-        cut = [ops.resized_crop(self.images[index], *self._window(self.images[index].shape[1:], draw), size, antialias=True)
+        cut = [ops.resized_crop(self.images[index], *self._window(index, draw), size, antialias=True)
                for (_, index), draw in zip(places, numbers)]
         images = torch.stack(cut).to(device).float().div_(255)
         numbers = torch.from_numpy(numbers).float().to(device)
@@ -140,8 +154,11 @@ class MemoryImages:
         images = (images - self.mean.to(device)) / self.std.to(device)
         return images, self.labels[[index for _, index in places]].to(device)
 
-    def _window(self, shape, draw):
-        """(top, left, height, width) in pixels of the part to keep, from four random numbers."""
+    def _window(self, index, draw):
+        """(top, left, height, width) in pixels of the part to keep, from random numbers."""
+        shape = self.images[index].shape[1:]
+        if self.boxes is not None and draw[8] < self.close_views:
+            return _close_window(self.boxes[index], shape, draw)
         if self.crop == "random":
             high = wide = self.img_size / self.resize
         else:
@@ -155,6 +172,17 @@ class MemoryImages:
         """Batches in the order of ``plan``, already on ``device``."""
         for places in plan:
             yield self.batch(places, device)
+
+
+def _close_window(box, shape, draw):
+    """(top, left, height, width) of a window 0.9 to 1.4 times as wide as a box, shifted by up to a tenth of it."""
+    ends = []
+    for low, high, side, shift in ((box[1], box[3], shape[0], draw[2]), (box[0], box[2], shape[1], draw[3])):
+        half, middle = (0.45 + 0.25 * draw[0]) * (high - low), (low + high) / 2 + 0.2 * (shift - 0.5) * (high - low)
+        first = int(min(max(0, round(middle - half)), side - 2))
+        ends.append((first, max(2, int(min(side, round(middle + half))) - first)))
+    (top, height), (left, width) = ends
+    return top, left, height, width
 
 
 def jitter_colours(images, factors):
