@@ -10,6 +10,7 @@ import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -71,6 +72,7 @@ def check_dataset(name, root=None, decode=True, workers=None, progress=True):
     except DataError as error:
         problems.add(root, None, str(error))
         return Report(problems)
+    found.paths = [Path(path) for path in found.paths]
     train = sum(found.train)
     test = len(found.train) - train
     report = Report(problems, images=len(found.paths))

@@ -27,7 +27,7 @@ class Annotations:
     Attributes:
         root: the folder that holds the text files.
         classes: class names, in label order.
-        paths: image files (not opened).
+        paths: image files, str or Path (not opened).
         labels: label of each image; None where it is not known.
         train: whether each image is in the training split.
         boxes: (N, 4) xyxy pixels of the stored image, NaN where an image has none; None if the data set has none.
@@ -115,7 +115,7 @@ class ImageDataset(Dataset):
     def _fill(self, annotations, rows, split, transform):
         self.root, self.split, self.transform = annotations.root, split, transform
         self.classes, self.part_names = annotations.classes, annotations.part_names
-        self.paths = [annotations.paths[i] for i in rows]
+        self.paths = [Path(annotations.paths[i]) for i in rows]
         self.labels = [annotations.labels[i] for i in rows]
         self.ids = [annotations.ids[i] for i in rows] if annotations.ids else []
         self._stored_boxes = None if annotations.boxes is None else annotations.boxes[rows]

@@ -3,6 +3,8 @@
 The layout is the one most copied: SketchBirds and NABirds use it too, so their readers share this code.
 """
 
+import os
+
 import numpy as np
 
 from .base import Annotations, ImageDataset
@@ -51,14 +53,15 @@ def read_cub(root, problems):
     ids, labels, boxes, lines = [], [], [], []
     for key, name in names.items():
         line, reason = name_lines[key], safe_relative(name)
-        if reason is None and key not in classes_of:
-            reason = f"image {key} has no row in image_class_labels.txt"
-        if reason is None and classes_of[key] not in order:
-            reason = f"image {key} has class {classes_of[key]}, which is not in classes.txt"
-        if reason is None and key not in train_of:
-            reason = f"image {key} has no row in train_test_split.txt"
-        if reason is None and boxes_of is not None and key not in boxes_of:
-            reason = f"image {key} has no row in bounding_boxes.txt"
+        if reason is None:
+            if key not in classes_of:
+                reason = f"image {key} has no row in image_class_labels.txt"
+            elif classes_of[key] not in order:
+                reason = f"image {key} has class {classes_of[key]}, which is not in classes.txt"
+            elif key not in train_of:
+                reason = f"image {key} has no row in train_test_split.txt"
+            elif boxes_of is not None and key not in boxes_of:
+                reason = f"image {key} has no row in bounding_boxes.txt"
         if reason is not None:
             problems.add(root / "images.txt", line, reason)
             continue
@@ -70,11 +73,12 @@ def read_cub(root, problems):
     _check_twice_named(root / "images.txt", names, name_lines, problems)
     if not names and not problems.errors:
         problems.add(root / "images.txt", None, "lists no images")
+    images, source = root / "images", root / "images.txt"
     return Annotations(
         root=root, classes=classes, ids=ids, labels=labels, train=[train_of[key] for key in ids],
-        paths=[root / "images" / names[key] for key in ids],
+        paths=[os.path.join(images, names[key]) for key in ids],
         boxes=np.array(boxes, dtype=np.float64).reshape(-1, 4) if boxes_of is not None else None,
-        part_names=read_part_names(root, problems), sources=[(root / "images.txt", line) for line in lines])
+        part_names=read_part_names(root, problems), sources=[(source, line) for line in lines])
 
 
 def read_classes(path, problems):

@@ -1,6 +1,7 @@
 """Read the text files of a data set line by line, and remember every problem with its file and line."""
 
 import codecs
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,11 +84,12 @@ def read_rows(path, columns, problems, rest=False, comment=None):
         (line number, list of str).
     """
     width = len(columns)
+    most = width - 1 if rest else -1
     for number, line in enumerate(read_text(path, problems), start=1):
-        fields = line.split(None, width - 1) if rest else line.split()
-        if not fields or (comment and line.lstrip().startswith(comment)):
-            continue
-        if len(fields) != width:
+        fields = line.split(None, most)
+        if len(fields) != width or (comment and fields[0].startswith(comment)):
+            if not fields or (comment and fields[0].startswith(comment)):
+                continue
             problems.add(path, number, f"has {len(fields)} columns instead of {width} ({' '.join(columns)})")
             continue
         if rest:
@@ -123,6 +125,8 @@ def read_mapping(path, columns, problems, convert=None, rest=False, comment=None
 
 def safe_relative(name):
     """Why a path from a text file must not be used, or None: absolute paths and ``..`` could leave the folder."""
+    if ".." not in name and ":" not in name and "\0" not in name and name[:1] not in ("/", "\\"):
+        return None
     parts = name.replace("\\", "/").split("/")
     if name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0] or "\0" in name:
         return f"the path {name!r} leaves the image folder"
@@ -131,13 +135,19 @@ def safe_relative(name):
 
 def numbers(fields, what):
     """Finite floats from text, or a ValueError that names the value."""
+    try:
+        values = [float(field) for field in fields]
+        if math.isfinite(sum(values)):  # the quick way for the half million rows of NABirds
+            return values
+    except ValueError:
+        pass
     values = []
     for field in fields:
         try:
             value = float(field)
         except ValueError:
             raise ValueError(f"{what}: {field!r} is not a number") from None
-        if value != value or value in (float("inf"), float("-inf")):
+        if not math.isfinite(value):
             raise ValueError(f"{what}: {field!r} is not finite")
         values.append(value)
     return values
