@@ -81,6 +81,8 @@ def make_accelerator(config):
     wanted = pick_device(config.device)
     if config.precision == "fp16" and wanted.type == "cpu":
         raise InputError("precision: fp16 needs a GPU; use bf16 or no on the CPU.")
+    if wanted.type == "cuda" and wanted.index is not None:
+        torch.cuda.set_device(wanted)
     if config.deterministic:
         torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, True
         torch.use_deterministic_algorithms(True, warn_only=True)

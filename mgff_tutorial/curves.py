@@ -20,12 +20,13 @@ def draw_curves(records, figure):
         if records and f"val_{key}" in records[-1]:
             ax.plot(epochs, [record[f"val_{key}"] for record in records], color="#e08a2b", label="validation")
         ax.set(title=title, xlabel="epoch")
-        ax.legend(frameon=False)
+        ax.legend(frameon=False, loc="upper right" if key == "loss" else "lower right")
     accuracy.set_ylim(0, 1.02)
     rate.plot(epochs, [record["lr"] for record in records], color="#8a8f98")
     rate.set(title="learning rate (end of epoch)", xlabel="epoch")
     for ax in (loss, accuracy, rate):
         ax.spines[["top", "right"]].set_visible(False)
+        ax.xaxis.get_major_locator().set_params(integer=True)
     return figure
 
 

@@ -19,6 +19,8 @@ def add_evaluate_command(subparsers):
     parser.add_argument("--root", help="folder of the data set")
     parser.add_argument("--split", default="test", choices=("train", "test", "all"))
     parser.add_argument("--csv", metavar="FILE", help="write the predictions, one row an image (two stages: FILE-stage1.csv ...)")
+    parser.add_argument("--publish", metavar="FILE", help="write a copy in half precision whose card claims what is measured "
+                                                          "here (on the copy)")
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
     parser.add_argument("--workers", type=int, default=0, help="loader processes")
     parser.set_defaults(run=run_evaluate)
@@ -31,16 +33,26 @@ def run_evaluate(args):
     Raises:
         InputError: a bad checkpoint, or a data set of other classes.
     """
+    from .checkpoints import read_checkpoint, save_checkpoint
     from .evaluation import evaluate
     from .prediction import load_classifier, load_cropper
 
     path = args.checkpoint_file or args.checkpoint or default_checkpoint()
+    if args.publish:
+        state, card = read_checkpoint(path)
+        save_checkpoint(args.publish, state, public_card(card), half=True)
+        path = args.publish
     classifier = load_classifier(path, args.device)
     card = classifier.card
     data = args.data or card.get("data") or "sketchbirds"
     cropper = load_cropper(args.cropper, args.device, **cropper_options(args)) if args.two_stage else None
     found = evaluate(classifier, _dataset(data, args.root, args.split), cropper, args.batch_size, args.workers,
                      progress=not args.quiet)
+    if args.publish:
+        card = {**card, "data": data, "split": args.split, **found["stage 1"].summary()}
+        if cropper is not None:
+            card["two_stage"] = {**found["merged"].summary(), "cropper": args.cropper, "rule": args.rule or "default", "tau": args.tau}
+        save_checkpoint(path, read_checkpoint(path)[0], card)
     claims = _claims(card, data, args)
     verdicts = {name: claims[name] == (found[name].correct, found[name].count) for name in found if name in claims}
     if args.csv:
@@ -52,6 +64,18 @@ def run_evaluate(args):
     else:
         print(report(path, card, data, args.split, found, claims, verdicts))
     return 0 if all(verdicts.values()) else 1
+
+
+def public_card(card):
+    """A card without what belongs to one machine: folders, device, claims of the unrounded weights."""
+    left_out = ("format", "version", "accuracy", "correct", "count", "two_stage", "split")
+    card = {key: value for key, value in card.items() if key not in left_out}
+    if isinstance(card.get("recipe"), dict):
+        own = ("out", "root", "cache", "device", "workers", "save_seconds", "tensorboard")
+        card["recipe"] = {key: value for key, value in card["recipe"].items() if key not in own}
+        if isinstance(card["recipe"].get("pretrained"), str):
+            card["recipe"]["pretrained"] = Path(card["recipe"]["pretrained"]).name
+    return card
 
 
 def report(path, card, data, split, found, claims, verdicts):
@@ -73,7 +97,8 @@ def _claims(card, data, args):
         return {}
     claims = {"stage 1": (card["correct"], card["count"])}
     two = card.get("two_stage") or {}
-    if args.two_stage and two.get("cropper") == args.cropper and args.rule is None and args.tau is None:
+    asked = (args.cropper, args.rule or "default", args.tau)
+    if args.two_stage and two and (two.get("cropper"), two.get("rule", "default"), two.get("tau")) == asked:
         claims["merged"] = (two["correct"], two["count"])
     return claims
 

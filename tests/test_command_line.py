@@ -284,3 +284,18 @@ def test_a_closed_pipe_is_no_error(world):
     err = child.stderr.read().decode()
     child.stderr.close()
     assert child.wait() == 0 and "Traceback" not in err
+
+
+def test_publish_writes_a_small_copy_whose_card_holds(world, tmp_path, capsys):
+    state, card = read_checkpoint(world / "model.safetensors")
+    save_checkpoint(tmp_path / "run.safetensors", state, {**card, "data": str(world / "birds"), "correct": 999, "count": 999,
+                                                          "recipe": {"out": "/secret/place", "pretrained": "/a/b/w.safetensors"}})
+    common = ["--cropper", str(world / "vit.safetensors"), "--device", "cpu", "--quiet", "--two-stage"]
+    code, _, _ = call(capsys, "evaluate", tmp_path / "run.safetensors", *common, "--publish", tmp_path / "public.safetensors")
+    assert code == 0
+    public = read_metadata(tmp_path / "public.safetensors")
+    assert public["count"] == 3 and public["two_stage"]["count"] == 3 and public["recipe"] == {"pretrained": "w.safetensors"}
+    size = os.path.getsize
+    assert size(tmp_path / "public.safetensors") < 0.55 * size(tmp_path / "run.safetensors")
+    code, out, _ = call(capsys, "evaluate", tmp_path / "public.safetensors", *common)
+    assert code == 0 and "reproduces the card: yes" in out and out.count("card: ") == 3

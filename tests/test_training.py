@@ -244,3 +244,18 @@ def test_unknown_data_set_and_folder_of_class_folders(tmp_path):
         for i in range(4):
             Colours().image(i).save(tmp_path / "birds" / name / f"{i}.png")
     assert training.open_split(small_config(tmp_path, data=str(tmp_path / "birds")), "train").classes == ["robin", "wren"]
+
+
+def test_tensorboard_and_the_cache_of_resized_images(tmp_path):
+    pytest.importorskip("tensorboard")
+    folder = tmp_path / "birds"
+    for label in range(3):
+        (folder / f"species {label}").mkdir(parents=True)
+        for i in range(6):
+            Colours(classes=3).image(3 * i + label).save(folder / f"species {label}" / f"{i}.png")
+    config = small_config(tmp_path / "run", data=str(folder), in_memory=False, cache=str(tmp_path / "cache"), tensorboard=True,
+                          epochs=1)
+    result = train(config, model=small_net(), progress=False)
+    assert result["last"]["count"] == 6
+    assert list((tmp_path / "run" / "tensorboard").iterdir())
+    assert len(list((tmp_path / "cache").rglob("*.jpg"))) == 18

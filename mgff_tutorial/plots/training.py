@@ -21,6 +21,7 @@ def draw_momentum(paths):
         ax.plot(*path[0], "o", color=GREY, label="start")
         ax.plot(*path[-1], "o", color=RED, label=f"after {len(path) - 1} updates")
         ax.set(title=f"momentum {momentum}", xlim=(-10.5, 10.5), ylim=(-3.2, 3.2), xticks=[], yticks=[])
+        ax.spines[:].set_visible(False)
         ax.legend(frameon=False, fontsize=8, loc="lower right")
     return figure
 
@@ -38,8 +39,8 @@ def draw_rates(rates):
         linear.plot(epochs, [value / peak for value in values], color=colour, label=name)
         logarithmic.semilogy(epochs, [max(value, 1e-8) for value in values], color=colour, label=name)
     linear.set(title="shape: share of the peak", xlabel="epoch", ylim=(0, 1.05))
+    linear.legend(frameon=False, fontsize=8, loc="upper right")
     logarithmic.set(title="size: learning rate", xlabel="epoch", ylim=(1e-7, 2e-3))
-    logarithmic.legend(frameon=False, fontsize=8, loc="lower left")
     return figure
 
 
