@@ -134,7 +134,7 @@ MUTANTS = [
     ("confusion transposed", "metrics.py", "(self.labels, self.predicted), 1", "(self.predicted, self.labels), 1", "test_metrics.py"),
     ("least probable on top", "metrics.py", "np.argsort(-self.probabilities", "np.argsort(self.probabilities", "test_metrics.py"),
     ("labels shuffled", "loading.py", "self.labels[[index for _, index in places]]", "self.labels[sorted(index for _, index in places)]",
-     "test_loading.py"),
+     "test_numbers.py -k labels"),
     ("every process the same images", "loading.py", "self.step_batch(step)[self.rank :: self.processes]",
      "self.step_batch(step)[:: self.processes]", "test_loading.py"),
     ("the same order every epoch", "seeding.py", "default_rng([int(seed), int(epoch)]).permutation", "default_rng([int(seed)]).permutation",

@@ -7,12 +7,13 @@ import pytest
 import timm
 import torch
 from PIL import Image
-from training_fakes import Colours, small_net
+from training_fakes import Colours, small_config, small_net
 
 from mgff_tutorial import MGFF, MGFFClassifier, TwoStageClassifier, ViTCropper
 from mgff_tutorial.attention import ChannelAttention, SpatialSelfAttention
 from mgff_tutorial.evaluation import TensorImages, predict_split
 from mgff_tutorial.graph import GCNHead, SuperNodePool
+from mgff_tutorial.loading import MemoryImages
 from mgff_tutorial.response import RULES, response_map, token_weights
 from mgff_tutorial.transforms import eval_transform
 
@@ -275,3 +276,10 @@ def test_averaged_weights_are_what_a_run_saves_and_the_test_split_is_seen_at_the
     saved, state = read_checkpoint(tmp_path / "last.safetensors")[0], torch.load(tmp_path / "resume.pt", weights_only=True)
     assert all(torch.equal(saved[key], value) for key, value in state["ema"].items())
     assert not torch.equal(saved["head.weight"], state["model"]["head.weight"])
+
+
+def test_labels_stay_with_their_images():
+    memory = MemoryImages(Colours(9, size=24), 16, 20, scale=(1.0, 1.0), flip=False)
+    images, labels = memory.batch([(0, 7), (0, 2), (0, 3), (1, 2)])
+    assert labels.tolist() == [1, 2, 0, 2]
+    assert images.mean((2, 3)).argmax(1).tolist() == labels.tolist()        # the tint is the class

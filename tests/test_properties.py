@@ -24,6 +24,7 @@ from mgff_tutorial import MGFF, MGFFClassifier, SwinTransformer, TwoStageClassif
 from mgff_tutorial.align import GranularityAlign
 from mgff_tutorial.attention import ChannelAttention, SpatialSelfAttention
 from mgff_tutorial.cropper import crop_batch
+from mgff_tutorial.device import pick_device, seed_everything
 from mgff_tutorial.graph import GCNHead, GraphConv, SuperNodePool
 from mgff_tutorial.response import RULES, response_map
 from mgff_tutorial.swin import swin_nano
@@ -517,3 +518,13 @@ def test_crop_batch(images, boxes, size):
     if out is not None:
         assert size in (4, (3, 5), 1) and len(boxes) == 2 and out.dtype == images.dtype
         assert out.shape == (2, 3, *((size, size) if isinstance(size, int) else size))
+
+
+@pytest.mark.parametrize("call, word", [
+    (lambda: pick_device("gpu"), "gpu"), (lambda: pick_device("cuda:99"), "cuda:99"), (lambda: pick_device(None), "None"),
+    (lambda: pick_device(1.5), "1.5"), (lambda: seed_everything("a"), "seed"), (lambda: seed_everything(2**64), "seed"),
+    (lambda: seed_everything(1.5), "seed"), (lambda: create_model("resnet18.none"), "resnet18.none"),
+    (lambda: create_model("mgff_resnet18.none"), "resnet18.none"), (lambda: create_model("mgff_"), "nknown"),
+    (lambda: create_model("mgff_mgff_swin_nano"), "mgff_swin_nano"), (lambda: create_model(7), "name")])
+def test_devices_seeds_and_names(call, word):
+    ask(call, False, word)
