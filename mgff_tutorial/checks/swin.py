@@ -56,7 +56,7 @@ def check_drop_rates(drop_rates):
             start += depth
         got = ask(drop_rates, depths, last)
         expect(isinstance(got, (list, tuple)) and len(got) == len(depths) and
-               all(len(one) == depth for one, depth in zip(got, depths)),
+               all(isinstance(one, (list, tuple)) and len(one) == depth for one, depth in zip(got, depths)),
                f"expected one list for each stage, of lengths {list(depths)}, got {got!r}.")
         values = [float(v) for stage in got for v in stage]
         hint = ""
