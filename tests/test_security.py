@@ -53,7 +53,7 @@ def dangers(tree):
                 yield node.lineno, "torch.load without weights_only=True"
             if said.get("allow_pickle") or said.get("shell") or said.get("trust_remote_code"):
                 yield node.lineno, f"{name} with allow_pickle, shell or trust_remote_code"
-            if name.endswith((".extractall", ".extract")):
+            if name.endswith(".extractall"):
                 yield node.lineno, f"{name}: archives are unpacked by mgff_tutorial.archives"
 
 
