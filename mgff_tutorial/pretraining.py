@@ -48,6 +48,8 @@ class PretrainConfig:
     lr: float = 2e-3
     weight_decay: float = 0.05
     code_weight: float = 1.0
+    beak_weight: float = 1.0  # of the beak in both losses: its shape is the last thing that small models learn
+    start: str | None = None  # state.pt of a finished run to go on from, with a learning-rate cycle of its own
     background_weight: float = 0.2  # most pixels are background: without this the parts are drowned
     device: str = "auto"
     bf16: bool = True
@@ -226,6 +228,8 @@ def pretrain(config, out):
                                    {"params": rest, "weight_decay": 0.0}], lr=config.lr, betas=(0.9, 0.98))
     weight = torch.full((len(PART_CLASSES),), 1.0, device=device)
     weight[0] = config.background_weight
+    weight[[name.startswith("beak:") for name in PART_CLASSES]] = config.beak_weight
+    part_weight = [config.beak_weight if part == "beak" else 1.0 for part in PART_CODES]
     steps, first = config.images // config.batch_size, 0
     state_file = out / "state.pt"
     if state_file.exists():
@@ -233,6 +237,8 @@ def pretrain(config, out):
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         first = state["step"]
+    elif config.start:
+        model.load_state_dict(torch.load(config.start, map_location="cpu", weights_only=True)["model"])
 
     def batch_of(indices):
         images = torch.from_numpy(pool["images"][indices]).to(device).permute(0, 3, 1, 2).float() / 255
@@ -243,7 +249,8 @@ def pretrain(config, out):
         with torch.autocast(device.type, torch.bfloat16, enabled=config.bf16):
             code_logits, part_logits = model(views)
         dense = F.cross_entropy(part_logits.float(), parts, weight=weight)
-        code = sum(F.cross_entropy(c.float(), codes[:, i]) for i, c in enumerate(code_logits)) / len(code_logits)
+        code = sum(w * F.cross_entropy(c.float(), codes[:, i]) for i, (c, w) in enumerate(zip(code_logits, part_weight)))
+        code = code / sum(part_weight)
         return dense + config.code_weight * code, code_logits, part_logits
 
     log = open(out / "log.jsonl", "a")
@@ -273,7 +280,7 @@ def pretrain(config, out):
             figures = _held_out(model, losses, batch_of, range(train_count, config.pool), size)
             log.write(json.dumps({"step": step + 1, "loss": round(average, 4), **figures}) + "\n")
             log.flush()
-        if time.time() - saved > 120:
+        if time.time() - saved > 120 or step == steps - 1:
             saved = time.time()
             temporary = state_file.with_suffix(".tmp")
             torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}, temporary)
