@@ -1,7 +1,5 @@
 """Optimiser, learning-rate schedule and loss of a run, from timm and torch where they have them."""
 
-import warnings
-
 import torch
 import torch.nn.functional as F
 
@@ -66,7 +64,6 @@ def build_optimizer(model, config):
     if config.optimizer.lower() not in list_optimizers():
         raise unknown_name("optimizer", config.optimizer, list_optimizers())
     groups = parameter_groups(model, config.lr, config.weight_decay, config.new_layer_lr)
-    # lookahead and others wrap; foreach is torch's own choice by device
     return create_optimizer_v2(groups, opt=config.optimizer.lower(), lr=config.lr, weight_decay=config.weight_decay,
                                momentum=config.momentum)
 
@@ -90,10 +87,9 @@ class Schedule:
         for group in optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
         self.optimizer, self.warmup, self.kind = optimizer, warmup, kind
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a run of one update
-            self.cosine = CosineLRScheduler(optimizer, t_initial=max(1, total - warmup), warmup_t=warmup,
-                                            warmup_prefix=True, t_in_epochs=False)
+        # at least 2: timm warns of a cosine over one update, whose only rate is the peak either way
+        self.cosine = CosineLRScheduler(optimizer, t_initial=max(2, total - warmup), warmup_t=warmup, warmup_prefix=True,
+                                        t_in_epochs=False)
 
     def set(self, step):
         """Set the learning rates for update ``step`` (from 0)."""
