@@ -15,6 +15,7 @@ from mgff_tutorial.evaluation import TensorImages, predict_split
 from mgff_tutorial.graph import GCNHead, SuperNodePool
 from mgff_tutorial.loading import MemoryImages
 from mgff_tutorial.response import RULES, response_map, token_weights
+from mgff_tutorial.swin import swin_nano
 from mgff_tutorial.transforms import eval_transform
 
 torch.set_num_threads(1)
@@ -283,3 +284,23 @@ def test_labels_stay_with_their_images():
     images, labels = memory.batch([(0, 7), (0, 2), (0, 3), (1, 2)])
     assert labels.tolist() == [1, 2, 0, 2]
     assert images.mean((2, 3)).argmax(1).tolist() == labels.tolist()        # the tint is the class
+
+
+def test_maps_are_tapped_right_after_the_merging():
+    torch.manual_seed(0)
+    model, images = swin_nano(img_size=32).eval(), torch.randn(1, 3, 32, 32, generator=generator())
+    with torch.no_grad():
+        tokens, maps = model.layers[0](model.tokens(images)), model.feature_maps(images)
+        for found, stage in zip(maps, model.layers[1:]):
+            merged = stage.downsample(tokens)
+            assert torch.equal(found, merged.permute(0, 3, 1, 2))
+            tokens = stage.run_blocks(merged)
+        assert not torch.equal(maps[2], tokens.permute(0, 3, 1, 2))
+
+
+def test_vectors_and_tables_are_not_decayed():
+    model = MGFFClassifier("swin_nano", num_classes=5, img_size=32)
+    decay = {id(p): group["weight_decay"] for group in model.parameter_groups(1e-3, weight_decay=0.1) for p in group["params"]}
+    for name, parameter in model.named_parameters():
+        spared = parameter.ndim <= 1 or name.endswith(("relative_position_bias_table", "graph.adjacency"))
+        assert decay[id(parameter)] == (0.0 if spared else 0.1), name
