@@ -289,10 +289,10 @@ class Rule:
 
 RULES = {
     "literal": Rule(received, None, 1.0),
-    "received_last": Rule(received, 1),
-    "class_token": Rule(class_row, 1),
+    "received_last": Rule(received, 1, 1.0),
+    "class_token": Rule(class_row, 1, 1.0),
     "class_token_clipped": Rule(class_row_clipped, 4),
-    "rollout": Rule(rollout, None),
+    "rollout": Rule(rollout, None, 1.0),
     "spectral": Rule(spectral, 4, 1.0),
     "attended_object": Rule(attended_object, 4, 1.0),
 }

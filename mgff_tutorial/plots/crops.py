@@ -11,10 +11,11 @@ def _array(values):
     return values.detach().float().cpu().numpy() if hasattr(values, "detach") else np.asarray(values, dtype=float)
 
 
-def _overlay(ax, image, weights, title=None, alpha=0.65):
-    """A grid of weights over a grey version of the image, enlarged without smoothing."""
+def _overlay(ax, image, weights, title=None, alpha=0.55):
+    """A grid of weights over a pale grey version of the image, enlarged without smoothing."""
     width, height = image.size
-    show_image(ax, np.asarray(image.convert("L").convert("RGB")), title)
+    grey = np.asarray(image.convert("L").convert("RGB"), dtype=float)
+    show_image(ax, (255 - 0.65 * (255 - grey)).astype(np.uint8), title)  # pale, so that it shows through dark cells
     ax.imshow(_array(weights), cmap=MAP, alpha=alpha, extent=(-0.5, width - 0.5, height - 0.5, -0.5))
     ax.set_xlim(-0.5, width - 0.5)
     ax.set_ylim(height - 0.5, -0.5)
