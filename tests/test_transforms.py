@@ -75,6 +75,26 @@ def test_training_transform_varies_and_repeats():
     assert torch.equal(first, transform(image)) and not torch.equal(first, second)
 
 
+def test_flip_mirrors_left_and_right():
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8))
+    whole = eval_transform(32, resize=32)(image)
+    assert torch.equal(train_transform(32, resize=32, flip=1.0)(image), whole.flip(-1))
+    assert torch.equal(train_transform(32, resize=32, flip=0.0)(image), whole)
+
+
+def test_crop_is_at_a_random_place():
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8))
+    transform, whole = train_transform(30, resize=40, flip=0.0), eval_transform(40, resize=40)(image)
+    torch.manual_seed(0)
+    places = set()
+    for _ in range(40):
+        crop = transform(image)
+        found = [(y, x) for y in range(11) for x in range(11) if torch.equal(whole[:, y:y + 30, x:x + 30], crop)]
+        assert len(found) == 1
+        places.add(found[0])
+    assert len(places) > 20 and {0, 10} <= {y for y, _ in places}
+
+
 def test_mean_and_std():
     grey = Image.new("RGB", (10, 10), (128, 128, 128))
     value = 128 / 255
