@@ -9,12 +9,15 @@ import math
 import platform
 import statistics
 import time
+import weakref
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from .benchmark_models import CASES, swin_versions, system_versions
 from .device import pick_device, seed_everything
@@ -99,26 +102,48 @@ def time_in_turn(steps, device, rounds):
     return {name: statistics.median(values) for name, values in times.items()}
 
 
+class LiveTensors(TorchDispatchMode):
+    """Adds up the bytes of all tensors made inside it that are still alive; ``peak`` is the most at any time.
+
+    The system's own figures won't do on a CPU: freed memory stays with the process and is used again.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.sizes, self.now, self.peak = {}, 0, 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self._see((args, kwargs), made=False)
+        result = function(*args, **(kwargs or {}))
+        self._see(result, made=True)
+        return result
+
+    def _see(self, values, made):
+        for value in tree_leaves(values):
+            if isinstance(value, torch.Tensor):
+                storage = value.untyped_storage()
+                if storage._cdata not in self.sizes:
+                    self.sizes[storage._cdata] = storage.nbytes() if made else 0
+                    self.now += self.sizes[storage._cdata]
+                    self.peak = max(self.peak, self.now)
+                    weakref.finalize(storage, self._forget, storage._cdata)
+
+    def _forget(self, key):
+        self.now -= self.sizes.pop(key, 0)
+
+
 def peak_memory(step, device):
-    """MiB that one step needs beyond what lies in memory before it; None where the system does not tell."""
+    """MiB of tensors that one step needs beyond what lies in memory before it; None on MPS."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
         step()
         return (torch.cuda.max_memory_allocated(device) - before) / 2**20
-    status = Path("/proc/self/status")
-
-    def kib(field):
-        return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith(field))
-
-    try:
-        before = kib("VmRSS")
-        Path("/proc/self/clear_refs").write_text("5")               # Linux: the high-water mark starts anew
-        step()
-        return (kib("VmHWM") - before) / 1024
-    except (OSError, StopIteration):
-        step()
+    if device.type != "cpu":
         return None
+    with LiveTensors() as live:
+        step()
+    return live.peak / 2**20
 
 
 def matmul_ceiling(device, dtype, repeats=5):
@@ -166,9 +191,10 @@ def measure(case, device, mode, dtype, compiled, batch, rounds, ceiling, systems
     rows = []
     for name, step in steps.items():
         flops, baseline = count_flops(plain[name]), "MGFF" if name == "two stages" else "ours"
+        memory = peak_memory(step if device.type == "cuda" else plain[name], device)
         rows.append(Row(case.swin, name, mode, dtype, compiled, case.size, batch, 1000 * seconds[name],
-                        batch / seconds[name], seconds[name] / seconds[baseline], baseline,
-                        peak_memory(step, device), flops / batch / 1e9, flops / seconds[name] / ceiling))
+                        batch / seconds[name], seconds[name] / seconds[baseline], baseline, memory,
+                        flops / batch / 1e9, flops / seconds[name] / ceiling))
     return rows
 
 

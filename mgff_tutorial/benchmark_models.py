@@ -54,7 +54,10 @@ def torchvision_swin(name, ours):
     """torchvision's Swin filled with our weights: the same tensors under other names."""
     import torchvision
 
-    model = getattr(torchvision.models, name)(num_classes=ours.num_classes, stochastic_depth_prob=0.0)
+    model = getattr(torchvision.models, name)(num_classes=ours.num_classes)
+    for module in model.modules():
+        if isinstance(module, torchvision.ops.StochasticDepth):
+            module.p = 0.0
     state = {"features.0.0": "patch_embed.proj", "features.0.2": "patch_embed.norm", "norm": "norm", "head": "head.fc"}
     for i, stage in enumerate(ours.layers):
         if i:

@@ -47,16 +47,28 @@ def test_strided_rows_and_second_derivatives():
     torch.testing.assert_close(*outcomes, atol=1e-2, rtol=1e-4)
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
-def test_other_dtypes_go_to_torch(dtype):
-    x, w = torch.randn(300, 64, dtype=dtype), torch.randn(96, 64, dtype=dtype)
+def test_other_dtypes_go_to_torch():
+    x, w = torch.randn(300, 64, dtype=torch.float64), torch.randn(96, 64, dtype=torch.float64)
     assert not onednn_pays(x, w)
     assert torch.equal(linear(x, w), F.linear(x, w))
 
 
-def test_autocast_is_respected():
-    with torch.autocast("cpu", torch.bfloat16):
-        assert Linear(64, 96)(torch.randn(300, 64)).dtype == torch.bfloat16
+@pytest.mark.parametrize("gradients", [True, False])
+@pytest.mark.parametrize("gelu", [True, False])
+def test_bfloat16_as_dtype_and_by_autocast(gelu, gradients):
+    torch.manual_seed(0)
+    layer = Linear(64, 96)
+    x = torch.randn(800, 64)
+    with torch.no_grad():
+        expected = layer(x, gelu=gelu)
+    with torch.set_grad_enabled(gradients):
+        with torch.autocast("cpu", torch.bfloat16):
+            by_autocast = layer(x, gelu=gelu)
+        as_dtype = layer.bfloat16()(x.bfloat16(), gelu=gelu)
+    assert by_autocast.dtype == as_dtype.dtype == torch.bfloat16
+    assert by_autocast.requires_grad == gradients
+    torch.testing.assert_close(by_autocast, as_dtype, atol=0.02, rtol=0.02)
+    torch.testing.assert_close(by_autocast.float(), expected, atol=0.05, rtol=0.02)
 
 
 def test_flops_are_counted():

@@ -9,16 +9,11 @@ def show_gap(what, ours, theirs, tolerance=1e-5):
     Args:
         what: name of the comparison. ours, theirs: tensors, or lists of tensors.
         tolerance: largest difference that counts as equal.
-
-    Returns:
-        True if they agree.
     """
     pairs = [(ours, theirs)] if isinstance(ours, torch.Tensor) else list(zip(ours, theirs, strict=True))
     for a, b in pairs:
         if a.shape != b.shape:
             print(f"{what}: shapes differ, {tuple(a.shape)} and {tuple(b.shape)}")
-            return False
+            return
     worst = max((a.double().cpu() - b.double().cpu()).abs().max().item() for a, b in pairs)
-    agree = worst < tolerance
-    print(f"{what}: max difference < {tolerance:.0e}: {agree}")
-    return agree
+    print(f"{what}: max difference < {tolerance:.0e}: {worst < tolerance}")
