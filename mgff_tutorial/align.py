@@ -96,7 +96,7 @@ def check_maps(maps, channels, grids):
         raise InputError(f"maps must be a list of {len(channels)} feature maps, got {got}.")
     for x, width, grid in zip(maps, channels, grids):
         check_map(x, width, grid, getattr(maps[0], "dtype", None))
-    if len({len(x) for x in maps}) > 1:
+    if any(x.shape[0] != maps[0].shape[0] for x in maps):  # no len(): torch.export would fix the batch size
         raise InputError(f"maps must hold the same number of images, got {[len(x) for x in maps]}.")
 
 
