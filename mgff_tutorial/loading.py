@@ -143,7 +143,7 @@ class MemoryImages:
 
         numbers = np.stack([uniforms(9, self.seed, epoch, index) for epoch, index in places])
         size = [self.img_size, self.img_size]
-        cut = [ops.resized_crop(self.images[index], *self._window(index, draw), size, antialias=True)
+        cut = [ops.resized_crop(self.images[index], *self._view(index, draw), size, antialias=True)
                for (_, index), draw in zip(places, numbers)]
         images = torch.stack(cut).to(device).float().div_(255)
         numbers = torch.from_numpy(numbers).float().to(device)
@@ -154,11 +154,15 @@ class MemoryImages:
         images = (images - self.mean.to(device)) / self.std.to(device)
         return images, self.labels[[index for _, index in places]].to(device)
 
-    def _window(self, index, draw):
-        """(top, left, height, width) in pixels of the part to keep, from random numbers."""
+    def _view(self, index, draw):
+        """(top, left, height, width) in pixels of the part of an image to keep, around its object or anywhere."""
         shape = self.images[index].shape[1:]
         if self.boxes is not None and draw[8] < self.close_views:
             return _close_window(self.boxes[index], shape, draw)
+        return self._window(shape, draw)
+
+    def _window(self, shape, draw):
+        """(top, left, height, width) in pixels of a random part, from random numbers."""
         if self.crop == "random":
             high = wide = self.img_size / self.resize
         else:
@@ -179,8 +183,8 @@ def _close_window(box, shape, draw):
     ends = []
     for low, high, side, shift in ((box[1], box[3], shape[0], draw[2]), (box[0], box[2], shape[1], draw[3])):
         half, middle = (0.45 + 0.25 * draw[0]) * (high - low), (low + high) / 2 + 0.2 * (shift - 0.5) * (high - low)
-        first = int(min(max(0, round(middle - half)), side - 2))
-        ends.append((first, max(2, int(min(side, round(middle + half))) - first)))
+        first = int(max(0, min(round(middle - half), side - 2)))
+        ends.append((first, min(side - first, max(2, int(round(middle + half)) - first))))
     (top, height), (left, width) = ends
     return top, left, height, width
 

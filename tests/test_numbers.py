@@ -304,3 +304,18 @@ def test_vectors_and_tables_are_not_decayed():
     for name, parameter in model.named_parameters():
         spared = parameter.ndim <= 1 or name.endswith(("relative_position_bias_table", "graph.adjacency"))
         assert decay[id(parameter)] == (0.0 if spared else 0.1), name
+
+
+@pytest.mark.parametrize("height, width", [(1, 1), (1, 40), (24, 24), (37, 1000)])
+def test_views_around_an_object_stay_inside_and_on_it(height, width):
+    memory = MemoryImages(Colours(2, size=24), 16, 20, close_views=1.0)
+    memory.images = [torch.zeros(3, height, width, dtype=torch.uint8)]
+    boxes = [(0, 0, width, height), (width * 0.5, height * 0.25, width * 0.75, height), (width - 0.5, 0, width, height)]
+    for box in boxes:
+        memory.boxes = np.array([box])
+        for draw in np.random.default_rng(0).random((50, 9)):
+            top, left, high, wide = memory._view(0, draw)
+            assert 0 <= top < top + high <= height and 0 <= left < left + wide <= width
+            assert left - 1 <= (box[0] + box[2]) / 2 <= left + wide + 1 and top - 1 <= (box[1] + box[3]) / 2 <= top + high + 1
+    memory.close_views = 0.0
+    assert memory._view(0, [0, 0.5, 0, 0, 0, 0, 0, 0, 0]) == memory._window((height, width), [0, 0.5, 0, 0])
