@@ -95,7 +95,7 @@ def test_the_stored_table_says_what_the_readme_says():
     default = rows["test", "attended_object", 224]
     assert default.images == 515 and default.mean_iou >= 0.72 and default.above_half >= 0.90
     for other in (("literal", 224), ("class_token", 224), ("full_image", 0), ("central_box", 0)):
-        assert default.mean_iou > rows["test", *other].mean_iou + 0.05
+        assert default.mean_iou > rows[("test", *other)].mean_iou + 0.05
 
 
 def test_bad_input():
