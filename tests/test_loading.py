@@ -75,6 +75,32 @@ def test_windows_stay_inside_and_keep_the_share_of_the_area():
     assert high == wide == 384
 
 
+def test_close_views_are_cut_around_the_box_that_the_cropper_finds():
+    class Pointer(torch.nn.Module):
+        mean = std = (0.5, 0.5, 0.5)
+        input_size = (48, 48)
+
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(1))
+
+        def boxes(self, x):
+            return torch.tensor([[24.0, 12.0, 36.0, 24.0]]).expand(len(x), 4)  # pixels of the cropper's input
+
+    cut = images(close_views=1.0)
+    cut.images = [torch.zeros(3, 100, 200, dtype=torch.uint8) for _ in cut.images]
+    cut.find_objects(Pointer())
+    assert cut.boxes[5].tolist() == [100.0, 25.0, 150.0, 50.0]
+    for number in range(200):
+        top, left, high, wide = cut._view(5, uniforms(9, 0, 0, number))
+        assert 0.85 * 25 <= high <= 1.45 * 25 and 0.85 * 50 <= wide <= 1.45 * 50
+        assert abs(top + high / 2 - 37.5) <= 4 and abs(left + wide / 2 - 125) <= 7
+    half = images(close_views=0.5)
+    half.images, half.boxes = cut.images, cut.boxes
+    narrow = sum(half._view(5, uniforms(9, 0, 0, number))[3] <= 72 for number in range(200))
+    assert 60 < narrow < 140
+
+
 def test_half_of_the_views_are_flipped():
     cut = images(scale=(1.0, 1.0), jitter=0.0)
     cut._window = lambda shape, draw: (0, 0, *shape)

@@ -88,8 +88,8 @@ def draw_run(records):
     return draw_curves(records, figure)
 
 
-def draw_class_accuracy(predictions, names, title=None):
-    """Bars of each class's accuracy, sorted; the line is the mean over all images.
+def draw_class_accuracy(predictions, names, title="accuracy by class"):
+    """Bars of each class's accuracy, sorted; the line is the accuracy over all images.
 
     Args:
         predictions: `Predictions`.
@@ -101,7 +101,7 @@ def draw_class_accuracy(predictions, names, title=None):
     figure, (ax,) = panels(1, size=(7.2, 0.9 + 0.26 * len(names)))
     ax.barh(range(len(names)), values[order], color=BLUE)
     ax.set_yticks(range(len(names)), [names[i] for i in order])
-    ax.axvline(predictions.accuracy, color=ORANGE, linewidth=2, label=f"all images: {predictions.accuracy:.0%}")
-    ax.set(xlim=(0, 1.02), xlabel="share of the class's images named rightly", title=title)
-    ax.legend(frameon=True, loc="lower right", fontsize=9)
+    ax.axvline(predictions.accuracy, color=ORANGE, linewidth=2)
+    ax.set(xlim=(0, 1.02), xlabel="share of the class's images named rightly",
+           title=f"{title} (line: all images, {predictions.accuracy:.0%})")
     return figure
