@@ -13,8 +13,8 @@ import torch
 from .frozen_heads import HeadRecipe, predict_head
 
 TWO_STAGE = ("baseline", "mgff")
-TRIALS = {  # four for each; the plain baseline costs nothing, so it gets eight
-    "baseline": [HeadRecipe(lr=lr, epochs=epochs) for epochs in (12, 36) for lr in (1e-3, 3e-3, 1e-2, 3e-2)],
+TRIALS = {  # four for each; the plain baseline costs nothing, so it gets ten, half of them three times as long
+    "baseline": [HeadRecipe(lr=lr, epochs=epochs) for epochs in (12, 36) for lr in (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)],
     "others": [HeadRecipe(new_lr=new_lr) for new_lr in (3e-4, 1e-3, 3e-3, 1e-2)],
 }
 
@@ -31,25 +31,35 @@ def tune(study, results, configuration, command, say=print):
         configuration = "mgff"
     trials = TRIALS["baseline"]
     if configuration != "baseline":
-        # The linear layer keeps the rate that suits the baseline; what is tuned is the rate of the new layers.
-        lr = tune(study, results, "baseline", command, say).lr
+        # The linear layer keeps the rate that suits the baseline at this length; that of the new layers is tuned.
+        tune(study, results, "baseline", command, say)
+        scores = _validation(results, "baseline")
+        length = TRIALS["others"][0].epochs
+        lr = max((t for t in TRIALS["baseline"] if t.epochs == length), key=lambda t: _score(scores, t)).lr
         trials = [replace(trial, lr=lr) for trial in TRIALS["others"]]
-    known = {(r.metric): r.value for r in results.rows if (r.configuration, r.split) == (configuration, "validation")}
-    scores = {}
-    truth = study.labels[study.validation]
+    known, truth = _validation(results, configuration), study.labels[study.validation]
     for trial in trials:
         names = f"accuracy at {trial}", f"log-loss at {trial}"
-        if names[0] not in known:
-            head = study.trained(configuration, trial, 0, study.fit)
-            probabilities = predict_head(head, study.view("train", "whole"), study.validation)
-            values = _accuracy(probabilities, truth), _log_loss(probabilities, truth)
-            cost = study.cost(configuration)
-            results.add([dict(configuration=configuration, seed=0, split="validation", metric=name, value=value,
-                              n=len(truth), command=command, **cost) for name, value in zip(names, values)])
-            known.update(zip(names, values))
-            say(f"tuning {configuration}: {trial}: {100 * values[0]:.1f} % of {len(truth)} validation images")
-        scores[trial] = known[names[0]], -known[names[1]]
-    return max(scores, key=scores.get)
+        if names[0] in known:
+            continue
+        head = study.trained(configuration, trial, 0, study.fit)
+        probabilities = predict_head(head, study.view("train", "whole"), study.validation)
+        values, cost = (_accuracy(probabilities, truth), _log_loss(probabilities, truth)), study.cost(configuration)
+        results.add([dict(configuration=configuration, seed=0, split="validation", metric=name, value=value,
+                          n=len(truth), command=command, **cost) for name, value in zip(names, values)])
+        say(f"tuning {configuration}: {trial}: {100 * values[0]:.1f} % of {len(truth)} validation images")
+    known = _validation(results, configuration)
+    return max(trials, key=lambda trial: _score(known, trial))
+
+
+def _validation(results, configuration):
+    """Metric (which names the recipe) -> value of a configuration on the validation images."""
+    return {r.metric: r.value for r in results.rows if (r.configuration, r.split) == (configuration, "validation")}
+
+
+def _score(values, trial):
+    """Accuracy first, the lower log-loss among equals."""
+    return values[f"accuracy at {trial}"], -values[f"log-loss at {trial}"]
 
 
 def fusion(study, results, seeds, configurations, command, say=print):
@@ -86,20 +96,21 @@ def two_stage(study, results, seeds, configurations, command, say=print):
             for source in sources:
                 stage2 = predict_head(head, study.view("test", source))
                 found[f"{run}/stage2-{source}"], found[f"{run}/merged-{source}"] = stage2, (stage1 + stage2) / 2
+            boxes = {"boxes-cropper/test": study.boxes("test", "cropper").round().astype(np.int16)}
             for name in names:
                 if not results.has(name, seed):
-                    add_result(results, name, seed, "test", found[name], truth, cost, command)
+                    add_result(results, name, seed, "test", found[name], truth, cost, command, boxes)
             say(f"{run}, seed {seed}: " + ", ".join(
                 f"{name.rsplit('/', 1)[1]} {100 * _accuracy(found[name], truth):.1f}" for name in names))
 
 
-def add_result(results, configuration, seed, split, probabilities, truth, cost, command):
-    """Two rows (accuracy, log-loss) and the predicted classes of one run."""
+def add_result(results, configuration, seed, split, probabilities, truth, cost, command, arrays=None):
+    """Two rows (accuracy, log-loss) and the predicted classes of one run; ``arrays`` are stored beside them."""
     values = {"accuracy": _accuracy(probabilities, truth), "log-loss": _log_loss(probabilities, truth)}
     results.add([dict(configuration=configuration, seed=seed, split=split, metric=metric, value=value, n=len(truth),
                       command=command, **cost) for metric, value in values.items()],
                 {f"{configuration}/{seed}/{split}": probabilities.argmax(1).numpy().astype(np.uint8),
-                 f"labels/{split}": truth.numpy().astype(np.uint8)})
+                 f"labels/{split}": truth.numpy().astype(np.uint8), **(arrays or {})})
 
 
 def _accuracy(probabilities, truth):

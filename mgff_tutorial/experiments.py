@@ -28,8 +28,8 @@ def add_ablate_command(subparsers):
         "ablate", help="measure what each part of the system contributes",
         description="Run an experiment and write its results file; what the file holds already is not run again. "
                     + " ".join(f"{name}: {text}." for name, text in EXPERIMENTS.items()))
-    parser.add_argument("--experiment", required=True, choices=list(EXPERIMENTS), metavar="NAME",
-                        help=", ".join(EXPERIMENTS))
+    parser.add_argument("--experiment", choices=list(EXPERIMENTS), metavar="NAME", help=", ".join(EXPERIMENTS))
+    parser.add_argument("--show", action="store_true", help="run nothing; print the tables of the files in --out")
     parser.add_argument("--seeds", type=int, default=5, help="how many training runs of each configuration (default 5)")
     parser.add_argument("--out", type=Path, default=Path("data/results"), metavar="DIR",
                         help="folder of the results files (default data/results)")
@@ -44,7 +44,9 @@ def add_ablate_command(subparsers):
     parser.add_argument("--vit", help="ViT of the cropper; default vit_small_patch14_dinov2, vit_nano for drawn birds")
     parser.add_argument("--vit-weights", metavar="FILE", help="pretrained weights of the ViT")
     parser.add_argument("--root", metavar="DIR", help="CUB-200-2011, or a part of it in the same layout")
-    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="of the frozen backbone")
+    parser.add_argument("--head-precision", choices=["fp32", "bf16"], default="fp32",
+                        help="of MGFF in training, and of the cropper's ViT")
     parser.set_defaults(run=run_ablate)
     return parser
 
@@ -57,8 +59,22 @@ def run_ablate(args):
     """
     if args.seeds < 1:
         raise InputError(f"--seeds must be 1 or more, got {args.seeds}.")
+    if args.show:
+        return _show(args.out, args.seeds)
+    if args.experiment is None:
+        raise InputError(f"--experiment is missing; accepted: {', '.join(EXPERIMENTS)}.")
     for experiment in ALIASES.get(args.experiment, [args.experiment]):
         _run_one(argparse.Namespace(**{**vars(args), "experiment": experiment}))
+    return 0
+
+
+def _show(folder, seeds):
+    paths = sorted(Path(folder).glob("*.csv"))
+    if not paths:
+        raise InputError(f"{folder} holds no results; run an experiment first.")
+    for path in paths:
+        print(f"{path.stem}\n")
+        print(markdown_table(read_rows(path), seeds, split=None if path.stem == "controlled" else "test"), "\n")
     return 0
 
 
@@ -74,8 +90,7 @@ def _run_one(args):
         _copy_tuning(results, args, settings)
     experiment(Study(settings), results, seeds, names, command, _say)
     print(f"{len(results.rows) - before} new rows in {results.path}")
-    if args.experiment != "controlled":
-        print(markdown_table(results.rows, args.seeds, baseline="baseline" if results.has("baseline", 0) else None))
+    print(markdown_table(results.rows, args.seeds, split=None if args.experiment == "controlled" else "test"))
 
 
 def _experiment(name):
@@ -104,7 +119,8 @@ def settings_of(args):
         data=args.root or "sketchbirds", backbone=backbone,
         img_size=args.img_size or (160 if photographs else 96), dim=args.dim or (160 if photographs else None),
         weights=args.weights, vit=args.vit or ("vit_small_patch14_dinov2" if photographs else "vit_nano"),
-        vit_size=224 if photographs else 96, vit_weights=args.vit_weights, precision=args.precision, device=args.device)
+        vit_size=224 if photographs else 96, vit_weights=args.vit_weights, precision=args.precision,
+        head_precision=args.head_precision, device=args.device)
 
 
 def experiment_name(args, settings):
@@ -119,6 +135,7 @@ def command_of(args, settings):
         words += ["--root CUB_200_2011", "--backbone", settings.backbone, "--img-size", str(settings.img_size),
                   "--dim", str(settings.dim)]
     words += ["--precision bf16"] if args.precision == "bf16" else []
+    words += ["--head-precision bf16"] if args.head_precision == "bf16" else []
     return " ".join(words)
 
 

@@ -129,10 +129,15 @@ def _batch(views, images, choice):
 
 
 def _groups(head, recipe):
+    """Parameter groups; vectors, bias tables and the adjacency are not decayed.
+
+    The gate gets ten times the rate of the layers behind it: it starts at zero, all they learn has to pass it, and
+    in a few hundred updates it would hardly open.
+    """
     groups = {}
     for name, parameter in head.named_parameters():
         lr = recipe.lr if name.startswith("classifier.") else recipe.new_lr
+        lr = 10 * lr if name.endswith("gate") else lr
         bare = parameter.ndim <= 1 or name.endswith(("relative_position_bias_table", "adjacency"))
-        key = (lr, 0.0 if bare else recipe.weight_decay)
-        groups.setdefault(key, []).append(parameter)
+        groups.setdefault((lr, 0.0 if bare else recipe.weight_decay), []).append(parameter)
     return [{"params": group, "lr": lr, "weight_decay": decay} for (lr, decay), group in groups.items()]

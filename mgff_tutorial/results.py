@@ -16,6 +16,7 @@ import numpy as np
 from .errors import DataError, InputError
 from .files import atomic_file
 from .intervals import t_interval
+from .paths import PACKAGE
 
 VERSION = 1  # of the file format; raised when older code could no longer read a file rightly
 
@@ -101,6 +102,20 @@ class Results:
                 stream.write(buffer.getvalue())
         self.rows = self.rows + rows
         write_rows(self.path, self.rows)
+
+
+def stored_results(experiment):
+    """The results that travel with the repository, in ``data/results``.
+
+    Raises:
+        DataError: they are not there; says how to make them.
+    """
+    folder = PACKAGE.parent / "data" / "results"
+    if not (folder / f"{experiment}.csv").exists():
+        name = experiment.split("-cub20")[0] + ("-cub20" if "-cub20" in experiment else "")
+        raise DataError(f"{folder / experiment}.csv does not exist. Clone the repository, or measure again: "
+                        f"python -m mgff_tutorial ablate --experiment {name} --out {folder}.")
+    return Results(folder, experiment)
 
 
 def write_rows(path, rows):
@@ -216,21 +231,25 @@ def paired_difference(rows, first, second, metric="accuracy", split="test"):
     return t_interval([a[seed] - b[seed] for seed in common])
 
 
-def markdown_table(rows, seeds, baseline=None, title="configuration", **options):
-    """A Markdown table of `summarise`: accuracy in per cent, difference from the baseline, parameters, FLOPs, seconds.
+def markdown_table(rows, seeds, split="test", metric="accuracy"):
+    """A Markdown table: accuracy in per cent, difference from the baseline, parameters, FLOPs and time.
 
     Args:
-        rows, seeds, options: as `summarise`; fewer seeds are shown as "(3 of 5 seeds)".
-        baseline: configuration that the others are compared with.
+        rows: from `read_rows`. seeds: how many were asked for; fewer are shown as "(3 of 5 seeds)".
+        split: of the rows, or None for a table of all splits but validation, one block after the other.
     """
-    count = seeds if isinstance(seeds, int) else len(seeds)
-    lines = [f"| {title} | accuracy, % | difference | trained parameters | FLOPs an image | ms an image |",
+    lines = ["| configuration | accuracy, % | minus the baseline | trained parameters | FLOPs an image | ms an image |",
              "|---|---|---|---|---|---|"]
-    for name, estimate in summarise(rows, seeds, allow_fewer=True, **options).items():
-        few = f" ({estimate.count} of {count} seeds)" if estimate.count < count else ""
-        same = baseline and name != baseline and estimate.count > 1
-        difference = str(paired_difference(rows, name, baseline)) if same and not few else ""
-        row = next(r for r in rows if r.configuration == name)
-        lines.append(f"| {name} | {estimate}{few} | {difference} | {row.params / 1e6:.2f} M | "
-                     f"{row.flops / 1e9:.2f} G | {1000 * row.seconds:.1f} |")
+    splits = [split] if split else list(dict.fromkeys(row.split for row in rows if row.split != "validation"))
+    for one in splits:
+        for name, estimate in summarise(rows, seeds, metric, one, allow_fewer=True).items():
+            few = f" ({estimate.count} of {seeds} seeds)" if estimate.count < seeds else ""
+            try:
+                difference = str(paired_difference(rows, name, "baseline", metric, one)) if name != "baseline" else ""
+            except InputError:  # no baseline, or with other seeds
+                difference = ""
+            row = next(r for r in rows if (r.configuration, r.split) == (name, one))
+            label = name if split else f"{name}, {one}"
+            lines.append(f"| {label} | {estimate}{few} | {difference} | {row.params / 1e6:.2f} M | "
+                         f"{row.flops / 1e9:.2f} G | {1000 * row.seconds:.1f} |")
     return "\n".join(lines)

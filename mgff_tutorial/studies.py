@@ -57,7 +57,8 @@ class StudySettings:
     vit: str = "vit_nano"
     vit_size: int = 96
     vit_weights: str | None = None
-    precision: str = "fp32"
+    precision: str = "fp32"  # of the backbone
+    head_precision: str = "fp32"  # of MGFF in training, and of the cropper's ViT
     device: str = "auto"
 
 
@@ -90,8 +91,8 @@ class Study:
         return self._views[split, kind]
 
     def training_views(self, crops=False):
-        """Six views of each training image; with ``crops``, also the cropper's box and its mirror image."""
-        kinds = ["whole", "flip", "random1", "random2", "random3", "random4"]
+        """Four views of each training image; with ``crops``, also the cropper's box and its mirror image."""
+        kinds = ["whole", "flip", "random1", "random2"]
         return [self.view("train", kind) for kind in kinds + (["cropper", "cropper-flip"] if crops else [])]
 
     def sizes(self, split):
@@ -132,15 +133,17 @@ class Study:
             pictures = [images[i] for i in range(start, min(start + batch_size, len(images)))]
             batch = torch.stack([(cut(picture, View(), size) - mean) / std for picture in pictures])
             scale = np.array([[picture.width, picture.height] * 2 for picture in pictures]) / size
-            boxes.append(cropper.boxes(batch.to(self.device)).cpu().numpy() * scale)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.head_precision == "bf16"):
+                boxes.append(cropper.boxes(batch.to(self.device)).cpu().numpy() * scale)
         return np.concatenate(boxes)
 
     def _cropper_boxes(self, dataset):
         """`find_boxes` for a data set, kept in the cache folder under everything that they depend on."""
         cropper = self.cropper()
         rule = cropper.rule
-        text = json.dumps([self.settings.vit_size, rule.weigh.__name__, rule.last, rule.tau, cropper.tau,
-                           cropper.padding, fingerprint(cropper.vit), [path.name for path in dataset.paths]])
+        text = json.dumps([self.settings.vit_size, self.settings.head_precision, rule.weigh.__name__, rule.last,
+                           rule.tau, cropper.tau, cropper.padding, fingerprint(cropper.vit),
+                           [path.name for path in dataset.paths]])
         path = cache_dir() / "boxes" / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.npy"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -163,7 +166,7 @@ class Study:
         """A head trained on all training images, or on those of ``indices``."""
         head = self.head(configuration, seed)
         indices = range(len(self.train)) if indices is None else indices
-        bf16 = self.settings.precision == "bf16" and head.mgff is not None
+        bf16 = self.settings.head_precision == "bf16" and head.mgff is not None
         return train_head(head, self.training_views(crops), self.labels, indices, recipe, seed, bf16)
 
     def cost(self, configuration):

@@ -84,7 +84,7 @@ def test_fewer_seeds_are_never_averaged_silently(tmp_path):
     table = summarise(results.rows, 3, allow_fewer=True)
     assert (table["baseline"].count, table["mgff"].count) == (3, 1)
     assert "(1 of 3 seeds)" in markdown_table(results.rows, 3)
-    assert "of 3 seeds" not in markdown_table(results.rows, 3, configurations=["baseline"])
+    assert "of 3 seeds" not in markdown_table([r for r in results.rows if r.configuration == "baseline"], 3)
     with pytest.raises(InputError, match="same two seeds"):
         paired_difference(results.rows, "baseline", "mgff")
 
@@ -245,14 +245,41 @@ def test_the_ablate_command_resumes_and_its_rows_follow_from_the_predictions(nan
     before = (nano / "out" / "fusion-sketchbirds.csv").read_bytes()
     assert main(command) == 0
     assert (nano / "out" / "fusion-sketchbirds.csv").read_bytes() == before
+    capsys.readouterr()
+    assert main(["ablate", "--show", "--seeds", "2", "--out", str(nano / "out")]) == 0
+    assert "mgff/crops/merged-cropper" in capsys.readouterr().out
 
 
 def test_bad_arguments_of_the_command_are_one_sentence(tmp_path, capsys):
     from mgff_tutorial.__main__ import main
 
     for extra, message in ((["--experiment", "fusion-cub20"], "--root is missing"),
+                           ([], "--experiment is missing"), (["--show"], "holds no results"),
                            (["--experiment", "sketchbirds", "--seeds", "0"], "--seeds must be 1 or more"),
                            (["--experiment", "sketchbirds", "--root", "x"], "--root is for photographs"),
                            (["--experiment", "sketchbirds", "--configurations", "mgf"], "did you mean 'mgff'")):
         assert main(["ablate", "--out", str(tmp_path), *extra]) == 2
         assert message in capsys.readouterr().err
+
+
+def test_the_table_of_parts_says_what_the_rows_say(tmp_path, monkeypatch):
+    from mgff_tutorial import summary
+
+    looks = ["mgff/crops/stage1", *(f"mgff/crops/{name}" for name, _ in summary.LOOKS.values())]
+    for experiment, names in (("heads", ["baseline", *summary.HEADS.values()]), ("looks", looks)):
+        results = Results(tmp_path, experiment)
+        results.add([row(name, seed, 0.5 + i / 10 + seed / 100) for i, name in enumerate(names) for seed in range(3)])
+    monkeypatch.setattr(summary, "SETTINGS", {"toys": ("heads", "looks", "mgff")})
+    monkeypatch.setattr(summary, "stored_results", lambda name: Results(tmp_path, name))
+    lines = summary.what_each_part_brings(seeds=3).splitlines()
+    assert len(lines) == 2 + 1 + 3 + 3
+    assert "+10.0 (+10.0 to +10.0)" in lines[3] and "`python -m mgff_tutorial ablate`" in lines[3]
+    with pytest.raises(InputError, match=r"seeds \[3\]"):
+        summary.what_each_part_brings(seeds=4)
+
+
+def test_missing_stored_results_name_the_command():
+    from mgff_tutorial.results import stored_results
+
+    with pytest.raises(DataError, match="--experiment fusion-cub20"):
+        stored_results("fusion-cub20-no_such_backbone")
