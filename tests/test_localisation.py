@@ -77,7 +77,8 @@ def test_summary_and_files(tmp_path):
     write_scores(tmp_path / "scores.csv", [first, second])
     write_scores(tmp_path / "scores.json", [first, second])
     again = read_scores(tmp_path / "scores.csv")
-    assert again[0] == first and again[1].rule == "full_image" and math.isnan(again[1].pointing_game)
+    assert again[0].mean_iou == pytest.approx(first.mean_iou) and again[0].images == 2
+    assert (again[0].data, again[0].rule, again[0].padding) == ("cub20", "literal", 0.05) and again[1].rule == "full_image" and math.isnan(again[1].pointing_game)
     assert [p.name for p in tmp_path.glob("*.part")] == []
     with pytest.raises(DataError, match="nothing.csv"):
         read_scores(tmp_path / "nothing.csv")
