@@ -1,4 +1,4 @@
-"""Classify the whole image, find the object, classify its crop, merge: the two stages of the MGFF paper (section 3.1)."""
+"""Classify the whole image, find the object, classify its crop, merge: the two stages of the MGFF paper."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields

@@ -113,4 +113,5 @@ def _compare(component, mask, start, right, name):
         hint = "It wraps around: index -1 is the far side of the array."
     elif (right & ~got).any():
         hint = "It stops too early: neighbours of neighbours belong to it as well."
-    expect(False, f"mask {name}, start {start}: expected {int(right.sum())} cells, got {int(got.sum())}. {hint}".rstrip())
+    counts = f"expected {int(right.sum())} cells, got {int(got.sum())}"
+    expect(False, f"mask {name}, start {start}: {counts}. {hint}".rstrip())
