@@ -54,7 +54,7 @@ def draw_spread(values, labels):
         ax.text(value, i, f" {100 * value:.0f} %", va="center", fontsize=9)
     ax.set_yticks(range(len(values)), labels)
     ax.invert_yaxis()
-    ax.set_xlim(0, 1.1)
+    ax.set_xlim(0, 1.2 * max(values))
     ax.set_xticks([])
     ax.spines["bottom"].set_visible(False)
     ax.set_xlabel("share of the map that differs from position to position")
@@ -77,12 +77,13 @@ def draw_channel_weights(first, second, names, marked=()):
     places[order] = np.arange(len(order))
     ax.plot(second[order], ".", color=ORANGE, markersize=4, label=names[1])
     ax.plot(first[order], color=BLUE, linewidth=1.8, label=names[0])
-    for channel in marked:
+    for step, channel in enumerate(sorted(marked, key=lambda c: places[c])):
         x, y = places[channel], second[channel]
         ax.plot([x, x], [first[channel], y], color=GREY, linewidth=1)
-        ax.annotate(f"{channel}", (x, y), (0, 6 if y > first[channel] else -14), textcoords="offset points",
-                    ha="center", fontsize=9)
-    ax.margins(y=0.15)
+        away = 14 + 14 * step                                         # neighbours' numbers at different heights
+        ax.annotate(f"{channel}", (x, y), (0, away if y > first[channel] else -away), textcoords="offset points",
+                    ha="center", va="center", fontsize=9, arrowprops={"arrowstyle": "-", "color": GREY})
+    ax.margins(y=0.18)
     ax.set_xlabel("channels, sorted by the first species")
     ax.set_ylabel("weight")
     ax.legend(frameon=False, loc="upper left")

@@ -135,13 +135,13 @@ def draw_smoothing(history):
     return figure
 
 
-def draw_super_nodes(image, shares, grid, granularities, box=None, columns=4):
+def draw_super_nodes(image, shares, grid, granularities, box=None, columns=4, numbers=None):
     """Where each super-node looks: its weights summed over granularities, drawn on the image.
 
     Args:
         image: PIL image. shares: (N, M) tensor, column m the weights of super-node m, summing to 1.
         grid: (H, W) of the nodes. granularities: N = granularities * H * W.
-        box: of the bird, xyxy pixels. columns: panels in a row.
+        box: of the bird, xyxy pixels. columns: panels in a row. numbers: of the super-nodes (default 1, 2, ...).
 
     Returns:
         the matplotlib figure; under each panel the part of the weight that comes from each granularity.
@@ -154,7 +154,7 @@ def draw_super_nodes(image, shares, grid, granularities, box=None, columns=4):
     places = shares.sum(0)
     top = max(places.max().item(), 2 / places[..., 0].numel())      # an even share fills half of the scale at most
     for m, ax in enumerate(axes):
-        show_image(ax, grey, f"super-node {m + 1}", box=box)
+        show_image(ax, grey, f"super-node {numbers[m] if numbers else m + 1}", box=box)
         extent = (-0.5, width - 0.5, height - 0.5, -0.5)
         ax.imshow(places[..., m].numpy(), cmap=HEAT, extent=extent, alpha=0.6, vmin=0, vmax=top)
         ax.set_xlim(extent[:2])
