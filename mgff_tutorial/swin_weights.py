@@ -79,7 +79,7 @@ def load_weights(model, state, source="the state dict"):
     Raises:
         CheckpointError: names or shapes that belong to another model.
     """
-    state, own = convert_names(state), model.state_dict()
+    state, own, news = convert_names(state), model.state_dict(), None
     for key in [k for k in state if k.endswith("relative_position_bias_table") and k in own]:
         state[key] = fit_table(key, state[key], own[key], model, source)
     head = [k for k in own if k.startswith("head.fc.")]
@@ -88,8 +88,7 @@ def load_weights(model, state, source="the state dict"):
         state = {k: v for k, v in state.items() if not k.startswith("head.fc.")}
         if head:
             count = "no classifier" if theirs is None else f"a classifier of {theirs.shape[0]} classes"
-            warnings.warn(f"{source} has {count}; the model gets a new, untrained one of {model.num_classes} classes.",
-                          stacklevel=2)
+            news = f"{source} has {count}; the model gets a new, untrained one of {model.num_classes} classes."
             state.update({k: own[k] for k in head})
     missing, foreign = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
     if missing or foreign:
@@ -101,6 +100,8 @@ def load_weights(model, state, source="the state dict"):
             raise CheckpointError(f"{source} does not belong to this Swin: {key} has shape {tuple(state[key].shape)}, "
                                   f"expected {tuple(own[key].shape)}.")
     model.load_state_dict(state)
+    if news:
+        warnings.warn(news, stacklevel=2)
     return model
 
 
