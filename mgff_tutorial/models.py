@@ -57,8 +57,8 @@ def create_model(name, pretrained=False, **kwargs):
     except RuntimeError as error:
         if "Invalid pretrained tag" not in str(error):
             raise
-        raise InputError(f"Unknown model {name!r}: {name.partition('.')[0]!r} has no weights of that tag; leave the tag "
-                         "out.") from None
+        raise InputError(f"Unknown model {name!r}: {name.partition('.')[0]!r} has no weights of that tag; leave "
+                         "the tag out.") from None
     return _load(model, pretrained)
 
 
