@@ -28,6 +28,7 @@ def onednn_pays(x, weight):
     return (x.device.type == "cpu" and x.dtype == weight.dtype and x.dtype in (torch.float32, torch.bfloat16)
             and not torch.compiler.is_compiling() and not torch.jit.is_tracing()
             and torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled
+            and hasattr(torch.ops.mkldnn, "_linear_pointwise")  # no public name; without it, torch's own BLAS serves
             and x.shape[-1] > 1 and x.numel() * weight.shape[0] >= SMALLEST * x.shape[-1]
             and (x.dtype == torch.float32 or torch.ops.mkldnn._is_mkldnn_bf16_supported()))
 
