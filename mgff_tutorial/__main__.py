@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import warnings
 from importlib import import_module
 
 # command: (module, function that adds its parser, one line for --help). A module is imported when it is used.
@@ -35,7 +36,9 @@ def main(arguments=None):
     from .errors import InputError
 
     try:
-        return args.run(args) or 0
+        with warnings.catch_warnings():
+            warnings.showwarning = _note
+            return args.run(args) or 0
     except BrokenPipeError:  # the reader of a pipe (head, less) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -48,6 +51,11 @@ def main(arguments=None):
         if type(error).__name__ not in ("TrainingStopped", "OutOfMemoryError"):
             raise  # a defect of ours: its traceback is what a report needs
         return _fail(error)
+
+
+def _note(message, category, filename, lineno, file=None, line=None):
+    """A warning as one line, without the place in our code where it was raised."""
+    print(f"note: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 def _fail(error):
