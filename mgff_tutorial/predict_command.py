@@ -16,7 +16,8 @@ def add_predict_command(subparsers):
     parser = subparsers.add_parser(
         "predict", help="species of an image or of a folder of images",
         description="Predict the species of images in two stages. A folder is streamed: results are written as they come, "
-                    "broken files are reported and skipped, and --resume continues a run that was stopped.")
+                    "broken files are reported and skipped, and --resume continues a run that was stopped. In the table, a star "
+                    "marks a stage that alone would have named another species.")
     parser.add_argument("path", help="an image, or a folder of images (with its sub-folders)")
     add_model_arguments(parser)
     parser.add_argument("--one-stage", action="store_true", help="classify the whole image only")

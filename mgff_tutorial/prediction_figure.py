@@ -23,7 +23,7 @@ def save_figure(path, image, record, result=None, position=0):
     two = result is not None
     figure = Figure(figsize=(12.5, 3.3) if two else (6.5, 3.3), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(1, 4 if two else 2, width_ratios=[1, 1, 1, 1.25] if two else [1, 1.25])
+    axes = figure.subplots(1, 4 if two else 2, width_ratios=[1] * (4 if two else 2))
     axes[0].imshow(image)
     axes[0].set_title("image")
     if two:
@@ -52,10 +52,13 @@ def _draw_stages(axes, image, record, response):
 
 
 def _draw_probabilities(ax, record):
-    names = [name.partition(".")[2] or name for name, _ in record["top"]]
-    values = [value for _, value in record["top"]]
-    ax.barh(range(len(names)), values, color="#3b6fb6")
-    ax.set_yticks(range(len(names)), [name.replace("_", " ").replace("$", r"\$") for name in names])
+    from .datasets import readable_name
+
+    ax.barh(range(len(record["top"])), [value for _, value in record["top"]], color="#3b6fb6")
+    for row, (name, value) in enumerate(record["top"]):
+        ax.text(0.02, row, f"{readable_name(name)}: {value:.0%}", va="center", fontsize=9,
+                bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1})
+    ax.set_yticks([])
     ax.invert_yaxis()
     ax.set(xlim=(0, 1), xlabel="probability", title="merged prediction" if "box" in record else "prediction")
     ax.spines[["top", "right"]].set_visible(False)

@@ -67,12 +67,17 @@ HEADER = f"{'image':<32} {'species':<28} {'prob.':>6}  {'stage 1':>7}  {'stage 2
 
 
 def table_row(record):
-    """One line of the table; names are printed as data: no control characters reach the terminal."""
+    """One line of the table; a star marks a stage that would have named another species.
+
+    Names are printed as data: no control characters reach the terminal.
+    """
+    from .datasets import readable_name
+
     name = printable(record["image"])
     name = name if len(name) <= 32 else "..." + name[-29:]
     if "error" in record:
         return f"{name:<32} skipped"
-    row = f"{name:<32} {printable(record['species']):<28} {record['probability']:>6.1%}"
+    row = f"{name:<32} {printable(readable_name(record['species'])):<28} {record['probability']:>6.1%}"
     if "box" not in record:
         return row
     box = "whole image" if record["whole_image"] else " ".join(f"{v:.0f}" for v in record["box"])
