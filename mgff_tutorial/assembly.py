@@ -1,7 +1,5 @@
 """From what a configuration names to the objects of a run: devices, data, model."""
 
-from pathlib import Path
-
 import torch
 
 from .device import pick_device
@@ -87,15 +85,6 @@ def make_accelerator(config):
         torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, True
         torch.use_deterministic_algorithms(True, warn_only=True)
     return Accelerator(mixed_precision=config.precision, cpu=wanted.type == "cpu")
-
-
-def open_split(config, split):
-    """The data set that a configuration names; ``data`` may also be a folder of class folders."""
-    from .datasets import DATASETS, open_dataset
-
-    if config.data not in DATASETS and Path(config.data).is_dir():
-        return open_dataset("folder", root=config.data, split=split)
-    return open_dataset(config.data, root=config.root, split=split)
 
 
 def build_model(config, classes):

@@ -34,6 +34,7 @@ def run_evaluate(args):
         InputError: a bad checkpoint, or a data set of other classes.
     """
     from .checkpoints import read_checkpoint, save_checkpoint
+    from .datasets import open_split
     from .evaluation import evaluate
     from .prediction import load_classifier, load_cropper
 
@@ -46,7 +47,7 @@ def run_evaluate(args):
     card = classifier.card
     data = args.data or card.get("data") or "sketchbirds"
     cropper = load_cropper(args.cropper, args.device, **cropper_options(args)) if args.two_stage else None
-    found = evaluate(classifier, _dataset(data, args.root, args.split), cropper, args.batch_size, args.workers,
+    found = evaluate(classifier, open_split(data, args.root, args.split), cropper, args.batch_size, args.workers,
                      progress=not args.quiet)
     if args.publish:
         card = {**card, "data": data, "split": args.split, **found["stage 1"].summary()}
@@ -101,14 +102,6 @@ def _claims(card, data, args):
     if args.two_stage and two and (two.get("cropper"), two.get("rule", "default"), two.get("tau")) == asked:
         claims["merged"] = (two["correct"], two["count"])
     return claims
-
-
-def _dataset(data, root, split):
-    from .datasets import DATASETS, open_dataset
-
-    if data not in DATASETS and Path(data).is_dir():
-        return open_dataset("folder", root=data, split=split)
-    return open_dataset(data, root=root, split=split)
 
 
 def _write(path, found):

@@ -7,6 +7,7 @@ image, `full_image` and `central_box`, show what a number is worth.
 """
 
 import csv
+import io
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -16,6 +17,7 @@ import torch.nn.functional as F
 
 from .cropper import ViTCropper, box_of, enlarge, largest_component, otsu, pad_boxes
 from .errors import DataError, InputError
+from .files import atomic_file
 from .response import RULES, get_rule, record_attention
 
 BASELINES = ("full_image", "central_box")
@@ -166,16 +168,15 @@ def write_scores(path, scores):
     """Write `Score` rows as CSV, or as JSON if ``path`` ends so; numbers with four decimals."""
     path = Path(path)
     rows = [{k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(s).items()} for s in scores]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    with open(temporary, "w", newline="", encoding="utf-8") as file:
-        if path.suffix == ".json":
-            json.dump([{k: None if v != v else v for k, v in row.items()} for row in rows], file, indent=1)
-        else:
-            writer = csv.DictWriter(file, [f.name for f in fields(Score)], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-    temporary.replace(path)
+    text = io.StringIO()
+    if path.suffix == ".json":
+        json.dump([{k: None if v != v else v for k, v in row.items()} for row in rows], text, indent=1)
+    else:
+        writer = csv.DictWriter(text, [f.name for f in fields(Score)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    with atomic_file(path) as stream:
+        stream.write(text.getvalue().encode())
 
 
 def read_scores(path):

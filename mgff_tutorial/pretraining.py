@@ -26,7 +26,9 @@ from tqdm.auto import tqdm
 from .checkpoints import save_checkpoint
 from .device import pick_device, seed_everything
 from .errors import InputError
+from .files import atomic_file
 from .paths import cache_dir
+from .recipe import parameter_groups
 from .renderer import VERSION, render
 from .species import PART_CLASSES, PART_CODES, pretraining_species
 
@@ -222,10 +224,7 @@ def pretrain(config, out):
     held_out = min(2000, config.pool // 10)
     train_count = config.pool - held_out
     model = PretrainingModel(create_model(config.model, num_classes=len(CODE_NAMES)), size).to(device)
-    decay = [p for p in model.parameters() if p.ndim > 1]
-    rest = [p for p in model.parameters() if p.ndim <= 1]
-    optimizer = torch.optim.AdamW([{"params": decay, "weight_decay": config.weight_decay},
-                                   {"params": rest, "weight_decay": 0.0}], lr=config.lr, betas=(0.9, 0.98))
+    optimizer = torch.optim.AdamW(parameter_groups(model, config.lr, config.weight_decay), betas=(0.9, 0.98))
     weight = torch.full((len(PART_CLASSES),), 1.0, device=device)
     weight[0] = config.background_weight
     weight[[name.startswith("beak:") for name in PART_CLASSES]] = config.beak_weight
@@ -282,9 +281,8 @@ def pretrain(config, out):
             log.flush()
         if time.time() - saved > 120 or step == steps - 1:
             saved = time.time()
-            temporary = state_file.with_suffix(".tmp")
-            torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}, temporary)
-            temporary.replace(state_file)
+            with atomic_file(state_file) as stream:
+                torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}, stream)
     save_checkpoint(out / f"{config.model}.safetensors", model.model, {
         "model": config.model, "kwargs": {}, "classes": CODE_NAMES, "img_size": size, "mean": [0.5] * 3, "std": [0.5] * 3,
         "seed": config.seed, "data": f"{config.pool} rendered birds, each of another species, none of SketchBirds",

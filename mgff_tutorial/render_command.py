@@ -7,6 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 from .backgrounds import BACKGROUNDS
 from .bird import POSES
 from .errors import InputError
+from .files import atomic_file
 from .paths import sketchbirds_dir
 from .renderer import render
 from .sketchbirds import compare_with_render, verify_sketchbirds, write_sketchbirds
@@ -76,15 +77,13 @@ def run_render(args):
 
 
 def _save(image, path):
-    if path.suffix.lower() not in Image.registered_extensions():
+    form = Image.registered_extensions().get(path.suffix.lower())
+    if form is None:
         raise InputError(f"{path} has no ending of a picture format; use .png or .jpg.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
     try:
-        image.save(temporary)
-        temporary.replace(path)
+        with atomic_file(path) as stream:
+            image.save(stream, format=form)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise InputError(f"{path} cannot be written: {error}.") from None
 
 

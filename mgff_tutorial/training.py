@@ -9,7 +9,7 @@ import torch
 from tqdm.auto import tqdm
 
 from . import __version__
-from .assembly import RunData, build_model, make_accelerator, open_split
+from .assembly import RunData, build_model, make_accelerator
 from .checkpoints import read_checkpoint, save_checkpoint
 from .curves import save_curves
 from .device import seed_everything
@@ -58,8 +58,10 @@ class Trainer:
         self.progress = progress and self.is_main
         self.device = self.accelerator.device
         self.rank, self.processes = self.accelerator.process_index, self.accelerator.num_processes
-        train_set = open_split(config, "train") if train_set is None else train_set
-        test_set = open_split(config, "test") if test_set is None else test_set
+        from .datasets import open_split
+
+        train_set = open_split(config.data, config.root, "train") if train_set is None else train_set
+        test_set = open_split(config.data, config.root, "test") if test_set is None else test_set
         seed_everything(config.seed)
         self.model, self.options = (model, config.model_kwargs) if model is not None else \
             build_model(config, len(train_set.classes))

@@ -1,14 +1,12 @@
 """Notebook 00: the solutions pass their checks, plausible wrong answers fail with a hint."""
 
-import runpy
-from pathlib import Path
-
 import pytest
+from exercises import solutions
 
 from mgff_tutorial.checks.core import CheckFailed
 from mgff_tutorial.checks.start import check_loose_box, check_top_k
 
-SOLUTIONS = runpy.run_path(str(Path(__file__).parents[1] / "notebooks" / "solutions" / "solutions_00_start_here.py"))
+SOLUTIONS = solutions("00_start_here")
 
 
 def test_solutions_are_correct(capsys):

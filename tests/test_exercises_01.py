@@ -1,26 +1,21 @@
 """Notebook 01: the solutions pass their checks, plausible wrong answers fail with a hint."""
 
-import runpy
-from pathlib import Path
-
 import pytest
 import torch
+from exercises import assert_correct_and_a_stub_unanswered, solutions
 
 from mgff_tutorial.checks import patches as checks
 from mgff_tutorial.checks.compare import show_gap
 from mgff_tutorial.checks.core import CheckFailed
 
-SOLUTIONS = runpy.run_path(str(Path(__file__).parents[1] / "notebooks" / "solutions" / "solutions_01_patches.py"))
+SOLUTIONS = solutions("01_patches")
 CHECKS = {"token_grid": checks.check_token_grid, "unpatchify": checks.check_unpatchify,
           "merge_by_slices": checks.check_merge_by_slices, "embedding_parameters": checks.check_embedding_parameters}
 
 
 @pytest.mark.parametrize("name", CHECKS)
 def test_solution_is_correct_and_a_stub_is_unanswered(name, capsys):
-    CHECKS[name](SOLUTIONS[name])
-    CHECKS[name](lambda *args: ...)
-    first, second = capsys.readouterr().out.splitlines()
-    assert first.endswith("correct.") and second.endswith("not answered yet.")
+    assert_correct_and_a_stub_unanswered(CHECKS[name], SOLUTIONS[name], capsys)
 
 
 def slices(*order):

@@ -1,24 +1,18 @@
 """Notebook 02: the solutions pass their checks, plausible wrong answers fail with a hint."""
 
-import runpy
-from pathlib import Path
-
 import pytest
+from exercises import assert_correct_and_a_stub_unanswered, solutions
 
 from mgff_tutorial.checks import windows as checks
 from mgff_tutorial.checks.core import CheckFailed
 
-SOLUTIONS = runpy.run_path(
-    str(Path(__file__).parents[1] / "notebooks" / "solutions" / "solutions_02_window_attention.py"))
+SOLUTIONS = solutions("02_window_attention")
 CHECKS = {"pairs": checks.check_pairs, "bias_row": checks.check_bias_row, "find_token": checks.check_find_token}
 
 
 @pytest.mark.parametrize("name", CHECKS)
 def test_solution_is_correct_and_a_stub_is_unanswered(name, capsys):
-    CHECKS[name](SOLUTIONS[name])
-    CHECKS[name](lambda *args: ...)
-    first, second = capsys.readouterr().out.splitlines()
-    assert first.endswith("correct.") and second.endswith("not answered yet.")
+    assert_correct_and_a_stub_unanswered(CHECKS[name], SOLUTIONS[name], capsys)
 
 
 def row(query, key, window, sign=1, stride=None, offset=True):

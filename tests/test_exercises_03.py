@@ -1,27 +1,21 @@
 """Notebook 03: the solutions pass their checks, plausible wrong answers fail with a hint."""
 
-import runpy
-from pathlib import Path
-
 import pytest
 import torch
+from exercises import assert_correct_and_a_stub_unanswered, solutions
 
 from mgff_tutorial.checks import windows as checks
 from mgff_tutorial.checks.core import CheckFailed
 from mgff_tutorial.windows import shift_mask, window_partition
 
-SOLUTIONS = runpy.run_path(
-    str(Path(__file__).parents[1] / "notebooks" / "solutions" / "solutions_03_shifted_windows.py"))
+SOLUTIONS = solutions("03_shifted_windows")
 CHECKS = {"windows_that_need_a_mask": checks.check_windows_that_need_a_mask, "may_attend": checks.check_may_attend,
           "mask_from_coordinates": checks.check_mask_from_coordinates, "blocks_to_reach": checks.check_blocks_to_reach}
 
 
 @pytest.mark.parametrize("name", CHECKS)
 def test_solution_is_correct_and_a_stub_is_unanswered(name, capsys):
-    CHECKS[name](SOLUTIONS[name])
-    CHECKS[name](lambda *args: ...)
-    first, second = capsys.readouterr().out.splitlines()
-    assert first.endswith("correct.") and second.endswith("not answered yet.")
+    assert_correct_and_a_stub_unanswered(CHECKS[name], SOLUTIONS[name], capsys)
 
 
 def test_the_packaged_mask_answers_the_third_exercise():

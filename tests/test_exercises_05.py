@@ -1,15 +1,13 @@
 """Notebook 05: the solutions pass their checks, plausible wrong answers fail with a hint."""
 
-import runpy
-from pathlib import Path
-
 import pytest
 import torch.nn.functional as F
+from exercises import solutions
 
 from mgff_tutorial.checks.core import CheckFailed
 from mgff_tutorial.checks.granularities import check_align_weights, check_node_box, check_patch_conv
 
-SOLUTIONS = runpy.run_path(str(Path(__file__).parents[1] / "notebooks/solutions/solutions_05_granularities.py"))
+SOLUTIONS = solutions("05_granularities")
 
 
 def test_solutions_are_correct(capsys):

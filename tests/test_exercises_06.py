@@ -1,17 +1,15 @@
 """Notebook 06: the solutions pass their checks, plausible wrong answers fail with a hint."""
 
-import runpy
-from pathlib import Path
-
 import pytest
 import torch
 import torch.nn.functional as F
+from exercises import solutions
 
 from mgff_tutorial.checks.attention import check_attention_weights, check_many_heads, check_position_bias
 from mgff_tutorial.checks.core import CheckFailed
 from mgff_tutorial.windows import relative_position_index
 
-SOLUTIONS = runpy.run_path(str(Path(__file__).parents[1] / "notebooks/solutions/solutions_06_self_attention.py"))
+SOLUTIONS = solutions("06_self_attention")
 
 
 def test_solutions_are_correct(capsys):

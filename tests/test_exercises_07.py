@@ -1,15 +1,13 @@
 """Notebook 07: the solutions pass their checks, plausible wrong answers fail with a hint."""
 
-import runpy
-from pathlib import Path
-
 import pytest
 import torch
+from exercises import solutions
 
 from mgff_tutorial.checks.attention import check_channel_weights, check_scale_map, check_se_parameters
 from mgff_tutorial.checks.core import CheckFailed
 
-SOLUTIONS = runpy.run_path(str(Path(__file__).parents[1] / "notebooks/solutions/solutions_07_channel_attention.py"))
+SOLUTIONS = solutions("07_channel_attention")
 
 
 def test_solutions_are_correct(capsys):

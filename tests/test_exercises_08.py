@@ -1,16 +1,14 @@
 """Notebook 08: the solutions pass their checks, plausible wrong answers fail and are told what is wrong with them."""
 
-import runpy
-from pathlib import Path
-
 import pytest
 import torch
+from exercises import solutions
 
 from mgff_tutorial.checks.core import CheckFailed
 from mgff_tutorial.checks.graph import (_rows, _scale_links, check_adjacency, check_graph_conv, check_scale_adjacency,
                                         check_super_nodes)
 
-SOLUTIONS = runpy.run_path(str(Path(__file__).parents[1] / "notebooks/solutions/solutions_08_gcn_head.py"))
+SOLUTIONS = solutions("08_gcn_head")
 
 
 def test_solutions_are_correct(capsys):

@@ -1,15 +1,13 @@
 """Notebook 09: the solutions pass their checks, plausible wrong answers fail with a hint."""
 
-import runpy
-from pathlib import Path
-
 import pytest
 from torch import nn
+from exercises import solutions
 
 from mgff_tutorial.checks.core import CheckFailed
 from mgff_tutorial.checks.fusion import check_ablations, check_count_nodes, check_enter, check_own_backbone
 
-SOLUTIONS = runpy.run_path(str(Path(__file__).parents[1] / "notebooks/solutions/solutions_09_mgff.py"))
+SOLUTIONS = solutions("09_mgff")
 
 
 def test_solutions_are_correct(capsys):

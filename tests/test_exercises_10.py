@@ -1,15 +1,13 @@
 """Notebook 10: the solutions pass their checks, plausible wrong answers fail with a hint."""
 
-import runpy
-from pathlib import Path
-
 import pytest
 import torch
+from exercises import solutions
 
 from mgff_tutorial.checks.core import CheckFailed
 from mgff_tutorial.checks.response import check_fiedler_side, check_importance, check_rollout
 
-SOLUTIONS = runpy.run_path(str(Path(__file__).parents[1] / "notebooks/solutions/solutions_10_vit_attention.py"))
+SOLUTIONS = solutions("10_vit_attention")
 
 
 def test_solutions_are_correct(capsys):

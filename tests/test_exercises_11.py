@@ -1,16 +1,14 @@
 """Notebook 11: the solutions pass their checks, plausible wrong answers fail with a hint."""
 
-import runpy
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scipy import ndimage
+from exercises import solutions
 
 from mgff_tutorial.checks.core import CheckFailed
 from mgff_tutorial.checks.cropper import check_flood, check_iou, check_square
 
-SOLUTIONS = runpy.run_path(str(Path(__file__).parents[1] / "notebooks/solutions/solutions_11_cropper.py"))
+SOLUTIONS = solutions("11_cropper")
 
 
 def test_solutions_are_correct(capsys):

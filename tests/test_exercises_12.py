@@ -1,15 +1,13 @@
 """Notebook 12: the solutions pass their checks, plausible wrong answers fail with a hint."""
 
-import runpy
-from pathlib import Path
-
 import pytest
 import torch
+from exercises import solutions
 
 from mgff_tutorial.checks.core import CheckFailed
 from mgff_tutorial.checks.two_stage import check_follow, check_merge_many, check_to_original
 
-SOLUTIONS = runpy.run_path(str(Path(__file__).parents[1] / "notebooks/solutions/solutions_12_two_stage.py"))
+SOLUTIONS = solutions("12_two_stage")
 
 
 def test_solutions_are_correct(capsys):

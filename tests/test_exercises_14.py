@@ -1,12 +1,11 @@
 """Notebook 14: the solutions pass their checks, plausible wrong answers fail with a hint."""
 
 import math
-import runpy
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch.nn.functional as F
+from exercises import solutions
 
 from mgff_tutorial.checks.core import CheckFailed
 from mgff_tutorial.checks.training import (
@@ -16,7 +15,7 @@ from mgff_tutorial.checks.training import (
     check_warm_cosine,
 )
 
-SOLUTIONS = runpy.run_path(str(Path(__file__).parents[1] / "notebooks/solutions/solutions_14_training.py"))
+SOLUTIONS = solutions("14_training")
 CHECKS = {"warm_cosine": check_warm_cosine, "accumulate": check_accumulate,
           "accuracy_of_shares": check_accuracy_of_shares, "validation_split": check_validation_split}
 

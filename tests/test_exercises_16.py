@@ -4,19 +4,19 @@ import ast
 import importlib
 import json
 import re
-import runpy
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from exercises import solutions
 
 from mgff_tutorial.checks.core import CheckFailed
 from mgff_tutorial.checks.own_data import check_confident, check_lazy_accuracy, check_leaks
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
-SOLUTIONS = runpy.run_path(str(NOTEBOOKS / "solutions/solutions_16_your_own_data.py"))
+SOLUTIONS = solutions("16_your_own_data")
 
 
 def test_solutions_are_correct(capsys):

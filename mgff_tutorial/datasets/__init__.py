@@ -1,5 +1,7 @@
 """The data sets: CUB-200-2011, Stanford Cars, Oxford-IIIT Pets, NABirds, the drawn SketchBirds, and any folder."""
 
+from pathlib import Path
+
 from ..errors import unknown_name
 from .base import Annotations, CountWarning, ImageDataset, split_validation
 from .cached import CachedImages
@@ -15,7 +17,7 @@ DATASETS = {dataset.name: dataset for dataset in (CUB200, StanfordCars, OxfordPe
 """Name on the command line -> class."""
 
 __all__ = ["CUB200", "StanfordCars", "OxfordPets", "NABirds", "SketchBirds", "ImageFolderDataset", "CachedImages", "ImageDataset", "Annotations",
-           "CountWarning", "split_validation", "open_dataset", "readable_name", "DATASETS"]
+           "CountWarning", "split_validation", "open_dataset", "open_split", "readable_name", "DATASETS"]
 
 
 def open_dataset(name, root=None, split="train", transform=None, **options):
@@ -27,6 +29,17 @@ def open_dataset(name, root=None, split="train", transform=None, **options):
     if name not in DATASETS:
         raise unknown_name("data set", name, DATASETS)
     return DATASETS[name](root=root, split=split, transform=transform, **options)
+
+
+def open_split(data, root, split):
+    """A split of ``data``: the name of a data set (with its ``root``), or the path of a folder of class folders.
+
+    Raises:
+        InputError, DataError: as for `open_dataset`.
+    """
+    if data not in DATASETS and Path(data).is_dir():
+        return open_dataset("folder", root=data, split=split)
+    return open_dataset(data, root=root, split=split)
 
 
 def readable_name(name):

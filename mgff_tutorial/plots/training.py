@@ -69,19 +69,6 @@ def draw_overfitting(losses, accuracies):
     return figure
 
 
-def draw_choosing(chosen_on_test, chosen_on_validation, truth):
-    """Reported accuracies of many imaginary runs whose true accuracy is known, by how the epoch was chosen."""
-    figure, (ax,) = panels(1, size=(7.2, 2.8))
-    low = min(np.min(chosen_on_test), np.min(chosen_on_validation))
-    bins = np.arange(np.floor(low * 100) / 100, np.max(chosen_on_test) + 0.005, 0.005)
-    ax.hist(chosen_on_validation, bins, color=GREEN, alpha=0.75, label="epoch chosen on a validation split")
-    ax.hist(chosen_on_test, bins, color=RED, alpha=0.6, label="best epoch on the test split")
-    ax.axvline(truth, color="black", linewidth=1.5, label="true accuracy")
-    ax.set(xlabel="accuracy that is reported", ylabel="runs", yticks=[])
-    ax.legend(frameon=False, fontsize=9)
-    return figure
-
-
 def draw_run(records):
     """The curves of a run (see `curves.draw_curves`) in a figure of the notebook."""
     figure = plt.figure(figsize=(11, 3.0), layout="constrained")
