@@ -37,7 +37,7 @@ def check_images(x, channels, dtype=None):
     Raises:
         TypeError: not a tensor. InputError: wrong rank, channels, size or dtype.
     """
-    if not hasattr(x, "ndim") or not hasattr(x, "is_floating_point"):
+    if not isinstance(x, torch.Tensor):
         raise TypeError(f"images must be a tensor of shape (B, {channels}, H, W), got {type(x).__name__}.")
     if x.ndim != 4:
         raise InputError(f"images must have 4 dimensions (B, {channels}, H, W), got shape {tuple(x.shape)}.")

@@ -9,8 +9,10 @@ import torch
 from PIL import Image
 from training_fakes import Colours, small_config, small_net
 
-from mgff_tutorial import MGFF, MGFFClassifier, TwoStageClassifier, ViTCropper
+from mgff_tutorial import MGFF, MGFFClassifier, TwoStageClassifier, ViTCropper, render
 from mgff_tutorial.attention import ChannelAttention, SpatialSelfAttention
+from mgff_tutorial.cropper import crop_and_resize
+from mgff_tutorial.errors import InputError
 from mgff_tutorial.evaluation import TensorImages, predict_split
 from mgff_tutorial.graph import GCNHead, SuperNodePool
 from mgff_tutorial.loading import MemoryImages
@@ -319,3 +321,26 @@ def test_views_around_an_object_stay_inside_and_on_it(height, width):
             assert left - 1 <= (box[0] + box[2]) / 2 <= left + wide + 1 and top - 1 <= (box[1] + box[3]) / 2 <= top + high + 1
     memory.close_views = 0.0
     assert memory._view(0, [0, 0.5, 0, 0, 0, 0, 0, 0, 0]) == memory._window((height, width), [0, 0.5, 0, 0])
+
+
+def test_what_a_seed_draws_changes_with_the_seed():
+    drawn = [render(3, seed, size=16).details for seed in range(4)]
+    for name in ("scale", "camouflage", "rotation", "centre", "unit"):
+        assert len({str(details[name]) for details in drawn}) == 4, name
+
+
+def test_crops_are_rounded_outwards_to_whole_pixels():
+    image = torch.arange(100.0).reshape(1, 10, 10)
+    expected = image[:, 2:6, 3:8]
+    for box in ((3.0, 2.0, 8.0, 6.0), (3.9, 2.9, 7.1, 5.1), (3.5, 2.5, 7.5, 5.5)):
+        assert torch.equal(crop_and_resize(image, box, (4, 5)), expected), box
+
+
+@pytest.mark.parametrize("granularities", [(0, 1, 2, 3), (0,), (3,)])
+@pytest.mark.parametrize("place", range(4))
+def test_maps_of_different_batches_are_never_broadcast(granularities, place):
+    channels, grids = (2, 4, 6, 6), ((8, 4), (4, 2), (2, 1), (2, 1))
+    mgff = MGFF(channels, grids, granularities=granularities)
+    maps = [torch.zeros(1 if i == place else 3, c, *g) for i, (c, g) in enumerate(zip(channels, grids))]
+    with pytest.raises(InputError, match="maps must hold the same number of images"):
+        mgff(maps)
