@@ -8,10 +8,10 @@ from importlib import import_module
 
 # command: (module, function that adds its parser, one line for --help). A module is imported when it is used.
 COMMANDS = {
-    "train": ("train_command", "add_train_command", "train a model by a recipe: paper, practical, nano or your own"),
-    "evaluate": ("evaluate_command", "add_evaluate_command", "accuracy of a checkpoint, in one stage or two"),
-    "predict": ("predict_command", "add_predict_command", "species of an image or of a folder of images"),
-    "ablate": ("experiments", "add_ablate_command", "measure what each part of the system contributes"),
+    "train": ("commands.train", "add_train_command", "train a model by a recipe: paper, practical, nano or your own"),
+    "evaluate": ("commands.evaluate", "add_evaluate_command", "accuracy of a checkpoint, in one stage or two"),
+    "predict": ("commands.predict", "add_predict_command", "species of an image or of a folder of images"),
+    "ablate": ("commands.ablate", "add_ablate_command", "measure what each part of the system contributes"),
     "benchmark": ("benchmark", "add_benchmark_command", "speed of the models on this machine"),
     "render": ("sketchbirds", "add_render_command", "draw SketchBirds: the data set, one picture, or a sheet"),
     "data": ("data_check", "add_data_command", "check a data set, or unpack its archive safely"),

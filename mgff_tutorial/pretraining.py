@@ -30,7 +30,7 @@ from .files import atomic_file
 from .paths import cache_dir
 from .recipe import parameter_groups
 from .renderer import VERSION, render
-from .species import PART_CLASSES, PART_CODES, pretraining_species
+from .renderer.species import PART_CLASSES, PART_CODES, pretraining_species
 
 FIRST_SEED = 10_000_000  # SketchBirds and controlled experiments draw with smaller seeds
 CODES_PER_PART = [len(options) for options in PART_CODES.values()]

@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 from .errors import DataError, InputError
 from .paths import cache_dir, sketchbirds_dir
 from .renderer import VERSION, render
-from .species import PART_CODES, PART_NAMES, SPECIES
+from .renderer.species import PART_CODES, PART_NAMES, SPECIES
 
 IMAGES_PER_SPLIT = 30
 SIZE = 256
@@ -299,6 +299,6 @@ def ensure_sketchbirds():
 
 def add_render_command(subparsers):
     """Add ``render`` to the command line; see `render_command`."""
-    from .render_command import add_parser
+    from .commands.render import add_parser
 
     return add_parser(subparsers)

@@ -152,11 +152,11 @@ MUTANTS = [
      "test_checkpoints.py -k hostile"),
     ("archive member that leaves", "archives.py", '".." in member.parts', "False", "test_archives.py -k leave"),
     # drawing, names
-    ("drawn box off by one", "renderer.py", "float(columns[-1] + 1), float(rows[-1] + 1)", "float(columns[-1]), float(rows[-1])",
+    ("drawn box off by one", "renderer/scene.py", "float(columns[-1] + 1), float(rows[-1] + 1)", "float(columns[-1]), float(rows[-1])",
      "test_renderer.py -k box_and_parts"),
-    ("hidden parts visible", "renderer.py", "bool(inside and int(part_map[int(y), int(x)]) in classes)", "bool(inside)",
+    ("hidden parts visible", "renderer/scene.py", "bool(inside and int(part_map[int(y), int(x)]) in classes)", "bool(inside)",
      "test_renderer.py -k box_and_parts"),
-    ("seed ignored", "renderer.py", "rng = np.random.default_rng([7, seed])", "rng = np.random.default_rng([7, 0])", "test_numbers.py -k seed_draws"),
+    ("seed ignored", "renderer/scene.py", "rng = np.random.default_rng([7, seed])", "rng = np.random.default_rng([7, 0])", "test_numbers.py -k seed_draws"),
     ("classifier not reset", "mgff.py", "self.classifier = layer.to(", "self.unused = layer.to(", "test_mgff.py -k conventions"),
 ]
 HEAVY = ("numpy", "torch", "torchvision.transforms.v2", "timm", "scipy.ndimage", "PIL.Image", "hypothesis", "pytest", "safetensors.torch",

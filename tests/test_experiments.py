@@ -8,8 +8,8 @@ import torch
 from scipy import stats
 
 from mgff_tutorial.errors import DataError, InputError
-from mgff_tutorial.intervals import paired_bootstrap, t_interval, wilson_interval
-from mgff_tutorial.results import Results, markdown_table, paired_difference, read_rows, summarise
+from mgff_tutorial.experiments.intervals import paired_bootstrap, t_interval, wilson_interval
+from mgff_tutorial.experiments.results import Results, markdown_table, paired_difference, read_rows, summarise
 
 
 def row(configuration="baseline", seed=0, value=0.5, **changes):
@@ -148,20 +148,20 @@ def nano(tmp_path, monkeypatch):
         model = create_model(name, num_classes=3)
         save_checkpoint(tmp_path / f"{name}.safetensors", model,
                         {"model": name, "classes": ["a", "b", "c"], "kwargs": {"num_classes": 3}})
-    monkeypatch.setattr("mgff_tutorial.studies._dataset", lambda data, split: FewBirds(split))
+    monkeypatch.setattr("mgff_tutorial.experiments.studies._dataset", lambda data, split: FewBirds(split))
     return tmp_path
 
 
 @pytest.fixture
 def study(nano):
-    from mgff_tutorial.studies import Study, StudySettings
+    from mgff_tutorial.experiments.studies import Study, StudySettings
 
     return Study(StudySettings(weights=str(nano / "swin_nano.safetensors"), device="cpu",
                                vit_weights=str(nano / "vit_nano.safetensors")))
 
 
 def test_stored_maps_are_computed_once_and_are_those_of_the_backbone(study, monkeypatch):
-    from mgff_tutorial.frozen_features import View, cut
+    from mgff_tutorial.experiments.frozen_features import View, cut
 
     stored = study.view("test", "whole")
     image = (cut(study.test.image(3), View(), 96) - 0.5) / 0.5
@@ -178,9 +178,9 @@ def test_stored_maps_are_computed_once_and_are_those_of_the_backbone(study, monk
 
 @pytest.mark.parametrize("configuration", ["baseline", "mgff", "mgff-literal"])
 def test_a_head_on_stored_maps_is_the_whole_model(study, configuration):
-    from mgff_tutorial.frozen_features import View, cut
+    from mgff_tutorial.experiments.frozen_features import View, cut
     from mgff_tutorial.mgff import MGFFClassifier
-    from mgff_tutorial.studies import CONFIGURATIONS
+    from mgff_tutorial.experiments.studies import CONFIGURATIONS
 
     preset, options = CONFIGURATIONS[configuration]
     head = study.head(configuration, 0).eval()
@@ -196,7 +196,7 @@ def test_a_head_on_stored_maps_is_the_whole_model(study, configuration):
 
 
 def test_heads_learn_repeat_and_start_alike(study):
-    from mgff_tutorial.frozen_heads import HeadRecipe, predict_head
+    from mgff_tutorial.experiments.frozen_heads import HeadRecipe, predict_head
 
     assert torch.equal(study.head("baseline", 3).classifier.weight, study.head("mgff", 3).classifier.weight)
     recipe = HeadRecipe(lr=1e-2, new_lr=3e-3, epochs=12)
@@ -207,7 +207,7 @@ def test_heads_learn_repeat_and_start_alike(study):
 
 
 def test_views_are_where_they_should_be(study):
-    from mgff_tutorial.frozen_features import View, central_boxes, cut, random_views
+    from mgff_tutorial.experiments.frozen_features import View, central_boxes, cut, random_views
     from mgff_tutorial.errors import InputError
 
     assert central_boxes([(100, 50)], 0.5).tolist() == [[25, 12.5, 75, 37.5]]
@@ -223,9 +223,9 @@ def test_views_are_where_they_should_be(study):
 
 
 def test_the_ablate_command_resumes_and_its_rows_follow_from_the_predictions(nano, monkeypatch, capsys):
-    import mgff_tutorial.ablation as ablation
+    import mgff_tutorial.experiments.ablation as ablation
     from mgff_tutorial.__main__ import main
-    from mgff_tutorial.frozen_heads import HeadRecipe
+    from mgff_tutorial.experiments.frozen_heads import HeadRecipe
 
     monkeypatch.setattr(ablation, "TRIALS", {name: [HeadRecipe(epochs=1)] for name in ("baseline", "others")})
     command = ["ablate", "--experiment", "sketchbirds", "--seeds", "2", "--out", str(nano / "out"), "--device", "cpu",
@@ -263,7 +263,7 @@ def test_bad_arguments_of_the_command_are_one_sentence(tmp_path, capsys):
 
 
 def test_the_table_of_parts_says_what_the_rows_say(tmp_path, monkeypatch):
-    from mgff_tutorial import summary
+    from mgff_tutorial.experiments import summary
 
     looks = ["mgff/crops/stage1", *(f"mgff/crops/{name}" for name, _ in summary.LOOKS.values())]
     for experiment, names in (("heads", ["baseline", *summary.HEADS.values()]), ("looks", looks)):
@@ -279,7 +279,7 @@ def test_the_table_of_parts_says_what_the_rows_say(tmp_path, monkeypatch):
 
 
 def test_missing_stored_results_name_the_command():
-    from mgff_tutorial.results import stored_results
+    from mgff_tutorial.experiments.results import stored_results
 
     with pytest.raises(DataError, match="--experiment fusion-cub20"):
         stored_results("fusion-cub20-no_such_backbone")

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from mgff_tutorial.cropper import ViTCropper
 from mgff_tutorial.errors import DataError, InputError
-from mgff_tutorial.localisation import (Found, box_iou, central_box, find_objects, full_image, read_scores,
+from mgff_tutorial.experiments.localisation import (Found, box_iou, central_box, find_objects, full_image, read_scores,
                                         score_dataset, summarise, write_scores)
 
 

@@ -13,7 +13,7 @@ from mgff_tutorial.errors import DataError, InputError
 from mgff_tutorial.renderer import render
 from mgff_tutorial.sketchbirds import (add_render_command, compare_with_render, ensure_sketchbirds, entries,
                                        verify_sketchbirds, write_sketchbirds)
-from mgff_tutorial.species import PART_NAMES, SPECIES
+from mgff_tutorial.renderer.species import PART_NAMES, SPECIES
 
 
 @pytest.fixture(scope="module")

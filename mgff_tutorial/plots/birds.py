@@ -5,7 +5,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..renderer import render
-from ..species import PART_CLASSES, PART_CODES, SPECIES, find_species
+from ..renderer.species import PART_CLASSES, PART_CODES, SPECIES, find_species
 from .style import BLUE, GREY, ORANGE, panels, show_image
 
 _GROUPS = ["body", "head", "leg", *PART_CODES]

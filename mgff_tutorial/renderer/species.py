@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .errors import InputError, unknown_name
+from ..errors import InputError, unknown_name
 
 PART_CODES = {
     "beak": ("cone", "hooked", "dagger", "curved"),

@@ -14,10 +14,10 @@ import torch
 from torchvision.transforms import functional as TF
 from tqdm.auto import tqdm
 
-from .errors import InputError
-from .files import write_json
-from .paths import cache_dir
-from .transforms import model_config
+from ..errors import InputError
+from ..files import write_json
+from ..paths import cache_dir
+from ..transforms import model_config
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import os
 import sys
 from pathlib import Path
 
-from .errors import DataError, InputError
-from .paths import checkpoints_dir
-from .prediction_log import HEADER, PredictionLog, printable, table_row
+from ..errors import DataError, InputError
+from ..paths import checkpoints_dir
+from ..prediction_log import HEADER, PredictionLog, printable, table_row
 
 
 def add_predict_command(subparsers):
@@ -61,7 +61,7 @@ def run_predict(args):
     """
     from tqdm.auto import tqdm
 
-    from .prediction import Predictor, find_images, load_classifier, load_cropper, predict_files
+    from ..prediction import Predictor, find_images, load_classifier, load_cropper, predict_files
 
     if args.save_figures and Path(args.save_figures).resolve().is_relative_to(Path(args.path).resolve()):
         raise InputError(f"--save-figures {args.save_figures} lies in the folder that is predicted, so the figures would "
@@ -108,7 +108,7 @@ def _emit(records, as_json, log):
 
 def _figures(folder):
     """A function that saves the figure of one image under ``folder``, with the image's own sub-folders."""
-    from .prediction_figure import save_figure
+    from ..prediction_figure import save_figure
 
     def save(name, image, record, result, position):
         save_figure(Path(folder) / f"{_short(name)}.png", image, record, result, position)

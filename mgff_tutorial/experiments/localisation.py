@@ -15,10 +15,10 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from .cropper import ViTCropper, box_of, enlarge, largest_component, otsu, pad_boxes
-from .errors import DataError, InputError
-from .files import atomic_file
-from .response import RULES, get_rule, record_attention
+from ..cropper import ViTCropper, box_of, enlarge, largest_component, otsu, pad_boxes
+from ..errors import DataError, InputError
+from ..files import atomic_file
+from ..response import RULES, get_rule, record_attention
 
 BASELINES = ("full_image", "central_box")
 

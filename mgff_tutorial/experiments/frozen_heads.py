@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .attention import init_linear
-from .device import seed_everything
-from .errors import InputError
-from .mgff import MGFF, resolve_options
-from .recipe import Schedule
+from ..attention import init_linear
+from ..device import seed_everything
+from ..errors import InputError
+from ..mgff import MGFF, resolve_options
+from ..recipe import Schedule
 
 
 class FrozenHead(nn.Module):

@@ -11,16 +11,16 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm.auto import tqdm
 
-from .backbones import build_backbone
-from .datasets import CUB200, SketchBirds
-from .datasets.base import split_validation
-from .device import pick_device, seed_everything
-from .errors import InputError
+from ..backbones import build_backbone
+from ..datasets import CUB200, SketchBirds
+from ..datasets.base import split_validation
+from ..device import pick_device, seed_everything
+from ..errors import InputError
 from .frozen_features import FrozenFeatures, View, boxes_as_views, central_boxes, cut, fingerprint, random_views
 from .frozen_heads import FrozenHead, train_head
-from .images import image_geometry, upright_size
-from .paths import cache_dir
-from .swin import BUILDERS
+from ..images import image_geometry, upright_size
+from ..paths import cache_dir
+from ..swin import BUILDERS
 
 # name -> (preset of `FrozenHead`, options of MGFF). All see the same four maps, the last one being what the
 # backbone's own classifier sees.
@@ -115,8 +115,8 @@ class Study:
 
     def cropper(self):
         """The frozen ViT cropper with its default rule."""
-        from .cropper import ViTCropper
-        from .models import create_model
+        from ..cropper import ViTCropper
+        from ..models import create_model
 
         name, weights = self.settings.vit, self.settings.vit_weights
         if name == "vit_nano":

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from .predict_command import add_model_arguments, cropper_options, default_checkpoint
+from .predict import add_model_arguments, cropper_options, default_checkpoint
 
 
 def add_evaluate_command(subparsers):
@@ -33,10 +33,10 @@ def run_evaluate(args):
     Raises:
         InputError: a bad checkpoint, or a data set of other classes.
     """
-    from .checkpoints import read_checkpoint, save_checkpoint
-    from .datasets import open_split
-    from .evaluation import evaluate
-    from .prediction import load_classifier, load_cropper
+    from ..checkpoints import read_checkpoint, save_checkpoint
+    from ..datasets import open_split
+    from ..evaluation import evaluate
+    from ..prediction import load_classifier, load_cropper
 
     path = args.checkpoint_file or args.checkpoint or default_checkpoint()
     if args.publish:

@@ -15,7 +15,7 @@ from PIL import Image
 from . import backgrounds
 from .bird import POSES, BirdOutline, draw_pose
 from .drawing import Canvas, turn
-from .errors import InputError, unknown_name
+from ..errors import InputError, unknown_name
 from .plumage import paint_bird, tinted
 from .species import PART_CLASSES, SPECIES, Species, find_species, pretraining_species
 

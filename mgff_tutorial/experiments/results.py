@@ -13,10 +13,10 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from .errors import DataError, InputError
-from .files import atomic_file
+from ..errors import DataError, InputError
+from ..files import atomic_file
 from .intervals import t_interval
-from .paths import PACKAGE
+from ..paths import PACKAGE
 
 VERSION = 1  # of the file format; raised when older code could no longer read a file rightly
 

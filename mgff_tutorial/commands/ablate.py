@@ -6,8 +6,8 @@ Every experiment fills a results file (see `results`) run by run; stopped at any
 import argparse
 from pathlib import Path
 
-from .errors import InputError, unknown_name
-from .results import COLUMNS, Results, markdown_table, read_rows
+from ..errors import InputError, unknown_name
+from ..experiments.results import COLUMNS, Results, markdown_table, read_rows
 
 EXPERIMENTS = {
     "fusion-cub20": "real photographs, frozen backbone: the baseline, + MGFF, + MGFF without each part",
@@ -79,7 +79,7 @@ def _show(folder, seeds):
 
 
 def _run_one(args):
-    from .studies import Study
+    from ..experiments.studies import Study
 
     experiment, known = _experiment(args.experiment)
     names, settings = chosen(args.configurations, known), settings_of(args)
@@ -95,11 +95,11 @@ def _run_one(args):
 
 def _experiment(name):
     """The function of an experiment, and the configurations that it runs unless told otherwise."""
-    from .ablation import TWO_STAGE, fusion, two_stage
-    from .studies import CONFIGURATIONS
+    from ..experiments.ablation import TWO_STAGE, fusion, two_stage
+    from ..experiments.studies import CONFIGURATIONS
 
     if name == "controlled":
-        from .controlled import controlled
+        from ..experiments.controlled import controlled
 
         return controlled, TWO_STAGE
     return (two_stage, TWO_STAGE) if name.startswith("two-stage") else (fusion, CONFIGURATIONS)
@@ -107,7 +107,7 @@ def _experiment(name):
 
 def settings_of(args):
     """`StudySettings` from the arguments, with the defaults of photographs or of drawn birds."""
-    from .studies import StudySettings
+    from ..experiments.studies import StudySettings
 
     photographs = args.experiment.endswith("cub20")
     if photographs and args.root is None:

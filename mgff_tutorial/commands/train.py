@@ -4,8 +4,8 @@ from dataclasses import fields
 
 import yaml
 
-from .config import TrainConfig, config_names, load_config
-from .errors import InputError
+from ..config import TrainConfig, config_names, load_config
+from ..errors import InputError
 
 FLAGS = {  # command line: entry of the configuration, type, help
     "--model": (str, "model name, such as mgff_swin_nano or mgff_resnet50"),
@@ -62,7 +62,7 @@ def run_train(args):
     kwargs = {key.partition(".")[2]: changes.pop(key) for key in list(changes) if key.startswith("model_kwargs.")}
     config = load_config(args.config, **changes)
     config.model_kwargs.update(kwargs)
-    from .training import train
+    from ..training import train
 
     result = train(config, resume=args.resume, progress=not args.quiet)
     print(summary(config, result))
@@ -91,8 +91,8 @@ def _pretrain(changes):
     """``--config pretrain``: the entries are those of `PretrainConfig`."""
     from dataclasses import fields as entries
 
-    from .errors import unknown_name
-    from .pretraining import PretrainConfig, pretrain
+    from ..errors import unknown_name
+    from ..pretraining import PretrainConfig, pretrain
 
     out = changes.pop("out", "runs/pretrain")
     known = [entry.name for entry in entries(PretrainConfig)]
