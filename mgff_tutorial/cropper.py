@@ -209,6 +209,21 @@ class ViTCropper(nn.Module):
         """(B, 4) boxes, xyxy pixels of ``x``, padded; the whole image where the map says nothing."""
         return self(x).boxes
 
+    def find(self, images):
+        """The objects of images of different sizes: a `CropResult` at the ViT's input size, but with boxes on the CPU
+        in the pixels of each image.
+
+        Args:
+            images: sequence of (3, H, W) float images in 0 to 1, not normalised, each of its own size.
+        """
+        mean, std = (torch.tensor(v)[:, None, None] for v in (self.mean, self.std))
+        inputs = torch.stack([resize(image, self.input_size) for image in images])
+        found = self((inputs - mean.to(inputs.device)) / std.to(inputs.device))
+        sizes = torch.tensor([[image.shape[-1], image.shape[-2]] * 2 for image in images], dtype=torch.float32)
+        height, width = self.input_size
+        found.boxes = found.boxes.cpu() * sizes / sizes.new_tensor([width, height] * 2)  # one synchronisation a batch
+        return found
+
     def crop(self, x, size=None):
         """The objects of ``x`` cut out and enlarged: (B, 3, *size); ``size`` is a side or (height, width).
 
@@ -227,6 +242,13 @@ def crop_batch(images, boxes, size):
     if cuts:
         return torch.stack(cuts)
     return images.new_zeros(0, 3, *size) if isinstance(images, torch.Tensor) else torch.zeros(0, 3, *size)
+
+
+def resize(image, size):
+    """An image (C, H, W) at another size (height, width), bilinear with antialiasing; itself if it has that size."""
+    if tuple(image.shape[-2:]) == tuple(size):
+        return image
+    return F.interpolate(image[None], size=tuple(size), mode="bilinear", align_corners=False, antialias=True)[0]
 
 
 def default_cfg(model):

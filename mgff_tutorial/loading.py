@@ -126,15 +126,8 @@ class MemoryImages:
     @torch.no_grad()
     def find_objects(self, cropper, batch_size=64):
         """Keep the box that ``cropper`` (a `ViTCropper`) finds in each image: what ``close_views`` are cut around."""
-        from torchvision.transforms.v2 import functional as ops
-
-        mean, std = (torch.tensor(values).reshape(3, 1, 1) for values in (cropper.mean, cropper.std))
-        size, device, boxes = list(cropper.input_size), next(cropper.parameters()).device, []
-        for start in range(0, len(self.images), batch_size):
-            some = self.images[start : start + batch_size]
-            inputs = [(ops.resize(image, size, antialias=True) / 255 - mean) / std for image in some]
-            scale = torch.tensor([[image.shape[2] / size[1], image.shape[1] / size[0]] * 2 for image in some])
-            boxes.append(cropper.boxes(torch.stack(inputs).to(device)).cpu() * scale)
+        boxes = [cropper.find([image / 255 for image in self.images[start : start + batch_size]]).boxes
+                 for start in range(0, len(self.images), batch_size)]
         self.boxes = torch.cat(boxes).double().numpy()
 
     def batch(self, places, device="cpu"):

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import nn
 
-from .cropper import ViTCropper, crop_and_resize, default_cfg
+from .cropper import ViTCropper, crop_batch, default_cfg, resize
 from .errors import InputError, check_number, unknown_name
 from .patches import to_pair
 
@@ -112,14 +111,11 @@ class TwoStageClassifier(nn.Module):
     def _predict_batch(self, images):
         device = next(self.classifier.parameters(), torch.zeros(0)).device
         pixels = [self._pixels(image, device) for image in images]
-        sizes = torch.tensor([[p.shape[-1], p.shape[-2]] * 2 for p in pixels], dtype=torch.float32)
-        found = self.cropper(_normalise(_stack(pixels, self.cropper.input_size), self.cropper.mean, self.cropper.std))
-        height, width = self.cropper.input_size
-        boxes = found.boxes.cpu() * sizes / sizes.new_tensor([width, height] * 2)  # one synchronisation a batch
-        whole = torch.cat([torch.zeros(len(sizes), 2), sizes[:, :2]], dim=1)
-        views1 = _normalise(torch.stack([self._first_view(p) for p in pixels]), self.mean, self.std)
-        views2 = _normalise(torch.stack([crop_and_resize(p, box, self.input_size)
-                                         for p, box in zip(pixels, boxes.tolist())]), self.mean, self.std)
+        found = self.cropper.find(pixels)
+        boxes = found.boxes
+        whole = torch.tensor([[0, 0, p.shape[-1], p.shape[-2]] for p in pixels], dtype=boxes.dtype)
+        views1 = self._normalise(torch.stack([self._first_view(p) for p in pixels]))
+        views2 = self._normalise(crop_batch(pixels, boxes, self.input_size))
         same = torch.isclose(boxes, whole, atol=1e-3, rtol=0).all(dim=1).to(device)
         views2 = torch.where(same[:, None, None, None], views1, views2)  # the whole image: the same view as in stage 1
         logits1, logits2 = self.classifier(views1).float(), self.classifier(views2).float()
@@ -135,8 +131,8 @@ class TwoStageClassifier(nn.Module):
     def _first_view(self, pixels):
         """(3, *input_size): what stage 1 sees of an image (3, H, W)."""
         if self.resize is None or tuple(pixels.shape[-2:]) == self.input_size:
-            return _resize(pixels, self.input_size)
-        large = _resize(pixels, (self.resize, self.resize))
+            return resize(pixels, self.input_size)
+        large = resize(pixels, (self.resize, self.resize))
         top, left = (round((self.resize - side) / 2) for side in self.input_size)
         return large[:, top:top + self.input_size[0], left:left + self.input_size[1]]
 
@@ -157,6 +153,10 @@ class TwoStageClassifier(nn.Module):
             raise InputError(f"images: expected tensors (3, H, W), got shape {tuple(image.shape)}.")
         mean, std = (torch.tensor(v, device=device)[:, None, None] for v in (self.mean, self.std))
         return image.detach().to(device, torch.float32) * std + mean
+
+    def _normalise(self, batch):
+        mean, std = (torch.tensor(v, device=batch.device)[:, None, None] for v in (self.mean, self.std))
+        return (batch - mean) / std
 
 
 def _three(name, values):
@@ -181,19 +181,3 @@ def _as_list(images):
     if not images:
         raise InputError("images: got none; accepted: at least one image.")
     return list(images)
-
-
-def _resize(image, size):
-    if tuple(image.shape[-2:]) == tuple(size):
-        return image
-    return F.interpolate(image[None], size=tuple(size), mode="bilinear", align_corners=False, antialias=True)[0]
-
-
-def _stack(pixels, size):
-    """Images of any sizes, resized to one: (B, 3, *size)."""
-    return torch.stack([_resize(p, size) for p in pixels])
-
-
-def _normalise(batch, mean, std):
-    mean, std = (torch.tensor(v, device=batch.device)[:, None, None] for v in (mean, std))
-    return (batch - mean) / std

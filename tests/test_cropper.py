@@ -91,6 +91,14 @@ def test_boxes_are_in_pixels_of_the_images_given():
     assert cropper.crop(torch.zeros(2, 3, 100, 70)).shape == (2, 3, 100, 70)
 
 
+def test_boxes_of_images_of_different_sizes_are_in_pixels_of_each():
+    cropper = ViTCropper(vit(), rule=fixed([[0, 0, 0], [0, 0, 9], [0, 0, 0]]), padding=0, input_size=48)
+    found = cropper.find([torch.rand(3, 48, 48), torch.rand(3, 96, 480)])
+    first, second = found.boxes
+    torch.testing.assert_close(second, first * torch.tensor([10.0, 2.0, 10.0, 2.0]))
+    assert first[0] > 24 and second[2] <= 480 and found.response.shape == (2, 1, 48, 48)
+
+
 def test_degenerate_maps_fall_back_to_the_whole_image_and_say_so():
     nan, peak = torch.ones(3, 3), torch.zeros(3, 3)
     nan[1, 1], peak[1, 1] = float("nan"), 1.0

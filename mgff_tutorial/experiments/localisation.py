@@ -3,21 +3,16 @@
 Measures of the literature: mean intersection over union (IoU), share of images with IoU above 0.5 ("GT-known
 localisation", "CorLoc"), and the pointing game (Zhang et al., 2018) on parts: is the highest point of the response
 map inside the object's box, and how many of the visible parts does the crop keep? Two baselines that look at no
-image, `full_image` and `central_box`, show what a number is worth.
+image, `full_image` and `central_box`, show what a number is worth. `localisation_study` stores such scores.
 """
 
-import csv
-import io
-import json
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 
-from ..cropper import ViTCropper, box_of, enlarge, largest_component, otsu, pad_boxes
-from ..errors import DataError, InputError
-from ..files import atomic_file
+from ..cropper import ViTCropper
+from ..errors import InputError
 from ..response import RULES, get_rule, record_attention
 
 BASELINES = ("full_image", "central_box")
@@ -164,36 +159,16 @@ def summarise(found, data="", split="", input_size=0, padding=0.0):
     return rows
 
 
-def write_scores(path, scores):
-    """Write `Score` rows as CSV, or as JSON if ``path`` ends so; numbers with four decimals."""
-    path = Path(path)
-    rows = [{k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(s).items()} for s in scores]
-    text = io.StringIO()
-    if path.suffix == ".json":
-        json.dump([{k: None if v != v else v for k, v in row.items()} for row in rows], text, indent=1)
-    else:
-        writer = csv.DictWriter(text, [f.name for f in fields(Score)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    with atomic_file(path) as stream:
-        stream.write(text.getvalue().encode())
-
-
 def read_scores(path):
-    """`Score` rows of a CSV file written by `write_scores`.
+    """The `Score` rows of a results file that ``ablate --experiment localisation`` wrote, see `localisation_study`.
 
     Raises:
-        DataError: the file is missing or has other columns.
+        DataError: the file is missing, damaged or of another version.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise DataError(f"{path} does not exist; it holds the stored localisation scores.")
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    kinds = {f.name: f.type for f in fields(Score)}
-    if not rows or set(rows[0]) != set(kinds):
-        raise DataError(f"{path}: expected the columns {', '.join(kinds)}.")
-    return [Score(**{name: kinds[name](value) for name, value in row.items()}) for row in rows]
+    from .localisation_study import stored_scores
+    from .results import read_rows
+
+    return stored_scores(read_rows(path))
 
 
 def score_dataset(vit, dataset, rules=tuple(RULES), input_size=None, padding=0.0, limit=None, data="", **options):
@@ -206,14 +181,19 @@ def score_dataset(vit, dataset, rules=tuple(RULES), input_size=None, padding=0.0
         padding: 0 measures the tight box; the cropper's own default is 0.05.
         options: ``batch_size``, ``progress``.
     """
+    cropper = ViTCropper(vit, padding=padding, input_size=input_size)
+    found = find_in_dataset(cropper, dataset, rules, limit, **options)
+    return summarise(found, data, getattr(dataset, "split", ""), max(cropper.input_size), padding)
+
+
+def find_in_dataset(cropper, dataset, rules, limit=None, **options):
+    """`find_objects` on a data set with boxes, or on every (len / limit)-th of its images: list of `Found`."""
     if getattr(dataset, "boxes", None) is None:
         raise InputError(f"dataset: {type(dataset).__name__} has no boxes to score against.")
-    cropper = ViTCropper(vit, padding=padding, input_size=input_size)
     step = 1 if not limit else max(1, len(dataset) // limit)
     chosen = list(range(0, len(dataset), step))[:limit]
-    found = find_objects(cropper, _Pictures(dataset, chosen), dataset.boxes[chosen],
-                         _visible_parts(dataset, chosen), rules, **options)
-    return summarise(found, data, getattr(dataset, "split", ""), max(cropper.input_size), padding)
+    return find_objects(cropper, _Pictures(dataset, chosen), dataset.boxes[chosen], _visible_parts(dataset, chosen),
+                        rules, **options)
 
 
 class _Pictures:
