@@ -125,9 +125,10 @@ class ViTCropper(nn.Module):
         self.vit.requires_grad_(False).eval()
         self.rule = get_rule(rule)
         self.tau = self.rule.tau if tau is None else tau
-        if self.tau != "otsu" and not (isinstance(self.tau, (int, float)) and not isinstance(self.tau, bool)
-                                       and self.tau >= 0):
-            raise InputError(f"tau: got {tau!r}; accepted: a number of 0 or more, 'otsu', or None for the rule's own.")
+        if isinstance(self.tau, str) and self.tau != "otsu":
+            raise InputError(f"tau must be a number of 0 or more, 'otsu', or None for the rule's own, got {tau!r}.")
+        if self.tau != "otsu":
+            check_number("tau", self.tau, 0)
         check_number("padding", padding, 0, 1)
         self.padding = float(padding)
         if input_size is None:

@@ -1,5 +1,6 @@
 """Errors meant for a reader: one sentence that names the value and what would be right."""
 
+import math
 import numbers
 from difflib import get_close_matches
 
@@ -17,16 +18,28 @@ class CheckpointError(InputError):
 
 
 def check_number(name, value, low, high=float("inf"), whole=False, below=False):
-    """An `InputError` unless ``value`` is a number from ``low`` to ``high`` (``below``: not ``high`` itself).
+    """``value``, if it is a finite number from ``low`` to ``high`` (``below``: not ``high`` itself).
 
     Args:
-        name: of the argument. whole: only integers will do. Booleans and NaN are no numbers here.
+        name: of the argument. whole: only integers will do. Booleans are no numbers here.
+
+    Raises:
+        InputError: anything else.
     """
     kind = numbers.Integral if whole else numbers.Real
-    inside = isinstance(value, kind) and not isinstance(value, bool) and low <= value <= high
+    inside = isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value) and low <= value <= high
     if not inside or (below and value == high):
-        bound = f"of {low} or more" if high == float("inf") else f"from {low} {'to below' if below else 'to'} {high}"
+        bound = f"from {low} {'to below' if below else 'to'} {high}" if high < float("inf") else \
+            f"of {low} or more" if low > float("-inf") else "that is finite"
         raise InputError(f"{name} must be {'an integer' if whole else 'a number'} {bound}, got {value!r}.")
+    return value
+
+
+def check_three(name, values):
+    """``values`` as a tuple, if they are three finite numbers, one a colour channel; else an `InputError`."""
+    if not isinstance(values, (tuple, list)) or len(values) != 3:
+        raise InputError(f"{name} must be three numbers, got {values!r}.")
+    return tuple(check_number(f"every one of {name}", value, float("-inf")) for value in values)
 
 
 def unknown_name(kind, name, choices):

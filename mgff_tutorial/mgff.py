@@ -62,8 +62,8 @@ def resolve_options(preset="default", **changes):
             or not all(type(i) is int for i in chosen):
         raise InputError(f"granularities must be different numbers from 0 to 3, got {chosen!r}.")
     dim, heads = options["dim"], options["heads"]
-    if dim is not None and (not isinstance(dim, int) or isinstance(dim, bool) or dim < 1):
-        raise InputError(f"dim must be a positive integer or None, got {dim!r}.")
+    if dim is not None:
+        check_number("dim", dim, 1, whole=True)
     if heads is not None:
         check_number("heads", heads, 1, whole=True)
     check_number("reduction", options["reduction"], 1, whole=True)
@@ -179,7 +179,7 @@ class MGFFClassifier(nn.Module):
     def __init__(self, backbone="swin_base_patch4_window12_384", num_classes=200, img_size=None, pretrained=False,
                  preset="default", drop_rate=0.0, drop_path_rate=None, **changes):
         super().__init__()
-        check_num_classes(num_classes)
+        check_number("num_classes", num_classes, 0, whole=True)
         check_number("drop_rate", drop_rate, 0, 1)
         if drop_path_rate is not None:
             check_number("drop_path_rate", drop_path_rate, 0, 1, below=True)
@@ -254,7 +254,7 @@ class MGFFClassifier(nn.Module):
 
     def reset_classifier(self, num_classes, global_pool=None):
         """A new, randomly initialised classifier for ``num_classes`` (0: none)."""
-        check_num_classes(num_classes)
+        check_number("num_classes", num_classes, 0, whole=True)
         if global_pool not in (None, "avg"):
             raise InputError(f"global_pool can't be changed here, got {global_pool!r}; leave it out.")
         self.num_classes = num_classes
@@ -301,9 +301,3 @@ def _prefixed(pattern):
     if isinstance(pattern, str):
         return pattern.replace("^", r"^backbone\.model\.")
     return [(_prefixed(p[0]), *p[1:]) if isinstance(p, tuple) else _prefixed(p) for p in pattern]
-
-
-def check_num_classes(num_classes):
-    """Raise unless ``num_classes`` is an integer of 0 or more."""
-    if not isinstance(num_classes, int) or isinstance(num_classes, bool) or num_classes < 0:
-        raise InputError(f"num_classes must be an integer of 0 or more, got {num_classes!r}.")

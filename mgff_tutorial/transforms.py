@@ -5,8 +5,6 @@ resize keeps that ratio (96 is cropped from 128). The resize to a square ignores
 All transforms are torchvision's (v2), so boxes can follow the picture: see `transform_with_box`.
 """
 
-import math
-import numbers
 
 import numpy as np
 import torch
@@ -14,7 +12,7 @@ from PIL import Image
 from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode, v2
 
-from .errors import InputError, unknown_name
+from .errors import InputError, check_number, check_three, unknown_name
 from .images import exif_orientation, upright_box, upright_rgb
 
 HALF = (0.5, 0.5, 0.5)  # mean and std of the nano models
@@ -48,12 +46,10 @@ def train_transform(img_size=384, resize=None, mean=HALF, std=HALF, interpolatio
     """
     img_size, resize, mode = _check(img_size, resize, mean, std, interpolation)
     for name, value in (("flip", flip), ("erase", erase)):
-        if not (_is_number(value) and 0 <= value <= 1):
-            raise InputError(f"{name} must be a probability from 0 to 1, got {value!r}.")
-    if not (_is_number(colour_jitter) and 0 <= colour_jitter < float("inf")):
-        raise InputError(f"colour_jitter must be 0 or more, got {colour_jitter!r}.")
-    if not (isinstance(scale, (tuple, list)) and len(scale) == 2 and all(_is_number(v) for v in scale)
-            and 0 < scale[0] <= scale[1] <= 1):
+        check_number(name, value, 0, 1)
+    check_number("colour_jitter", colour_jitter, 0)
+    if not (isinstance(scale, (tuple, list)) and len(scale) == 2 and 0 < check_number("the lower scale", scale[0], 0, 1)
+            <= check_number("the upper scale", scale[1], 0, 1)):
         raise InputError(f"scale must be two shares of the area with 0 < low <= high <= 1, got {scale!r}.")
     if crop == "random":
         steps = [v2.Resize((resize, resize), mode, antialias=True), v2.RandomCrop(img_size)]
@@ -219,27 +215,15 @@ def _to_tensor(mean, std):
     return [v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(list(mean), list(std)), v2.ToPureTensor()]
 
 
-def _is_number(value):
-    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def _check(img_size, resize, mean, std, interpolation):
     """Usable (img_size, resize, torchvision mode), or an InputError."""
-    resize = default_resize(img_size) if resize is None and _is_side(img_size) else resize
-    for name, value in (("img_size", img_size), ("resize", resize)):
-        if not _is_side(value):
-            raise InputError(f"{name} must be a whole number of pixels from 1 up, got {value!r}.")
+    check_number("img_size", img_size, 1, whole=True)
+    resize = default_resize(img_size) if resize is None else check_number("resize", resize, 1, whole=True)
     if resize < img_size:
         raise InputError(f"resize must be at least img_size ({img_size}), got {resize}.")
-    for name, values in (("mean", mean), ("std", std)):
-        if not (isinstance(values, (tuple, list)) and len(values) == 3 and all(_is_number(v) for v in values)):
-            raise InputError(f"{name} must be three numbers, got {values!r}.")
-    if min(std) <= 0:
+    check_three("mean", mean)
+    if min(check_three("std", std)) <= 0:
         raise InputError(f"std must be three numbers above 0, got {std!r}.")
     if not isinstance(interpolation, str) or interpolation not in _MODES:
         raise unknown_name("interpolation", interpolation, _MODES)
     return int(img_size), int(resize), _MODES[interpolation]
-
-
-def _is_side(value):
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= 1

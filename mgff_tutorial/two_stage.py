@@ -8,7 +8,7 @@ from PIL import Image
 from torch import nn
 
 from .cropper import ViTCropper, crop_batch, default_cfg, resize
-from .errors import InputError, check_number, unknown_name
+from .errors import InputError, check_number, check_three, unknown_name
 from .patches import to_pair
 
 MERGES = ("probabilities", "logits")
@@ -72,8 +72,8 @@ class TwoStageClassifier(nn.Module):
         self.classifier, self.cropper = classifier, cropper
         self.weight, self.merge = float(weight), merge
         self.input_size = to_pair(input_size, "input_size")
-        self.mean = _three("mean", cfg.get("mean") or (0.5, 0.5, 0.5) if mean is None else mean)
-        self.std = _three("std", cfg.get("std") or (0.5, 0.5, 0.5) if std is None else std)
+        self.mean = check_three("mean", cfg.get("mean") or (0.5, 0.5, 0.5) if mean is None else mean)
+        self.std = check_three("std", cfg.get("std") or (0.5, 0.5, 0.5) if std is None else std)
         if min(self.std) <= 0:
             raise InputError(f"std must be three numbers above 0, got {std!r}.")
         if resize is not None:
@@ -157,14 +157,6 @@ class TwoStageClassifier(nn.Module):
     def _normalise(self, batch):
         mean, std = (torch.tensor(v, device=batch.device)[:, None, None] for v in (self.mean, self.std))
         return (batch - mean) / std
-
-
-def _three(name, values):
-    if not isinstance(values, (tuple, list)) or len(values) != 3:
-        raise InputError(f"{name} must be three numbers, got {values!r}.")
-    for value in values:
-        check_number(f"every one of {name}", value, float("-inf"))
-    return tuple(values)
 
 
 def _as_list(images):

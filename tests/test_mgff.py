@@ -275,7 +275,7 @@ def test_another_size_is_refused_with_the_right_one(model_for_bad_input, size):
     (lambda: MGFFClassifier("swin_nano", fuse="stack"), "fuse must be 'nodes' or 'channels', got 'stack'"),
     (lambda: MGFFClassifier("swin_nano", entry=None), "entry must be 'residual' or 'replace', got None"),
     (lambda: MGFFClassifier("swin_nano", heads=7), "heads must be a positive integer that divides dim=256, got 7"),
-    (lambda: MGFFClassifier("swin_nano", dim=0), "dim must be a positive integer or None, got 0"),
+    (lambda: MGFFClassifier("swin_nano", dim=0), "dim must be an integer of 1 or more, got 0"),
     (lambda: MGFFClassifier("swin_nano", pool="before", adjacency="grid"), "can't come after pool='before'"),
     (lambda: MGFF((1, 2), ((2, 2), (1, 1))), "MGFF takes four maps, got 2 channels and 2 grids"),
     (lambda: MGFF(CHANNELS, GRIDS)(maps()[:3]), "maps must be a list of four feature maps, got 3"),

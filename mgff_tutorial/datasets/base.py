@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from ..errors import DataError, InputError, unknown_name
+from ..errors import DataError, InputError, check_number, unknown_name
 from ..images import image_geometry, open_image, upright_box, upright_points, upright_size
 from .tables import Problems
 
@@ -275,8 +275,7 @@ def split_validation(dataset, fraction=0.1, seed=0):
     """
     if isinstance(fraction, bool) or not isinstance(fraction, numbers.Real) or not 0 < fraction < 1:
         raise InputError(f"fraction must be above 0 and below 1, got {fraction!r}.")
-    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or seed < 0:
-        raise InputError(f"seed must be a whole number from 0 up, got {seed!r}.")
+    check_number("seed", seed, 0, whole=True)
     labels = np.asarray(dataset.labels)
     chosen = np.zeros(len(labels), dtype=bool)
     shuffle = np.random.default_rng(seed)

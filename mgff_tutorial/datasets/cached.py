@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset
 
-from ..errors import DataError, InputError, unknown_name
+from ..errors import DataError, check_number, unknown_name
 from ..images import open_image
 
 FORMATS = {"jpeg": (".jpg", {"format": "JPEG", "quality": 95, "subsampling": 0}),
@@ -36,8 +36,7 @@ class CachedImages(Dataset):
     """
 
     def __init__(self, dataset, folder, size=512, format="jpeg"):
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise InputError(f"size must be a whole number of pixels from 1 up, got {size!r}.")
+        check_number("size", size, 1, whole=True)
         if format not in FORMATS:
             raise unknown_name("format", format, FORMATS)
         self.dataset, self.folder, self.size, self.format = dataset, Path(folder), size, format

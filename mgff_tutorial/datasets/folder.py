@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, check_number
 from ..images import EXTENSIONS
 from .base import Annotations, ImageDataset
 
@@ -32,8 +32,7 @@ class ImageFolderDataset(ImageDataset):
     name = "folder"
 
     def __init__(self, root, split="train", transform=None, test_fraction=0.25, seed=0):
-        if isinstance(test_fraction, bool) or not isinstance(test_fraction, (int, float)) or not 0 <= test_fraction <= 0.9:
-            raise InputError(f"test_fraction must be from 0 to 0.9, got {test_fraction!r}.")
+        check_number("test_fraction", test_fraction, 0, 0.9)
         self._options = test_fraction, seed
         super().__init__(root, split, transform)
 

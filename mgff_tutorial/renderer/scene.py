@@ -7,7 +7,6 @@ ICCV 2023), drawn here with Pillow alone.
 """
 
 from dataclasses import dataclass
-from math import isfinite
 
 import numpy as np
 from PIL import Image
@@ -15,7 +14,7 @@ from PIL import Image
 from . import backgrounds
 from .bird import POSES, BirdOutline, draw_pose
 from .drawing import Canvas, turn
-from ..errors import InputError, unknown_name
+from ..errors import InputError, check_number, unknown_name
 from .plumage import paint_bird, tinted
 from .species import PART_CLASSES, SPECIES, Species, find_species, pretraining_species
 
@@ -46,19 +45,6 @@ class Scene:
     details: dict
 
 
-def _number(name, value, low, high, unit=""):
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)) or not isfinite(value) \
-            or not low <= value <= high:
-        raise InputError(f"{name} must be a number from {low} to {high}{unit}, not {value!r}.")
-    return float(value)
-
-
-def _whole(name, value, low, high):
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not low <= value <= high:
-        raise InputError(f"{name} must be a whole number from {low} to {high}, not {value!r}.")
-    return int(value)
-
-
 def render(species, seed, size=256, scale=None, camouflage=None, part_scale=None, background=None, pose=None,
            flip=None, rotation=None, centre=None, occluders=None):
     """One picture of a bird. An option that is None is drawn at random from the seed, all others left as they were.
@@ -86,18 +72,18 @@ def render(species, seed, size=256, scale=None, camouflage=None, part_scale=None
         InputError: a value outside these ranges or of another type.
     """
     species = find_species(species)
-    seed = _whole("seed", seed, 0, 2**63 - 1)
-    size = _whole("size", size, 16, 2048)
+    seed = int(check_number("seed", seed, 0, 2**63 - 1, whole=True))
+    size = int(check_number("size", size, 16, 2048, whole=True))
     rng = np.random.default_rng([7, seed])
     drawn = {"scale": rng.uniform(0.25, 0.8), "camouflage": rng.beta(0.8, 1.4),
              "background": list(backgrounds.BACKGROUNDS)[rng.integers(6)], "flip": bool(rng.random() < 0.5),
              "rotation": float(np.clip(rng.normal(0, 11), -25, 25)), "centre": rng.random(2),
              "occluders": int(rng.choice(4, p=[0.35, 0.3, 0.2, 0.15]))}
-    scale = drawn["scale"] if scale is None else _number("scale", scale, 0.05, 1)
-    camouflage = drawn["camouflage"] if camouflage is None else _number("camouflage", camouflage, 0, 1)
-    part_scale = 1.0 if part_scale is None else _number("part_scale", part_scale, 0.25, 3)
-    rotation = drawn["rotation"] if rotation is None else _number("rotation", rotation, -180, 180, " degrees")
-    occluders = drawn["occluders"] if occluders is None else _whole("occluders", occluders, 0, 8)
+    scale = drawn["scale"] if scale is None else float(check_number("scale", scale, 0.05, 1))
+    camouflage = drawn["camouflage"] if camouflage is None else float(check_number("camouflage", camouflage, 0, 1))
+    part_scale = 1.0 if part_scale is None else float(check_number("part_scale", part_scale, 0.25, 3))
+    rotation = drawn["rotation"] if rotation is None else float(check_number("rotation", rotation, -180, 180))
+    occluders = drawn["occluders"] if occluders is None else int(check_number("occluders", occluders, 0, 8, whole=True))
     background = drawn["background"] if background is None else background
     if not isinstance(background, str) or background not in backgrounds.BACKGROUNDS:
         raise unknown_name("background", background, backgrounds.BACKGROUNDS)
@@ -148,7 +134,7 @@ def _place(bird, scale, rotation, flip, centre, chance):
             x, y = centre
         except (TypeError, ValueError):
             raise InputError(f"centre must be a pair (x, y) of fractions from 0 to 1, not {centre!r}.") from None
-        middle = np.array([_number("centre", x, 0, 1), _number("centre", y, 0, 1)])
+        middle = np.array([float(check_number("centre", x, 0, 1)), float(check_number("centre", y, 0, 1))])
     bird.matrix = matrix * zoom
     bird.shift = middle - (low + high) / 2 * zoom
     return middle

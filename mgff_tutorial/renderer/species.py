@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import InputError, unknown_name
+from ..errors import InputError, check_number, unknown_name
 
 PART_CODES = {
     "beak": ("cone", "hooked", "dagger", "curved"),
@@ -213,10 +213,8 @@ def pretraining_species(count=100, seed=0, per_genus=4):
     Returns:
         list of ``Species``; position = label.
     """
-    if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1:
-        raise InputError(f"count must be a positive whole number, not {count!r}.")
-    if isinstance(per_genus, bool) or not isinstance(per_genus, (int, np.integer)) or not 1 <= per_genus <= 200:
-        raise InputError(f"per_genus must be a whole number from 1 to 200, not {per_genus!r}.")
+    check_number("count", count, 1, whole=True)
+    check_number("per_genus", per_genus, 1, 200, whole=True)
     rng = np.random.default_rng([20240, int(seed)])
     taken_by_the_20 = {species.codes for species in SPECIES}
     found = []
