@@ -12,6 +12,8 @@ from mgff_tutorial.swin import SwinTransformer, swin_nano
 from mgff_tutorial.swin_blocks import StochasticDepth
 from mgff_tutorial.swin_weights import convert_names, load_pretrained, load_weights, read_state, timm_name
 
+# timm up to 1.0.30 rounds odd grids down between stages, and its windows with them: there only the even size compares.
+ROUNDS_UP = hasattr(timm.models.swin_transformer, "calc_stage_window_sizes")
 EIGHT = [name for name in swin.BUILDERS if name != "swin_nano"]
 # Shifted blocks on padded grids, and windows that shrink to theirs; full widths, heads and tables.
 SHORT = dict(depths=(2, 2, 1, 1), num_classes=7, drop_path_rate=0.0)
@@ -58,7 +60,7 @@ def test_the_whole_depth_equals_timm_at_full_size():
         torch.testing.assert_close(ours(x), theirs(x), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("size", [(96, 64), (60, 100), (28, 20)])
+@pytest.mark.parametrize("size", [(96, 64), (60, 100), (28, 20)] if ROUNDS_UP else [(96, 64)])
 def test_padded_and_oblong_grids_equal_timm(size):
     options = {**TOY, "img_size": size, "depths": (2, 2, 2), "num_heads": (1, 2, 2)}
     ours = SwinTransformer(**options).eval()
