@@ -246,8 +246,11 @@ def test_the_ablate_command_resumes_and_its_rows_follow_from_the_predictions(nan
     assert main(command) == 0
     assert (nano / "out" / "fusion-sketchbirds.csv").read_bytes() == before
     capsys.readouterr()
-    assert main(["ablate", "--show", "--seeds", "2", "--out", str(nano / "out")]) == 0
+    shown = ["ablate", "--show", "--seeds", "2", "--out", str(nano / "out")]
+    assert main([*shown, "--experiment", "two-stage-sketchbirds"]) == 0
     assert "mgff/crops/merged-cropper" in capsys.readouterr().out
+    assert main(shown) == 0
+    assert "two looks, MGFF: merged, trained with crops as well | not run" in capsys.readouterr().out
 
 
 def test_bad_arguments_of_the_command_are_one_sentence(tmp_path, capsys):
@@ -255,6 +258,7 @@ def test_bad_arguments_of_the_command_are_one_sentence(tmp_path, capsys):
 
     for extra, message in ((["--experiment", "fusion-cub20"], "--root is missing"),
                            ([], "--experiment is missing"), (["--show"], "holds no results"),
+                           (["--experiment", "sketchbirds", "--update", "R.md"], "--update belongs to --show"),
                            (["--experiment", "sketchbirds", "--seeds", "0"], "--seeds must be 1 or more"),
                            (["--experiment", "sketchbirds", "--root", "x"], "--root is for photographs"),
                            (["--experiment", "sketchbirds", "--configurations", "mgf"], "did you mean 'mgff'")):
@@ -265,17 +269,69 @@ def test_bad_arguments_of_the_command_are_one_sentence(tmp_path, capsys):
 def test_the_table_of_parts_says_what_the_rows_say(tmp_path, monkeypatch):
     from mgff_tutorial.experiments import summary
 
-    looks = ["mgff/crops/stage1", *(f"mgff/crops/{name}" for name, _ in summary.LOOKS.values())]
-    for experiment, names in (("heads", ["baseline", *summary.HEADS.values()]), ("looks", looks)):
-        results = Results(tmp_path, experiment)
-        results.add([row(name, seed, 0.5 + i / 10 + seed / 100) for i, name in enumerate(names) for seed in range(3)])
-    monkeypatch.setattr(summary, "SETTINGS", {"toys": ("heads", "looks", "mgff")})
-    monkeypatch.setattr(summary, "stored_results", lambda name: Results(tmp_path, name))
-    lines = summary.what_each_part_brings(seeds=3).splitlines()
-    assert len(lines) == 2 + 1 + 3 + 3
-    assert "+10.0 (+10.0 to +10.0)" in lines[3] and "`python -m mgff_tutorial ablate`" in lines[3]
-    with pytest.raises(InputError, match=r"seeds \[3\]"):
-        summary.what_each_part_brings(seeds=4)
+    monkeypatch.setattr(summary, "SETTINGS", {"toys": ("heads", "looks"), "none": ("absent", "absent too")})
+    with pytest.raises(InputError, match="holds no results"):
+        summary.tables(tmp_path)
+    names = ["baseline", *(name for name in summary.ONE_LOOK.values() if name != "mgff-no-graph")][:3]
+    Results(tmp_path, "heads").add([row(name, seed, 0.5 + i / 10 + seed / 100)
+                                    for i, name in enumerate(dict.fromkeys(names)) for seed in range(3)])
+    Results(tmp_path, "looks").add([row(f"mgff/crops/{name}", seed, value + seed / 100) for seed in range(2)
+                                    for name, value in (("stage1", 0.6), ("merged-cropper", 0.8))])
+    lines = summary.tables(tmp_path, seeds=3)["frozen-heads"].splitlines()
+    assert len(lines) == 2 + 11 + 2 * 5 + 4 and lines[-2] == "python -m mgff_tutorial ablate"
+    assert lines[2].startswith("| linear head (baseline) | 51.0 ± 2.5 |  | not run |")
+    assert "| +10.0 (+10.0 to +10.0) | not run |" in lines[3]
+    assert "| MGFF without graph | not run |  | not run |" in "\n".join(lines)
+    crops = next(line for line in lines if "two looks, MGFF: merged, trained with crops" in line)
+    assert "(2 of 3 seeds) | +20.0 (+20.0 to +20.0)" in crops
+
+
+def test_the_readme_is_what_the_command_prints(tmp_path, capsys):
+    """Every table of "what each part brings" comes from the stored results; a number typed by hand fails here."""
+    from mgff_tutorial.__main__ import main
+    from mgff_tutorial.experiments.summary import marked, tables
+    from mgff_tutorial.paths import PACKAGE
+
+    repository = PACKAGE.parent
+    readme = (repository / "README.md").read_text(encoding="utf-8")
+    stored, shown = tables(repository / "data" / "results"), marked(readme)
+    assert {name: text for name, text in shown.items() if text} == stored, \
+        "run python -m mgff_tutorial ablate --show --update README.md"
+    assert main(["ablate", "--show", "--out", str(repository / "data" / "results")]) == 0
+    assert capsys.readouterr().out.strip() == "\n\n".join(text for text in shown.values() if text)
+    section = readme[readme.index("## What each part brings"):readme.index("## The command line")]
+    for text in shown.values():
+        section = section.replace(text, "")
+    assert "\n|" not in section  # no table beside the marked ones
+    copy = tmp_path / "README.md"
+    copy.write_text(readme.replace(shown["frozen-heads"], "old"), encoding="utf-8")
+    arguments = ["ablate", "--show", "--out", str(repository / "data" / "results"), "--update", str(copy)]
+    assert main(arguments) == 0 and copy.read_text(encoding="utf-8") == readme
+    copy.write_text("no marks here", encoding="utf-8")
+    for path, message in ((copy, "has no mark for"), (tmp_path / "none.md", "none.md cannot be read")):
+        assert main([*arguments[:-1], str(path)]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_a_file_of_another_version_stops_show_with_one_sentence(tmp_path, capsys):
+    from mgff_tutorial.__main__ import main
+
+    results = Results(tmp_path, "fusion-sketchbirds")
+    results.add([row(seed=seed) for seed in range(3)], {"labels/test": np.zeros(3, np.uint8)})
+    assert main(["ablate", "--show", "--out", str(tmp_path)]) == 0
+    assert "50.0 ± 0.0 (3 of 5 seeds)" in capsys.readouterr().out
+    good = results.path.read_text()
+    for text, message in ((good.replace(",0.01,1,", ",0.01,2,"), "line 2 was written in version 2 of the format"),
+                          (good.replace("metric,", "measure,"), "not a results file of this version"),
+                          (good[:-60], "line 4"), ("", "not a results file of this version")):
+        results.path.write_text(text)
+        for extra in ([], ["--experiment", "fusion-sketchbirds"]):
+            assert main(["ablate", "--show", "--out", str(tmp_path), *extra]) == 2
+            error = capsys.readouterr().err
+            assert error.count("error:") == 1 and len(error.splitlines()) == 1 and message in error, error
+    results.path.unlink()
+    assert main(["ablate", "--show", "--experiment", "fusion-cub20", "--out", str(tmp_path)]) == 2
+    assert "holds no results of fusion-cub20; run the experiment first" in capsys.readouterr().err
 
 
 def test_missing_stored_results_name_the_command():

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import timm
 import torch
@@ -9,8 +10,9 @@ from PIL import Image, ImageDraw
 
 from mgff_tutorial.cropper import ViTCropper
 from mgff_tutorial.errors import DataError, InputError
-from mgff_tutorial.experiments.localisation import (Found, box_iou, central_box, find_objects, full_image, read_scores,
-                                        score_dataset, summarise, write_scores)
+from mgff_tutorial.experiments.localisation import (Found, box_iou, central_box, find_objects, full_image,
+                                                    read_scores, score_dataset, summarise)
+from mgff_tutorial.experiments.results import Results
 
 
 def vit():
@@ -66,7 +68,7 @@ def test_one_pass_gives_the_boxes_of_the_cropper_for_every_rule():
     assert central.parts_kept == 0.5 and math.isnan(central.peak_in_box)  # of (12, 12) and (55, 35) one lies inside
 
 
-def test_summary_and_files(tmp_path):
+def test_summary():
     nan = float("nan")
     found = [Found(0, "literal", (0, 0, 1, 1), 0.4, 1.0, 0.5), Found(1, "literal", (0, 0, 1, 1), 0.8, 0.0, nan),
              Found(0, "full_image", (0, 0, 1, 1), 0.2, nan, 1.0)]
@@ -74,18 +76,106 @@ def test_summary_and_files(tmp_path):
     assert (first.images, first.mean_iou, first.above_half) == (2, pytest.approx(0.6), 0.5)
     assert first.pointing_game == 0.5 and first.parts_kept == 0.5 and first.input_size == 224
     assert second.input_size == 0 and math.isnan(second.pointing_game)
-    write_scores(tmp_path / "scores.csv", [first, second])
-    write_scores(tmp_path / "scores.json", [first, second])
-    again = read_scores(tmp_path / "scores.csv")
-    assert again[0].mean_iou == pytest.approx(first.mean_iou) and again[0].images == 2
-    assert (again[0].data, again[0].rule, again[0].padding) == ("cub20", "literal", 0.05)
-    assert again[1].rule == "full_image" and math.isnan(again[1].pointing_game)
-    assert [p.name for p in tmp_path.glob("*.part")] == []
+
+
+# --- the command ``ablate --experiment localisation`` on four drawn birds, with random weights -----------------------
+
+
+@pytest.fixture
+def localisation(tmp_path, capsys):
+    """Runs the command with more words; returns the exit code, what it said, and its results."""
+    from mgff_tutorial.__main__ import main
+    from mgff_tutorial.checkpoints import save_checkpoint
+    from mgff_tutorial.models import create_model
+
+    torch.manual_seed(0)
+    path = tmp_path / "small.safetensors"
+    save_checkpoint(path, create_model("vit_nano", num_classes=3),
+                    {"model": "vit_nano", "classes": ["a", "b", "c"], "kwargs": {"num_classes": 3}})
+
+    def run(*words, out="out", limit="4"):
+        code = main(["ablate", "--experiment", "localisation", "--device", "cpu", "--limit", limit, "--vit", str(path),
+                     "--out", str(tmp_path / out), *words])
+        said = capsys.readouterr()
+        name = "localisation_sketchbirds-small"
+        return code, said.out + said.err, Results(tmp_path / out, name) if code == 0 else None
+
+    return run
+
+
+def test_the_command_scores_every_rule_and_its_numbers_follow_from_the_stored_boxes(localisation, tmp_path):
+    from mgff_tutorial.datasets import SketchBirds
+    from mgff_tutorial.experiments.studies import open_vit
+
+    code, said, results = localisation("--input-size", "96", "64")
+    assert code == 0 and "| attended_object, test | 64 | 4 |" in said
+    birds, places = SketchBirds("test"), list(range(0, 600, 150))
+    scores = read_scores(results.path)
+    assert len(scores) == 2 + 2 * 7 and all("/" not in row.command for row in results.rows)
+    for score in scores:
+        name = f"{score.rule}@{score.input_size}" if score.input_size else score.rule
+        iou = box_iou(results.predictions[f"{name}/test/box"], birds.boxes[places])
+        assert iou.mean().item() == pytest.approx(score.mean_iou, abs=1e-5) and score.images == 4
+        assert (iou > 0.5).double().mean().item() == score.above_half
+        assert math.isnan(score.pointing_game) == (score.input_size == 0)
+    vit = open_vit(str(tmp_path / "small.safetensors"), 64)
+    for expected in score_dataset(vit, birds, ("literal", "attended_object"), input_size=64, limit=4):
+        stored = next(s for s in scores if (s.rule, s.input_size) == (expected.rule, expected.input_size))
+        assert stored.mean_iou == pytest.approx(expected.mean_iou, abs=1e-5)
+
+
+def test_a_run_that_was_stopped_goes_on_where_it_was(localisation, monkeypatch):
+    import mgff_tutorial.experiments.localisation_study as study
+
+    words, whole, passes = ("--rules", "literal", "class_token", "--input-size", "96", "64"), study.find_in_dataset, []
+
+    def stopped_at_the_second(*args, **options):
+        passes.append(args[2])
+        if len(passes) == 2:
+            raise KeyboardInterrupt
+        return whole(*args, **options)
+
+    monkeypatch.setattr(study, "find_in_dataset", stopped_at_the_second)
+    assert localisation(*words)[0] == 130
+    code, said, resumed = localisation(*words)
+    assert code == 0 and "skipping 96 pixels" in said and len(passes) == 3
+    monkeypatch.undo()
+    straight = localisation(*words, out="straight")[2]
+    assert [(r.key, r.value) for r in resumed.rows] == [(r.key, r.value) for r in straight.rows]
+    for name, array in straight.predictions.items():
+        assert np.array_equal(array, resumed.predictions[name], equal_nan=True)
+    code, said, more = localisation("--rules", "literal", "rollout", "--input-size", "96")
+    assert code == 0 and "skipping 1 rules" in said and len(more.rows) == len(straight.rows) + 4
+    before = more.path.read_bytes()
+    assert localisation(*words)[0] == 0 and more.path.read_bytes() == before
+
+
+def test_bad_arguments_of_the_localisation_command_are_one_sentence(localisation, tmp_path, capsys):
+    from mgff_tutorial.__main__ import main
+
+    assert localisation("--rules", "literal")[0] == 0
+    for words, message in ((["--rules", "litteral"], "did you mean 'literal'"),
+                           (["--input-size", "100"], "multiple of the ViT's patch, 8 pixels, got 100"),
+                           (["--input-size", "0"], "--input-size must be an integer of 1 or more"),
+                           (["--data", "cub"], "root"), (["--data", "cup"], "did you mean 'cub'"),
+                           (["--backbone", "swin_nano"], "--backbone does not apply to localisation"),
+                           (["--vit", str(tmp_path / "none.safetensors")], "none.safetensors")):
+        code, said, _ = localisation(*words, out="bad" if "--rules" in words else "out")
+        lines = [line for line in said.splitlines() if line.startswith("error:")]
+        assert code == 2 and len(lines) == 1 and message in lines[0], said
+    code, said, _ = localisation("--rules", "literal", limit="6")
+    assert code == 2 and "over 4 test images, and this run has 6; choose another --out" in said
+    assert main(["ablate", "--experiment", "controlled", "--rules", "literal"]) == 2
+    assert "--rules belongs to --experiment localisation" in capsys.readouterr().err
+    path = tmp_path / "out" / "localisation_sketchbirds-small.csv"
+    path.write_text(path.read_text().replace(",0.0,1,", ",0.0,9,"))
+    code, said, _ = localisation("--rules", "literal")
+    assert code == 2 and "version 9 of the format" in said
+    path.write_text("data,split,rule\ncub,test,literal\n")  # the columns of long ago
+    with pytest.raises(DataError, match="not a results file of this version"):
+        read_scores(path)
     with pytest.raises(DataError, match="nothing.csv"):
         read_scores(tmp_path / "nothing.csv")
-    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(DataError, match="columns"):
-        read_scores(tmp_path / "other.csv")
 
 
 def test_the_stored_table_says_what_the_readme_says():

@@ -1,12 +1,13 @@
 """``python -m mgff_tutorial ablate``: measure what each part of the system contributes.
 
 Every experiment fills a results file (see `results`) run by run; stopped at any moment, it goes on where it was.
+``ablate --show`` prints the README's tables from these files, and ``--update README.md`` writes them into it.
 """
 
 import argparse
 from pathlib import Path
 
-from ..errors import InputError, unknown_name
+from ..errors import InputError, check_number, unknown_name
 from ..experiments.results import COLUMNS, Results, markdown_table, read_rows
 
 EXPERIMENTS = {
@@ -16,10 +17,13 @@ EXPERIMENTS = {
     "two-stage-sketchbirds": "drawn birds: whole image, crop and both",
     "sketchbirds": "the two before this one",
     "controlled": "drawn birds: accuracy against object size, camouflage and part size",
+    "localisation": "boxes of every rule against annotated boxes; photographs with --data and --root, else drawn birds",
 }
 ALIASES = {"sketchbirds": ["fusion-sketchbirds", "two-stage-sketchbirds"]}
 FUSION_OF = {"two-stage-cub20": "fusion-cub20", "two-stage-sketchbirds": "fusion-sketchbirds",
              "controlled": "fusion-sketchbirds"}
+LOCALISATION = ("data", "split", "rules", "input_size", "limit")  # arguments of that experiment alone
+ROOTS = {"cub": "CUB_200_2011"}
 
 
 def add_ablate_command(subparsers):
@@ -29,7 +33,10 @@ def add_ablate_command(subparsers):
         description="Run an experiment and write its results file; what the file holds already is not run again. "
                     + " ".join(f"{name}: {text}." for name, text in EXPERIMENTS.items()))
     parser.add_argument("--experiment", choices=list(EXPERIMENTS), metavar="NAME", help=", ".join(EXPERIMENTS))
-    parser.add_argument("--show", action="store_true", help="run nothing; print the tables of the files in --out")
+    parser.add_argument("--show", action="store_true",
+                        help="run nothing; print the README's tables from the files in --out, or with --experiment "
+                             "everything that its files hold")
+    parser.add_argument("--update", type=Path, metavar="FILE", help="with --show: put the tables into this README")
     parser.add_argument("--seeds", type=int, default=5, help="how many training runs of each configuration (default 5)")
     parser.add_argument("--out", type=Path, default=Path("data/results"), metavar="DIR",
                         help="folder of the results files (default data/results)")
@@ -41,14 +48,25 @@ def add_ablate_command(subparsers):
                                                 "of the last map")
     parser.add_argument("--weights", metavar="FILE", help="pretrained weights of the backbone; by default the embedded "
                                                           "ones, or timm fetches them")
-    parser.add_argument("--vit", help="ViT of the cropper; default vit_small_patch14_dinov2, vit_nano for drawn birds")
+    parser.add_argument("--vit", help="ViT of the cropper, by name or as a checkpoint; default "
+                                      "vit_small_patch14_dinov2, vit_nano for drawn birds")
     parser.add_argument("--vit-weights", metavar="FILE", help="pretrained weights of the ViT")
     parser.add_argument("--root", metavar="DIR", help="CUB-200-2011, or a part of it in the same layout")
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="of the frozen backbone")
     parser.add_argument("--head-precision", choices=["fp32", "bf16"], default="fp32",
                         help="of MGFF in training, and of the cropper's ViT")
+    _add_localisation_arguments(parser.add_argument_group("localisation"))
     parser.set_defaults(run=run_ablate)
     return parser
+
+
+def _add_localisation_arguments(group):
+    group.add_argument("--data", help="sketchbirds (default), cub, nabirds or cars; the last three need --root")
+    group.add_argument("--split", choices=["train", "test"], help="default test")
+    group.add_argument("--rules", nargs="+", metavar="NAME", help="rules of the response map; default all")
+    group.add_argument("--input-size", nargs="+", type=int, metavar="PIXELS",
+                       help="side of the ViT's input, one or several; default 224 for photographs, 96 for drawn birds")
+    group.add_argument("--limit", type=int, metavar="N", help="only N images, evenly spread over the split")
 
 
 def run_ablate(args):
@@ -60,22 +78,89 @@ def run_ablate(args):
     if args.seeds < 1:
         raise InputError(f"--seeds must be 1 or more, got {args.seeds}.")
     if args.show:
-        return _show(args.out, args.seeds)
+        return _show(args)
+    if args.update is not None:
+        raise InputError("--update belongs to --show: it writes tables of stored results, and runs nothing.")
     if args.experiment is None:
         raise InputError(f"--experiment is missing; accepted: {', '.join(EXPERIMENTS)}.")
+    for name in LOCALISATION:
+        if args.experiment != "localisation" and getattr(args, name) is not None:
+            raise InputError(f"--{name.replace('_', '-')} belongs to --experiment localisation, not to "
+                             f"{args.experiment}.")
+    if args.experiment == "localisation":
+        return _localise(args)
     for experiment in ALIASES.get(args.experiment, [args.experiment]):
         _run_one(argparse.Namespace(**{**vars(args), "experiment": experiment}))
     return 0
 
 
-def _show(folder, seeds):
-    paths = sorted(Path(folder).glob("*.csv"))
+def _show(args):
+    if args.experiment is None:
+        from ..experiments.summary import tables, update
+
+        found = tables(args.out, args.seeds)
+        if args.update is not None:
+            update(args.update, found)
+            print(f"wrote {len(found)} tables into {args.update}")
+            return 0
+        print("\n\n".join(found.values()))
+        return 0
+    names = ALIASES.get(args.experiment, [args.experiment])
+    paths = [path for name in names for path in sorted(Path(args.out).glob(f"{name}*.csv"))]
     if not paths:
-        raise InputError(f"{folder} holds no results; run an experiment first.")
+        raise InputError(f"{args.out} holds no results of {args.experiment}; run the experiment first.")
     for path in paths:
-        print(f"{path.stem}\n")
-        print(markdown_table(read_rows(path), seeds, split=None if path.stem == "controlled" else "test"), "\n")
+        print(f"{path.stem}\n\n{_table(Results(path.parent, path.stem), args)}\n")
     return 0
+
+
+def _table(results, args):
+    if args.experiment == "localisation":
+        from ..experiments.localisation_study import localisation_table
+
+        return localisation_table(results)
+    return markdown_table(results.rows, args.seeds, split=None if args.experiment == "controlled" else "test")
+
+
+def _localise(args):
+    """The experiment ``localisation``; returns 0."""
+    from ..datasets import open_dataset
+    from ..device import pick_device
+    from ..experiments.localisation_study import localise
+    from ..experiments.studies import open_vit
+    from ..response import RULES
+
+    for name in ("configurations", "backbone", "img_size", "dim", "weights"):
+        if getattr(args, name) is not None:
+            raise InputError(f"--{name.replace('_', '-')} does not apply to localisation, which trains no head.")
+    for size in args.input_size or ():
+        check_number("--input-size", size, 1, whole=True)
+    if args.limit is not None:
+        check_number("--limit", args.limit, 1, whole=True)
+    data = args.data or "sketchbirds"
+    dataset = open_dataset(data, args.root, args.split or "test")
+    drawn = data == "sketchbirds"
+    default = "vit_nano" if drawn else "vit_small_patch14_dinov2"
+    vit, sizes, device = args.vit or default, args.input_size or [96 if drawn else 224], pick_device(args.device)
+    label = data if drawn else f"{data}{len(dataset.classes)}"
+    results = Results(args.out, f"localisation_{label}" + ("" if vit == default else f"-{Path(vit).stem}"))
+    localise(dataset, lambda size: open_vit(vit, size, args.vit_weights).to(device), results,
+             list(dict.fromkeys(args.rules or RULES)), list(dict.fromkeys(sizes)), _localisation_command(args),
+             args.limit, _say, progress=True)
+    print(_table(results, args))
+    return 0
+
+
+def _localisation_command(args):
+    """As `command_of`: what a reader would type."""
+    words = ["python -m mgff_tutorial ablate --experiment localisation"]
+    words += [f"--data {args.data} --root {ROOTS.get(args.data, args.data)}"] if args.root else []
+    words += [f"--vit {Path(args.vit).name}"] if args.vit else []
+    for name in ("input_size", "rules"):
+        if getattr(args, name):
+            words.append(f"--{name.replace('_', '-')} {' '.join(map(str, getattr(args, name)))}")
+    words += [f"--{name} {getattr(args, name)}" for name in ("split", "limit") if getattr(args, name) is not None]
+    return " ".join(words)
 
 
 def _run_one(args):
@@ -90,7 +175,7 @@ def _run_one(args):
         _copy_tuning(results, args, settings)
     experiment(Study(settings), results, seeds, names, command, _say)
     print(f"{len(results.rows) - before} new rows in {results.path}")
-    print(markdown_table(results.rows, args.seeds, split=None if args.experiment == "controlled" else "test"))
+    print(_table(results, args))
 
 
 def _experiment(name):

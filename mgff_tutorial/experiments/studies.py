@@ -116,14 +116,10 @@ class Study:
     def cropper(self):
         """The frozen ViT cropper with its default rule."""
         from ..cropper import ViTCropper
-        from ..models import create_model
 
-        name, weights = self.settings.vit, self.settings.vit_weights
-        if name == "vit_nano":
-            vit = create_model(name, pretrained=weights or True)
-        else:
-            vit = build_backbone(name, self.settings.vit_size, **_weights(name, weights)).model
-        return ViTCropper(vit.to(self.device), input_size=self.settings.vit_size)
+        size = self.settings.vit_size
+        vit = open_vit(self.settings.vit, size, self.settings.vit_weights)
+        return ViTCropper(vit.to(self.device), input_size=size)
 
     def find_boxes(self, images, cropper, batch_size=16):
         """Boxes that the cropper finds in PIL images: (N, 4) xyxy pixels of the images."""
@@ -209,6 +205,26 @@ class Pictures:
 
 def _dataset(data, split):
     return SketchBirds(split) if data == "sketchbirds" else CUB200(data, split)
+
+
+def open_vit(name, size, weights=None):
+    """A pretrained ViT for square images of ``size`` pixels; its position embeddings are resampled to that size.
+
+    Args:
+        name: ``"vit_nano"``, a timm name, or a checkpoint of this package whose card names the model.
+        weights: file of pretrained weights; None: the embedded ones of vit_nano, else timm fetches them.
+    """
+    from ..checkpoints import read_metadata
+    from ..models import create_model
+
+    if Path(name).suffix == ".safetensors":
+        name, weights = read_metadata(name).get("model"), name
+    if name != "vit_nano":
+        return build_backbone(name, size, **_weights(name, weights)).model
+    vit = create_model(name, pretrained=weights or True)
+    if tuple(vit.patch_embed.img_size) != (size, size):
+        vit.set_input_size(img_size=size)
+    return vit
 
 
 def _weights(name, weights):

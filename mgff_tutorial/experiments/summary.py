@@ -1,51 +1,184 @@
-"""The one table of the README: what each part of the system brings, from the stored results alone."""
+"""The README's tables on what each part brings, from the stored results alone; no number is typed by hand.
 
-from .results import paired_difference, stored_results, summarise
+    python -m mgff_tutorial ablate --show                       prints them
+    python -m mgff_tutorial ablate --show --update README.md    writes them between the README's marks
 
-SETTINGS = {  # title -> (results of the heads, results of the two looks, head that looks twice)
-    "photographs (20 classes of CUB)": ("fusion-cub20-tf_efficientnet_lite0", "two-stage-cub20-tf_efficientnet_lite0",
-                                        "baseline"),
-    "drawn birds (SketchBirds)": ("fusion-sketchbirds", "two-stage-sketchbirds", "mgff"),
+A mark is ``<!-- results: NAME -->``, and ``<!-- end of results -->`` closes it.
+"""
+
+import re
+from pathlib import Path
+
+from ..errors import DataError, InputError
+from ..files import atomic_file
+from .intervals import t_interval
+from .localisation_study import localisation_table
+from .results import Results, paired_difference, values_by_seed
+
+SETTINGS = {  # column -> (results of heads that look once, results of heads that look twice)
+    "photographs: CUB-20, EfficientNet-Lite0": ("fusion-cub20-tf_efficientnet_lite0",
+                                                "two-stage-cub20-tf_efficientnet_lite0"),
+    "drawn birds: SketchBirds, `swin_nano`": ("fusion-sketchbirds", "two-stage-sketchbirds"),
 }
-HEADS = {  # what the table says -> configuration
-    "MGFF (default)": "mgff",
-    "MGFF, the paper's text to the letter": "mgff-literal",
-    "as many parameters without MGFF": "mlp-control",
+ONE_LOOK = {  # row -> configuration; the gain is over the baseline
+    "linear head (baseline)": "baseline",
+    "two-layer head with about as many parameters (control)": "mlp-control",
+    "MGFF, default": "mgff",
+    "MGFF, `literal`": "mgff-literal",
+    "MGFF without self-attention": "mgff-no-self-attention",
+    "MGFF without channel attention": "mgff-no-channel-attention",
+    "MGFF without graph": "mgff-no-graph",
+    **{f"MGFF without granularity {i}": f"mgff-no-granularity-{i}" for i in range(4)},
 }
-LOOKS = {  # what the table says -> (configuration, compared with)
-    "second look: crop by the ViT": ("merged-cropper", "stage1"),
-    "second look: central box (floor)": ("merged-central", "stage1"),
-    "second look: annotated box (ceiling)": ("merged-truth", "stage1"),
+TWO_LOOKS = {  # row -> configuration after the head's name; the gain is over the same head's one look
+    "crop alone": "whole/stage2-cropper",
+    "**merged**": "whole/merged-cropper",
+    "merged, annotated boxes (ceiling)": "whole/merged-truth",
+    "merged, central boxes (floor)": "whole/merged-central",
+    "merged, trained with crops as well": "crops/merged-cropper",
 }
+FINETUNED = {"linear head (baseline)": "swin_nano", "MGFF": "mgff_swin_nano"}
+MARK = re.compile(r"(<!-- results: (?P<name>[a-z-]+) -->\n).*?(?=<!-- end of results -->)", re.DOTALL)
 
 
-def what_each_part_brings(seeds=5, training="crops"):
-    """Markdown: a row for each part and data set, its accuracy, the paired difference, and the command of the row.
+def tables(folder, seeds=5):
+    """The README's tables as Markdown: dict of name -> text, one for each kind of results that the folder holds.
 
     Args:
-        seeds: how many every row must have.
-        training: of the rows on the second look, see `ablation.two_stage`.
+        folder: of the results files.
+        seeds: how many a row should have; one with fewer says so, one with none says "not run".
 
     Raises:
-        InputError: seeds are missing. DataError: results are missing.
+        InputError: the folder holds no results. DataError: a file is damaged or of another version.
     """
-    lines = ["| data | part | accuracy, % | gain, points | command |", "|---|---|---|---|---|"]
-    for title, (heads, looks, head) in SETTINGS.items():
-        rows = stored_results(heads).rows
-        lines.append(_line(rows, title, "plain baseline", "baseline", None, seeds))
-        lines += [_line(rows, title, f"+ {text}", name, "baseline", seeds) for text, name in HEADS.items()]
-        rows = stored_results(looks).rows
-        for text, (name, reference) in LOOKS.items():
-            names = [f"{head}/{training}/{one}" for one in (name, reference)]
-            lines.append(_line(rows, title, f"{head} + {text}", *names, seeds))
-    return "\n".join(lines)
+    folder = Path(folder)
+    found = {"frozen-heads": frozen_heads(folder, seeds), "fine-tuned": fine_tuned(folder),
+             "localisation": where_is_the_bird(folder, "localisation_cub20", "Photographs (20 classes of CUB-200-2011), "
+                                               "ViT-S/14 trained without labels (DINOv2)"),
+             "localisation-drawn": where_is_the_bird(folder, "localisation_sketchbirds", "SketchBirds, `vit_nano`"),
+             "vit-input-size": input_sizes(folder)}
+    found = {name: text for name, text in found.items() if text}
+    if not found:
+        raise InputError(f"{folder} holds no results for the README's tables; run an experiment first.")
+    return found
 
 
-def _line(rows, title, text, name, reference, seeds):
-    estimate = summarise(rows, seeds, configurations=[name])[name]
-    gain = ""
-    if reference is not None:
+def update(readme, found):
+    """Put tables into the README, between their marks; what stands elsewhere is not touched.
+
+    Raises:
+        DataError: the file cannot be read, or lacks the mark of a table.
+    """
+    readme = Path(readme)
+    try:
+        text = readme.read_text(encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{readme} cannot be read: {error.strerror}.") from None
+    absent = sorted(set(found) - set(marked(text)))
+    if absent:
+        raise DataError(f"{readme} has no mark for {', '.join(absent)}; a mark is a line <!-- results: {absent[0]} --> "
+                        "and, below it, a line <!-- end of results -->.")
+    with atomic_file(readme, "w") as stream:
+        stream.write(MARK.sub(lambda m: m[1] + found.get(m["name"], "").rstrip() + "\n" if m["name"] in found else m[0],
+                              text))
+
+
+def marked(text):
+    """What stands between the marks of a README: dict of name -> text."""
+    return {m["name"]: m[0].removeprefix(m[1]).strip() for m in MARK.finditer(text)}
+
+
+def frozen_heads(folder, seeds):
+    """Heads on frozen backbones: one look, each part left out, two looks; a column for each data set."""
+    files = {title: [Results(folder, name) for name in names] for title, names in SETTINGS.items()}
+    if not any(results.rows for pair in files.values() for results in pair):
+        return ""
+    header = "".join(f" {title} | gain |" for title in files)
+    lines, commands = [f"| |{header}", "|---|" + "---|---|" * len(files)], []
+    rows = [(text, 0, name, "baseline") for text, name in ONE_LOOK.items()]
+    rows += [(f"two looks, {head}: {text}", 1, f"{name}/{rest}", f"{name}/{rest.split('/')[0]}/stage1")
+             for head, name in (("linear head", "baseline"), ("MGFF", "mgff")) for text, rest in TWO_LOOKS.items()]
+    for text, which, name, reference in rows:
+        cells = []
+        for pair in files.values():
+            cells += [_accuracy(pair[which].rows, name, seeds), _gain(pair[which].rows, name, reference)]
+            commands += [row.command for row in pair[which].rows if (row.configuration, row.split) == (name, "test")]
+        lines.append(f"| {text} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n\n" + _commands(commands)
+
+
+def fine_tuned(folder):
+    """Whole models trained end to end on SketchBirds: one look, the crop alone, both merged."""
+    rows = Results(folder, "finetuned-sketchbirds").rows
+    if not rows:
+        return ""
+    seeds = len({row.seed for row in rows})
+    lines = ["| `swin_nano`, 96 x 96 | one look | crop alone | merged | merged minus one look |", "|---|---|---|---|---|"]
+    for text, name in FINETUNED.items():
+        cells = [_accuracy(rows, f"{name}/{stage}", seeds) for stage in ("stage1", "stage2", "merged")]
+        lines.append(f"| {text} | {' | '.join(cells)} | {_gain(rows, f'{name}/merged', f'{name}/stage1')} |")
+    first = min(row.seed for row in rows)
+    note = f"# seed {first}; the other seeds likewise" if seeds > 1 else None
+    return "\n".join(lines) + "\n\n" + _commands([row.command for row in rows if row.seed == first], note)
+
+
+def where_is_the_bird(folder, experiment, title):
+    """Every rule at the input size that most rules were scored at, on the test split."""
+    results = Results(folder, experiment)
+    sizes = [row.configuration.partition("@")[2] for row in results.rows if row.split == "test"]
+    sizes = [size for size in sizes if size]
+    if not sizes:
+        return ""
+    usual = max(sizes, key=sizes.count)
+    table = localisation_table(results, "test", lambda score: str(score.input_size or usual) == usual)
+    return f"{title}:\n\n{table}\n\n{_commands(_commands_of(results, lambda size: size in ('', usual)))}"
+
+
+def input_sizes(folder):
+    """The default rule against the side of the ViT's input, on photographs."""
+    results = Results(folder, "localisation_cub20")
+    names = {row.configuration for row in results.rows if row.split == "test"
+             and row.configuration.startswith("attended_object@")}
+    if len(names) < 2:
+        return ""
+    table = localisation_table(results, "test", lambda score: score.rule == "attended_object")
+    head, *body = table.split("\n| attended_object |")
+    body = [head] + [f"\n| attended_object |{line}" for line in sorted(body, key=lambda line: int(line.split("|")[0]))]
+    return "The default rule against the side of the ViT's input:\n\n" + "".join(body) + "\n\n" + _commands(_commands_of(results, lambda size: size != "", "attended_object"))
+
+
+def _accuracy(rows, name, seeds):
+    values = values_by_seed(rows, name)
+    if not values:
+        return "not run"
+    few = f" ({len(values)} of {seeds} seeds)" if len(values) < seeds else ""
+    bold = "**" if "merged-cropper" in name and "whole" in name else ""
+    if len(values) == 1:
+        return f"{100 * next(iter(values.values())):.1f}{few}"
+    return f"{bold}{t_interval(list(values.values()))}{bold}{few}"
+
+
+def _gain(rows, name, reference):
+    if name == reference:
+        return ""
+    try:
         d = paired_difference(rows, name, reference)
-        gain = f"{100 * d.mean:+.1f} ({100 * d.low:+.1f} to {100 * d.high:+.1f})"
-    command = next(row.command for row in rows if row.configuration == name and row.split == "test")
-    return f"| {title} | {text} | {estimate} | {gain} | `{command}` |"
+    except InputError:  # not run, or with other seeds: the accuracy's cell says so
+        return ""
+    return f"{100 * d.mean:+.1f} ({100 * d.low:+.1f} to {100 * d.high:+.1f})"
+
+
+def _commands_of(results, wanted, rule=None):
+    """Commands of the test rows whose input size (a text, empty for baselines) is wanted."""
+    out = []
+    for row in results.rows:
+        name, _, size = row.configuration.partition("@")
+        if row.split == "test" and wanted(size) and (rule is None or name == rule):
+            out.append(row.command)
+    return out
+
+
+def _commands(commands, note=None):
+    """A block of the distinct commands, in their order."""
+    lines = ([note] if note else []) + list(dict.fromkeys(commands))
+    return "```bash\n" + "\n".join(lines) + "\n```"
