@@ -1,7 +1,10 @@
-"""The versions that are promised: the package's, the tutorial's and the tests' lists name the same lower bounds."""
+"""The versions that are promised: the lists name the same lower bounds, and our code calls nothing that is on its way out."""
 
 import re
+import warnings
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -23,3 +26,17 @@ def test_the_lists_agree():
     assert len(packaged) == 13 and all(wanted[name] == bound for name, bound in packaged.items())
     assert set(wanted) - set(oldest) == {"jupyterlab", "ipywidgets", "nbval"}  # the tests alone run in the oldest environment
     assert {name: wanted[name] for name, pin in oldest.items() if not same(pin, wanted[name])} == {}
+
+
+def warn(module, category):
+    """Raise a warning as code of that module would."""
+    exec(compile("warnings.warn('old', category)", module, "exec"), {"__name__": module, "warnings": warnings, "category": category})
+
+
+@pytest.mark.parametrize("category", [DeprecationWarning, PendingDeprecationWarning, FutureWarning])
+def test_deprecated_calls_of_ours_are_errors(category):
+    for module in ("mgff_tutorial", "mgff_tutorial.swin", "mgff_tutorial.renderer.scene"):
+        with pytest.raises(category):
+            warn(module, category)
+    with pytest.warns(category):
+        warn("another_library", category)
