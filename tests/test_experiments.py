@@ -253,6 +253,40 @@ def test_the_ablate_command_resumes_and_its_rows_follow_from_the_predictions(nan
     assert "two looks, MGFF: merged, trained with crops as well | not run" in capsys.readouterr().out
 
 
+def test_a_run_stopped_in_the_middle_resumes_to_the_same_results(nano, monkeypatch, capsys):
+    """Ctrl-C in the third training: what was finished stays, nothing of it runs again, the end is the same."""
+    import mgff_tutorial.experiments.ablation as ablation
+    from mgff_tutorial.__main__ import main
+    from mgff_tutorial.experiments.frozen_heads import HeadRecipe
+    from mgff_tutorial.experiments.studies import Study
+
+    monkeypatch.setattr(ablation, "TRIALS", {name: [HeadRecipe(epochs=1)] for name in ("baseline", "others")})
+    trained, runs = Study.trained, []
+
+    def stopped_at_the_third(*args, **options):
+        runs.append(args[1:4:2])
+        if len(runs) == 3:
+            raise KeyboardInterrupt
+        return trained(*args, **options)
+
+    def ablate(out):
+        return main(["ablate", "--experiment", "fusion-sketchbirds", "--seeds", "2", "--out", str(nano / out),
+                     "--device", "cpu", "--configurations", "baseline", "mlp-control",
+                     "--weights", str(nano / "swin_nano.safetensors")])
+
+    monkeypatch.setattr(Study, "trained", stopped_at_the_third)
+    assert ablate("stopped") == 130 and capsys.readouterr().err.strip().endswith("stopped.")
+    half = Results(nano / "stopped", "fusion-sketchbirds")
+    assert half.has("baseline", 0) and not half.has("mlp-control", 0)
+    assert ablate("stopped") == 0 and "skipping 1 finished runs" in capsys.readouterr().out
+    assert len(runs) == 3 + 4 and ("baseline", 0) not in runs[3:]
+    assert ablate("straight") == 0
+    stopped, straight = (Results(nano / name, "fusion-sketchbirds") for name in ("stopped", "straight"))
+    assert {row.key: row.value for row in stopped.rows} == {row.key: row.value for row in straight.rows}
+    assert stopped.predictions.keys() == straight.predictions.keys()
+    assert all(np.array_equal(stopped.predictions[name], straight.predictions[name]) for name in straight.predictions)
+
+
 def test_bad_arguments_of_the_command_are_one_sentence(tmp_path, capsys):
     from mgff_tutorial.__main__ import main
 

@@ -95,8 +95,9 @@ def stored_scores(rows):
 
 def _score(name, split, rows):
     value, (rule, _, size) = {row.metric: row.value for row in rows}, name.partition("@")
+    data = rows[0].experiment.removeprefix("localisation_")
     numbers = [value.get(metric, float("nan")) for metric in METRICS]
-    return Score(rows[0].experiment.removeprefix("localisation_"), split, rule, int(size or 0), 0.0, rows[0].n, *numbers)
+    return Score(data, split, rule, int(size or 0), 0.0, rows[0].n, *numbers)
 
 
 def localisation_table(results, split=None, keep=lambda score: True):

@@ -37,6 +37,10 @@ TWO_LOOKS = {  # row -> configuration after the head's name; the gain is over th
     "merged, central boxes (floor)": "whole/merged-central",
     "merged, trained with crops as well": "crops/merged-cropper",
 }
+LOCALISATION = {  # results -> what was localised by what
+    "localisation_cub20": "Photographs (20 classes of CUB-200-2011), ViT-S/14 trained without labels (DINOv2)",
+    "localisation_sketchbirds": "SketchBirds, `vit_nano`",
+}
 FINETUNED = {"linear head (baseline)": "swin_nano", "MGFF": "mgff_swin_nano"}
 MARK = re.compile(r"(<!-- results: (?P<name>[a-z-]+) -->\n).*?(?=<!-- end of results -->)", re.DOTALL)
 
@@ -53,9 +57,8 @@ def tables(folder, seeds=5):
     """
     folder = Path(folder)
     found = {"frozen-heads": frozen_heads(folder, seeds), "fine-tuned": fine_tuned(folder),
-             "localisation": where_is_the_bird(folder, "localisation_cub20", "Photographs (20 classes of CUB-200-2011), "
-                                               "ViT-S/14 trained without labels (DINOv2)"),
-             "localisation-drawn": where_is_the_bird(folder, "localisation_sketchbirds", "SketchBirds, `vit_nano`"),
+             "localisation": where_is_the_bird(folder, "localisation_cub20"),
+             "localisation-drawn": where_is_the_bird(folder, "localisation_sketchbirds"),
              "vit-input-size": input_sizes(folder)}
     found = {name: text for name, text in found.items() if text}
     if not found:
@@ -113,7 +116,8 @@ def fine_tuned(folder):
     if not rows:
         return ""
     seeds = len({row.seed for row in rows})
-    lines = ["| `swin_nano`, 96 x 96 | one look | crop alone | merged | merged minus one look |", "|---|---|---|---|---|"]
+    header = "| `swin_nano`, 96 x 96 | one look | crop alone | merged | merged minus one look |"
+    lines = [header, "|---|---|---|---|---|"]
     for text, name in FINETUNED.items():
         cells = [_accuracy(rows, f"{name}/{stage}", seeds) for stage in ("stage1", "stage2", "merged")]
         lines.append(f"| {text} | {' | '.join(cells)} | {_gain(rows, f'{name}/merged', f'{name}/stage1')} |")
@@ -122,7 +126,7 @@ def fine_tuned(folder):
     return "\n".join(lines) + "\n\n" + _commands([row.command for row in rows if row.seed == first], note)
 
 
-def where_is_the_bird(folder, experiment, title):
+def where_is_the_bird(folder, experiment):
     """Every rule at the input size that most rules were scored at, on the test split."""
     results = Results(folder, experiment)
     sizes = [row.configuration.partition("@")[2] for row in results.rows if row.split == "test"]
@@ -131,7 +135,7 @@ def where_is_the_bird(folder, experiment, title):
         return ""
     usual = max(sizes, key=sizes.count)
     table = localisation_table(results, "test", lambda score: str(score.input_size or usual) == usual)
-    return f"{title}:\n\n{table}\n\n{_commands(_commands_of(results, lambda size: size in ('', usual)))}"
+    return f"{LOCALISATION[experiment]}:\n\n{table}\n\n{_commands(_commands_of(results, lambda size: size in ('', usual)))}"
 
 
 def input_sizes(folder):
@@ -144,7 +148,8 @@ def input_sizes(folder):
     table = localisation_table(results, "test", lambda score: score.rule == "attended_object")
     head, *body = table.split("\n| attended_object |")
     body = [head] + [f"\n| attended_object |{line}" for line in sorted(body, key=lambda line: int(line.split("|")[0]))]
-    return "The default rule against the side of the ViT's input:\n\n" + "".join(body) + "\n\n" + _commands(_commands_of(results, lambda size: size != "", "attended_object"))
+    commands = _commands(_commands_of(results, lambda size: size != "", "attended_object"))
+    return "The default rule against the side of the ViT's input:\n\n" + "".join(body) + "\n\n" + commands
 
 
 def _accuracy(rows, name, seeds):
