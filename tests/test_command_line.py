@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -10,7 +11,7 @@ import pytest
 import torch
 import yaml
 from PIL import Image
-from training_fakes import Colours
+from training_fakes import Colours, free_port, shared_command, start
 
 from mgff_tutorial.__main__ import COMMANDS, build_parser, main
 from mgff_tutorial.checkpoints import read_checkpoint, read_metadata, save_checkpoint
@@ -124,6 +125,28 @@ def test_evaluate_two_stages(world, tmp_path, capsys):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["p-merged.csv", "p-stage1.csv", "p-stage2.csv"]
     code, out, _ = call(capsys, "evaluate", *models(world), "--data", world / "birds", "--split", "all", "--quiet", "--json")
     assert json.loads(out)["stage 1"]["count"] == 12 and json.loads(out)["reproduces_card"] is None
+
+
+def test_two_processes_evaluate_as_one(world, tmp_path):
+    """13 images, batches of 5, 2 processes over gloo: nothing divides; the same rows, and one of them prints."""
+    shutil.copytree(world / "birds", tmp_path / "birds")
+    Colours(1, size=50, seed=3).image(0).save(tmp_path / "birds" / "species_0" / "more.png")
+    common = ["evaluate", *models(world), "--data", tmp_path / "birds", "--split", "all", "--two-stage", "--json",
+              "--batch-size", "5", "--quiet", "--csv"]
+    port = free_port()
+    together = [start(shared_command, tmp_path / f"two-{rank}.txt", [*common, tmp_path / "two.csv"], rank, 2, port)
+                for rank in range(2)]
+    together.append(start(shared_command, tmp_path / "one.txt", [*common, tmp_path / "one.csv"]))
+    for process in together:
+        process.join()
+        assert process.exitcode == 0
+    one, two, silent = ((tmp_path / f"{name}.txt").read_text() for name in ("one", "two-0", "two-1"))
+    one, two = json.loads(one), json.loads(two)
+    assert silent == "" and two["merged"]["count"] == two["stage 1"]["count"] == 13
+    for stage in ("stage 1", "stage 2", "merged"):
+        assert one[stage] == two[stage]
+        name = stage.replace(" ", "")
+        assert (tmp_path / f"one-{name}.csv").read_text() == (tmp_path / f"two-{name}.csv").read_text()
 
 
 def test_evaluate_refuses_other_classes(world, tmp_path, capsys):

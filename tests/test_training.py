@@ -4,13 +4,14 @@ import json
 import os
 import random
 import shutil
-import socket
+import signal
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import torch
-from training_fakes import Colours, SmallNet, long_run, shared_run, small_config, small_net, start
+from training_fakes import Colours, SmallNet, free_port, long_run, shared_run, small_config, small_net, start
 
 from mgff_tutorial import training
 from mgff_tutorial.checkpoints import load_into, read_checkpoint, read_metadata
@@ -132,22 +133,46 @@ def test_resume_after_a_stop_at_any_update_gives_the_same_weights(tmp_path, monk
 
 
 def test_sigkill_at_random_moments(tmp_path):
-    """Two kills by default; ``MGFF_KILLS=20 pytest tests/test_training.py -k sigkill`` is the long version."""
-    kills, draw = int(os.environ.get("MGFF_KILLS", 2)), random.Random(0)
-    started = time.monotonic()
-    finish(start(long_run, tmp_path / "whole"))
-    length = time.monotonic() - started
-    for kill in range(kills):
-        child = start(long_run, tmp_path / "cut")
-        time.sleep(draw.uniform(0, length))
-        if child.is_alive():
-            child.kill()
+    """Two kills by default; ``MGFF_KILLS=20 pytest -s tests/test_training.py -k sigkill`` is the long version.
+
+    A kill counts if it struck the process in mid-epoch: after at least one update of its own, before the run's end.
+    """
+    wanted, draw, tally = int(os.environ.get("MGFF_KILLS", 2)), random.Random(0), Counter()
+    cut, kept = tmp_path / "cut", tmp_path / "cut" / "resume.pt"
+    whole = start(long_run, tmp_path / "whole")
+    moment = first_save(whole, tmp_path / "whole" / "resume.pt")
+    finish(whole)
+    length = time.monotonic() - moment
+    while tally["in mid-epoch"] < wanted:
+        assert sum(tally.values()) < 10 * wanted + 20, f"too few kills strike: {dict(tally)}"
+        child = start(long_run, cut)
+        first_save(child, kept)
+        time.sleep(draw.uniform(0, 0.7 * length))
+        child.kill()
         child.join()
-        if child.exitcode == 0 and kill < kills - 1:  # it was faster: the kills to come need a run to kill
+        if child.exitcode == 0 or (cut / "result.json").exists():  # it was faster: the kills to come need a run to kill
+            tally["too late"] += 1
+            finish(start(long_run, cut))
             assert_equal_runs(tmp_path)
-            shutil.rmtree(tmp_path / "cut")
-    finish(start(long_run, tmp_path / "cut"))
+            shutil.rmtree(cut)
+            continue
+        assert child.exitcode == -signal.SIGKILL
+        step = torch.load(kept, weights_only=True)["step"]  # whole, whatever was being written
+        tally["in mid-epoch" if step % UPDATES else "between epochs"] += 1
+    finish(start(long_run, cut))
     assert_equal_runs(tmp_path)
+    print(f"\nkills of a training run: {dict(tally)}")
+
+
+UPDATES = 3  # an epoch of these runs: 18 images in batches of 6
+
+
+def first_save(child, kept):
+    """Wait until the process has made an update and saved it; the time of that."""
+    before = kept.stat().st_mtime_ns if kept.exists() else 0
+    while child.is_alive() and not (kept.exists() and kept.stat().st_mtime_ns != before):
+        time.sleep(0.002)
+    return time.monotonic()
 
 
 def finish(process):
@@ -193,9 +218,7 @@ def test_infinite_gradient_stops_too(tmp_path):
 
 def test_two_processes_count_each_test_image_once_and_train_alike(tmp_path):
     """13 test images, batches of 6, 2 processes over gloo: nothing divides."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     together = [start(shared_run, tmp_path / "two", rank, 2, port) for rank in range(2)]
     finish(start(shared_run, tmp_path / "one"))
     for process in together:

@@ -2,6 +2,8 @@
 
 import multiprocessing
 import os
+import socket
+import sys
 
 import numpy as np
 import torch
@@ -82,12 +84,35 @@ def long_run(out):
     train(config, Colours(), Colours(13, seed=5), small_net(), resume=True, progress=False)
 
 
-def shared_run(out, rank=0, processes=1, port=0):
-    """One process of a run over gloo; without dropout and batch norm, which see each process's share only."""
+def join_others(rank, processes, port):
+    """Set what ``accelerate launch`` or ``torchrun`` sets in each process."""
     torch.set_num_threads(1)
     if processes > 1:
         os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(processes), ACCELERATE_USE_CPU="true",
                           MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+
+
+def free_port():
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def shared_command(printed, arguments, rank=0, processes=1, port=0):
+    """One process of a command over gloo, which prints into the file ``printed``; exits with the command's code."""
+    join_others(rank, processes, port)
+    from mgff_tutorial.__main__ import main
+
+    with open(printed, "w", encoding="utf-8") as sys.stdout:
+        code = main([str(argument) for argument in arguments])
+    sys.stdout = sys.__stdout__
+    sys.exit(code)
+
+
+def shared_run(out, rank=0, processes=1, port=0):
+    """One process of a run over gloo; without dropout and batch norm, which see each process's share only."""
+    join_others(rank, processes, port)
     model = small_net(dropout=0.0)
     model.stem[1] = nn.Identity()
     config = small_config(out, epochs=2, optimizer="momentum")

@@ -1,4 +1,7 @@
-"""``python -m mgff_tutorial evaluate``: accuracy of a checkpoint, and whether it is the one its card claims."""
+"""``python -m mgff_tutorial evaluate``: accuracy of a checkpoint, and whether it is the one its card claims.
+
+Under ``accelerate launch`` the processes share the images; the first one writes and prints.
+"""
 
 import json
 from pathlib import Path
@@ -33,29 +36,38 @@ def run_evaluate(args):
     Raises:
         InputError: a bad checkpoint, or a data set of other classes.
     """
+    from accelerate import PartialState
+
     from ..checkpoints import read_checkpoint, save_checkpoint
     from ..datasets import open_split
+    from ..device import pick_device
     from ..evaluation import evaluate
     from ..prediction import load_classifier, load_cropper
 
+    processes = PartialState(cpu=pick_device(args.device).type == "cpu")  # first of all: it gives each process its GPU
     path = args.checkpoint_file or args.checkpoint or default_checkpoint()
     if args.publish:
-        state, card = read_checkpoint(path)
-        save_checkpoint(args.publish, state, public_card(card), half=True)
+        if processes.is_main_process:
+            state, card = read_checkpoint(path)
+            save_checkpoint(args.publish, state, public_card(card), half=True)
+        processes.wait_for_everyone()
         path = args.publish
     classifier = load_classifier(path, args.device)
     card = classifier.card
     data = args.data or card.get("data") or "sketchbirds"
     cropper = load_cropper(args.cropper, args.device, **cropper_options(args)) if args.two_stage else None
     found = evaluate(classifier, open_split(data, args.root, args.split), cropper, args.batch_size, args.workers,
-                     progress=not args.quiet)
+                     progress=not args.quiet and processes.is_main_process)
     if args.publish:
         card = {**card, "data": data, "split": args.split, **found["stage 1"].summary()}
         if cropper is not None:
             card["two_stage"] = {**found["merged"].summary(), "cropper": args.cropper, "rule": args.rule or "default", "tau": args.tau}
-        save_checkpoint(path, read_checkpoint(path)[0], card)
+        if processes.is_main_process:
+            save_checkpoint(path, read_checkpoint(path)[0], card)
     claims = _claims(card, data, args)
     verdicts = {name: claims[name] == (found[name].correct, found[name].count) for name in found if name in claims}
+    if not processes.is_main_process:
+        return 0 if all(verdicts.values()) else 1
     if args.csv:
         _write(args.csv, found)
     if args.json:
