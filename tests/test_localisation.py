@@ -150,6 +150,32 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(localisation, monkeypatch):
     assert localisation(*words)[0] == 0 and more.path.read_bytes() == before
 
 
+def test_the_command_takes_a_cub_tree_a_timm_name_and_its_weights(tmp_path, capsys):
+    from mgff_tutorial.__main__ import main
+    from mgff_tutorial.checkpoints import save_checkpoint
+    from mgff_tutorial.paths import sketchbirds_dir
+
+    name = "vit_tiny_patch16_224"
+    torch.manual_seed(0)
+    save_checkpoint(tmp_path / "tiny.safetensors", timm.create_model(name), {"model": name})
+    words = ["ablate", "--experiment", "localisation", "--device", "cpu", "--data", "cub", "--limit", "2", "--split",
+             "train", "--root", str(sketchbirds_dir()), "--rules", "class_token", "--out", str(tmp_path / "out")]
+    assert main([*words, "--vit", name, "--vit-weights", str(tmp_path / "tiny.safetensors"),
+                 "--input-size", "48", "64"]) == 0
+    results = Results(tmp_path / "out", f"localisation_cub20-{name}")
+    assert [(s.rule, s.input_size, s.split, s.images) for s in read_scores(results.path)] == [
+        ("full_image", 0, "train", 2), ("central_box", 0, "train", 2), ("class_token", 48, "train", 2),
+        ("class_token", 64, "train", 2)]
+    assert results.rows[-1].command == (
+        f"python -m mgff_tutorial ablate --experiment localisation --data cub --root CUB_200_2011 --vit {name} "
+        "--input-size 48 64 --rules class_token --split train --limit 2")
+    flops = {row.configuration: row.flops for row in results.rows}
+    assert 0 == flops["full_image"] < flops["class_token@48"] < flops["class_token@64"]
+    capsys.readouterr()
+    assert main(["ablate", "--show", "--experiment", "localisation", "--out", str(tmp_path / "out")]) == 0
+    assert "| class_token, train | 48 | 2 |" in capsys.readouterr().out
+
+
 def test_bad_arguments_of_the_localisation_command_are_one_sentence(localisation, tmp_path, capsys):
     from mgff_tutorial.__main__ import main
 

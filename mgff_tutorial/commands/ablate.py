@@ -170,7 +170,7 @@ def _run_one(args):
     names, settings = chosen(args.configurations, known), settings_of(args)
     command, results = command_of(args, settings), Results(args.out, experiment_name(args, settings))
     before, seeds = len(results.rows), range(args.seeds)
-    _say_skipped(results, seeds)
+    _say_skipped(results, seeds, names)
     if args.experiment in FUSION_OF:
         _copy_tuning(results, args, settings)
     experiment(Study(settings), results, seeds, names, command, _say)
@@ -244,11 +244,14 @@ def _copy_tuning(results, args, settings):
         results.add([{name: getattr(row, name) for name in columns} for row in rows])
 
 
-def _say_skipped(results, seeds):
-    done = sorted({(row.configuration, row.seed) for row in results.rows if row.split == "test" and row.seed in seeds})
+def _say_skipped(results, seeds, names):
+    """One line on the finished runs of the heads in ``names``; those of the two stages count by their head."""
+    done = sorted({(row.configuration, row.seed) for row in results.rows if row.split == "test" and row.seed in seeds
+                   and row.configuration.split("/")[0] in names})
     if done:
-        names = sorted({name for name, _ in done})
-        _say(f"{results.path}: skipping {len(done)} finished runs of {len(names)} configurations ({', '.join(names)}).")
+        heads = sorted({name.split("/")[0] for name, _ in done})
+        _say(f"{results.path}: skipping {len(done)} finished runs of {len({name for name, _ in done})} configurations "
+             f"({', '.join(heads)}).")
 
 
 def _say(text):
