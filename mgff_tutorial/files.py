@@ -18,13 +18,13 @@ def atomic_file(path, mode="wb"):
         mode: ``"wb"`` or ``"w"`` (text is UTF-8).
 
     Raises:
-        OSError: the disk is full, or the folder cannot be written.
+        OSError: the disk is full, or the folder cannot be written; it names ``path``.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(temporary, mode, encoding=None if "b" in mode else "utf-8") as stream:
+        with errors_naming(path), open(temporary, mode, encoding=None if "b" in mode else "utf-8") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -33,6 +33,25 @@ def atomic_file(path, mode="wb"):
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def errors_naming(path):
+    """Let the error of a write say which file it was: the system names none when the disk is full.
+
+    `torch.save` reports a full disk as a `RuntimeError` about positions in the file; it becomes the `OSError` behind it.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        failure = error if isinstance(error, OSError) else error.__context__
+        if not isinstance(failure, OSError):
+            raise
+        if failure.filename is None:
+            failure.filename = str(path)
+        if failure is error:
+            raise
+        raise failure from None
 
 
 def _sync_folder(folder):

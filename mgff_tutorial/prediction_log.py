@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from .errors import InputError
+from .files import errors_naming
 
 
 class PredictionLog:
@@ -50,12 +51,14 @@ class PredictionLog:
 
     def write(self, records):
         """Append records; they are on the disk when this returns."""
-        self.stream.write("".join(json.dumps(record) + "\n" for record in records))
-        self.stream.flush()
-        os.fsync(self.stream.fileno())
+        with errors_naming(self.path):
+            self.stream.write("".join(json.dumps(record) + "\n" for record in records))
+            self.stream.flush()
+            os.fsync(self.stream.fileno())
 
     def close(self):
-        self.stream.close()
+        with errors_naming(self.path):
+            self.stream.close()
 
 
 def _key(name):

@@ -11,7 +11,7 @@ import yaml
 
 from .checkpoints import CheckpointError
 from .errors import InputError
-from .files import atomic_file, remove_leftovers, write_json
+from .files import atomic_file, errors_naming, remove_leftovers, write_json
 
 RESUME = "resume.pt"  # all that a run needs to continue: weights, optimiser, step
 FREE = ("out", "save_seconds", "tensorboard", "workers", "cache", "device")  # may change between start and resume
@@ -74,7 +74,7 @@ class RunFolder:
 
     def log(self, record):
         """Append one line to the log."""
-        with open(self.log_path, "a", encoding="utf-8") as stream:
+        with errors_naming(self.log_path), open(self.log_path, "a", encoding="utf-8") as stream:
             stream.write(json.dumps(record) + "\n")
 
     def read_log(self):
