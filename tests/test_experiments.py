@@ -320,6 +320,20 @@ def test_the_table_of_parts_says_what_the_rows_say(tmp_path, monkeypatch):
     assert "(2 of 3 seeds) | +20.0 (+20.0 to +20.0)" in crops
 
 
+def test_input_sizes_stand_in_order_and_the_usual_one_has_a_table_of_its_own(tmp_path):
+    from mgff_tutorial.experiments.summary import tables
+
+    names = ["central_box", "attended_object@280", "attended_object@96", "attended_object@224", "literal@224"]
+    rows = [{**row(name), "metric": metric} for name in names for metric in ("mean IoU", "IoU above 0.5")]
+    Results(tmp_path, "localisation_cub20").add(rows, {"literal@224/test/iou": np.array([0.4, 0.6], np.float32)})
+    found = tables(tmp_path)
+    sizes = [line.split(" | ")[1] for line in found["vit-input-size"].splitlines() if line.startswith("| attended")]
+    assert sizes == ["96", "224", "280"]
+    assert "@" not in found["localisation"] and "| 280 |" not in found["localisation"]
+    assert "| central_box |  | 100 | 0.500 | 0.500 (0.40 to 0.60) |  |" in found["localisation"]
+    assert "| literal | 224 | 100 | 0.500 (-0.77 to 1.77) |" in found["localisation"]  # t, two images, 0.1 * 12.7
+
+
 def test_the_readme_is_what_the_command_prints(tmp_path, capsys):
     """Every table of "what each part brings" comes from the stored results; a number typed by hand fails here."""
     from mgff_tutorial.__main__ import main

@@ -135,7 +135,8 @@ def where_is_the_bird(folder, experiment):
         return ""
     usual = max(sizes, key=sizes.count)
     table = localisation_table(results, "test", lambda score: str(score.input_size or usual) == usual)
-    return f"{LOCALISATION[experiment]}:\n\n{table}\n\n{_commands(_commands_of(results, lambda size: size in ('', usual)))}"
+    commands = _commands(_commands_of(results, lambda size: size in ("", usual)))
+    return f"{LOCALISATION[experiment]}:\n\n{table}\n\n{commands}"
 
 
 def input_sizes(folder):
@@ -147,9 +148,10 @@ def input_sizes(folder):
         return ""
     table = localisation_table(results, "test", lambda score: score.rule == "attended_object")
     head, *body = table.split("\n| attended_object |")
-    body = [head] + [f"\n| attended_object |{line}" for line in sorted(body, key=lambda line: int(line.split("|")[0]))]
+    body.sort(key=lambda line: int(line.split("|")[0]))
+    text = "".join([head, *(f"\n| attended_object |{line}" for line in body)])
     commands = _commands(_commands_of(results, lambda size: size != "", "attended_object"))
-    return "The default rule against the side of the ViT's input:\n\n" + "".join(body) + "\n\n" + commands
+    return "The default rule against the side of the ViT's input:\n\n" + text + "\n\n" + commands
 
 
 def _accuracy(rows, name, seeds):
