@@ -20,7 +20,7 @@ def draw_curves(records, figure):
         if records and f"val_{key}" in records[-1]:
             ax.plot(epochs, [record[f"val_{key}"] for record in records], color="#e08a2b", label="validation")
         ax.set(title=title, xlabel="epoch")
-        ax.legend(frameon=False, loc="upper right" if key == "loss" else "lower right")
+        ax.legend(frameon=False, loc="best")
     accuracy.set_ylim(0, 1.02)
     rate.plot(epochs, [record["lr"] for record in records], color="#8a8f98")
     rate.set(title="learning rate (end of epoch)", xlabel="epoch")

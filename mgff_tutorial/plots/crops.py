@@ -75,7 +75,7 @@ def draw_weight_grids(images, grids, row_titles=None, column_titles=None, size=1
         for j, (ax, weights) in enumerate(zip(row[1:], maps)):
             _overlay(ax, image, weights, column_titles[j] if column_titles is not None and i == 0 else None)
         for ax in row:
-            ax.title.set_fontsize(8.5)
+            ax.title.set_fontsize(9.5)
     return figure
 
 
@@ -167,9 +167,9 @@ def draw_masks(masks, titles):
     return figure
 
 
-def draw_views(images, titles, size=2.5):
-    """Pictures side by side with titles."""
-    figure, axes = panels(len(images), size=(size, size + 0.2))
+def draw_views(images, titles, size=2.5, columns=None):
+    """Pictures with titles, ``columns`` in a row (all in one row by default)."""
+    figure, axes = panels(len(images), columns, size=(size, size + 0.2))
     for ax, image, title in zip(axes, images, titles):
         show_image(ax, image, title)
         ax.images[-1].set_interpolation("nearest")
@@ -209,7 +209,7 @@ def draw_iou_bars(names, means, above_half, target=None):
     ax.set_yticks(places, names)
     ax.invert_yaxis()
     ax.set_xlim(0, 1.02)
-    ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.45, 1.13 + 0.3 / len(names)), ncols=2)
+    ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.45, 1.03 + 0.45 / len(names)), ncols=2)
     ax.set_xticks([])
     ax.spines["bottom"].set_visible(False)
     return figure

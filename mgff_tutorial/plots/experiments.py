@@ -27,7 +27,8 @@ def draw_ablation(tables, baseline="baseline"):
         for place, name in enumerate(names):
             low, high = 100 * table[name].low, 100 * table[name].high
             ax.plot([low, high], [place, place], color="black", linewidth=1.6)
-            ax.text(high + 0.15, place, f"{100 * table[name].mean:.1f}", va="center", fontsize=9)
+            ax.text(high + 0.15, place, f"{100 * table[name].mean:.1f}", va="center", fontsize=9,
+                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0})
         ax.axvline(100 * table[baseline].mean, color="black", linestyle="--", linewidth=0.8)
         lows, highs = [100 * e.low for e in table.values()], [100 * e.high for e in table.values()]
         span = max(highs) - min(lows)

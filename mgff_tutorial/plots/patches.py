@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .style import BLUE, ORANGE, panels, plt, show_image
+from .style import ORANGE, panels, plt, show_image
 
 
 def _cut(image, patch):
@@ -74,7 +74,7 @@ def draw_cells(image, sides, at):
         show_image(ax, image, f"stage {stage}: {count} x {count} tokens")
         _grid(ax, total, side)
         corner = tuple(int(v) // side * side - 0.5 for v in at[:2])
-        ax.add_patch(plt.Rectangle(corner, side, side, facecolor=BLUE, alpha=0.35))
-        ax.add_patch(plt.Rectangle(corner, side, side, fill=False, edgecolor=ORANGE, linewidth=2))
+        ax.add_patch(plt.Rectangle(corner, side, side, facecolor=ORANGE, alpha=0.45))
+        ax.add_patch(plt.Rectangle(corner, side, side, fill=False, edgecolor=ORANGE, linewidth=3))
         ax.set_xlabel(f"one token: {side} x {side} pixels", fontsize=9)
     return figure
