@@ -38,7 +38,7 @@ def swin_versions(case, classes=100):
             if fused:
                 set_fused_attn(enable=True, experimental=True)
             if case.swin == "swin_nano":
-                model = TimmSwin(**options, window_size=6, embed_dim=32, depths=(1, 1, 2, 1), num_heads=(1, 2, 4, 8))
+                model = TimmSwin(**options, window_size=6, embed_dim=32, depths=(2, 2, 2, 1), num_heads=(1, 2, 4, 8))
             else:
                 model = timm.create_model(case.swin, **options)
             model.load_state_dict(ours.state_dict())

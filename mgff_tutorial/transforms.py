@@ -5,7 +5,6 @@ resize keeps that ratio (96 is cropped from 128). The resize to a square ignores
 All transforms are torchvision's (v2), so boxes can follow the picture: see `transform_with_box`.
 """
 
-
 import numpy as np
 import torch
 from PIL import Image
@@ -73,10 +72,18 @@ def eval_transform(img_size=384, resize=None, mean=HALF, std=HALF, interpolation
     Arguments, result and errors as in `train_transform`.
     """
     img_size, resize, mode = _check(img_size, resize, mean, std, interpolation)
-    steps = [v2.Resize((resize, resize), mode, antialias=True)]
+    to_numbers, normalise = _to_tensor(mean, std)[:2], _to_tensor(mean, std)[2:]
+    # Numbers first: pixels rounded after the resize would differ from those of `TwoStageClassifier`'s first stage.
+    steps = [v2.Resize((resize, resize), mode, antialias=True), _within_range]
     if resize > img_size:
         steps.append(v2.CenterCrop(img_size))
-    return v2.Compose([_picture, *steps, *_to_tensor(mean, std)])
+    return v2.Compose([_picture, *to_numbers, *steps, *normalise])
+
+
+def _within_range(image, *boxes):
+    """Bicubic interpolation may overshoot."""
+    image = image.clamp_(0, 1)
+    return (image, *boxes) if boxes else image
 
 
 def _picture(image, *boxes):

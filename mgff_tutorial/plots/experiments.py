@@ -25,15 +25,14 @@ def draw_ablation(tables, baseline="baseline"):
         sns.barplot(x=means, y=names, hue=names, palette=[_colour(name) for name in names], legend=False, ax=ax,
                     orient="h", width=0.7)
         for place, name in enumerate(names):
-            low, high = 100 * table[name].low, 100 * table[name].high
-            ax.plot([low, high], [place, place], color="black", linewidth=1.6)
-            ax.text(high + 0.15, place, f"{100 * table[name].mean:.1f}", va="center", fontsize=9,
-                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0})
+            ax.plot([100 * table[name].low, 100 * table[name].high], [place, place], color="black", linewidth=1.6)
+            ax.text(1.0, place, f"{means[place]:.1f}", transform=ax.get_yaxis_transform(), ha="right", va="center",
+                    fontsize=9.5)  # a column at the edge, where neither whiskers nor the dashed line reach
         ax.axvline(100 * table[baseline].mean, color="black", linestyle="--", linewidth=0.8)
         lows, highs = [100 * e.low for e in table.values()], [100 * e.high for e in table.values()]
         span = max(highs) - min(lows)
         ax.set(title=title, xlabel="accuracy on test images, %", ylabel="",
-               xlim=(min(lows) - 0.15 * span, max(highs) + 0.2 * span))
+               xlim=(min(lows) - 0.15 * span, max(highs) + 0.22 * span))
     return figure
 
 
@@ -117,21 +116,26 @@ def draw_confusion(confusion, classes, genus):
 
 
 def draw_failures(cases):
-    """A gallery of errors, one column each: the picture with the crop's box, and the crop that stage 2 saw.
+    """A gallery of errors, a row each: the picture with the crop's box, the crop that stage 2 saw, and the answers.
 
     Args:
         cases: list of dicts: ``image`` and ``crop`` (PIL), ``box`` (xyxy pixels of ``image``), ``truth``, ``stage1``,
             ``stage2`` and ``merged`` (names).
     """
-    figure, axes = panels(2 * len(cases), len(cases), size=(2.1, 2.5))
-    for column, case in enumerate(cases):
-        top, bottom = axes[column], axes[len(cases) + column]
-        show_image(top, case["image"], f"{case['truth']}\n(true)", box=case["box"])
-        show_image(bottom, case["crop"], f"whole: {case['stage1']}\ncrop: {case['stage2']}\nmerged: {case['merged']}")
-        for ax, right in ((top, True), (bottom, case["merged"] == case["truth"])):
-            ax.title.set_fontsize(7.5)
-            ax.title.set_color("black" if right else RED)
+    figure, axes = panels(3 * len(cases), 3, size=(2.5, 1.95))
+    looks = {"whole image": "stage1", "crop": "stage2", "merged": "merged"}
+    for case, picture, crop, answers in zip(cases, axes[0::3], axes[1::3], axes[2::3]):
+        show_image(picture, case["image"], box=case["box"])
+        show_image(crop, case["crop"])
+        for ax in (picture, crop):
             ax.images[-1].set_interpolation("antialiased")
+        answers.axis("off")
+        said = [("true species", case["truth"], "black")]
+        said += [(look, case[key], "black" if case[key] == case["truth"] else RED) for look, key in looks.items()]
+        for line, (who, name, colour) in enumerate(said):
+            top = 0.97 - 0.25 * line
+            answers.text(0, top, f"{who}:", va="top", fontsize=9, color="dimgrey")
+            answers.text(0, top - 0.1, name, va="top", fontsize=10.5, color=colour)
     return figure
 
 
