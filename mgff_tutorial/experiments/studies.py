@@ -236,4 +236,4 @@ def _weights(name, weights):
     if name in BUILDERS:
         return {"pretrained": weights}
     # timm resamples position embeddings to the image size when it reads a pretrained file itself.
-    return {"pretrained": True, "pretrained_cfg_overlay": {"file": str(weights)}}
+    return {"pretrained": True, "pretrained_cfg_overlay": {"file": str(weights), "custom_load": False}}
