@@ -60,7 +60,7 @@ def train_transform(img_size=384, resize=None, mean=HALF, std=HALF, interpolatio
         steps.append(v2.RandomHorizontalFlip(flip))
     if colour_jitter:
         steps.append(v2.ColorJitter(colour_jitter, colour_jitter, colour_jitter))
-    steps += _to_tensor(mean, std)
+    steps += [*_numbers(), *_normalised(mean, std)]
     if erase:
         steps.append(v2.RandomErasing(erase))
     return v2.Compose([_picture, *steps])
@@ -72,12 +72,11 @@ def eval_transform(img_size=384, resize=None, mean=HALF, std=HALF, interpolation
     Arguments, result and errors as in `train_transform`.
     """
     img_size, resize, mode = _check(img_size, resize, mean, std, interpolation)
-    to_numbers, normalise = _to_tensor(mean, std)[:2], _to_tensor(mean, std)[2:]
     # Numbers first: pixels rounded after the resize would differ from those of `TwoStageClassifier`'s first stage.
     steps = [v2.Resize((resize, resize), mode, antialias=True), _within_range]
     if resize > img_size:
         steps.append(v2.CenterCrop(img_size))
-    return v2.Compose([_picture, *to_numbers, *steps, *normalise])
+    return v2.Compose([_picture, *_numbers(), *steps, *_normalised(mean, std)])
 
 
 def _within_range(image, *boxes):
@@ -218,8 +217,13 @@ def _describe(value):
     return f"{type(value).__name__} {value!r}" if shape is None else f"{type(value).__name__} of shape {tuple(shape)}"
 
 
-def _to_tensor(mean, std):
-    return [v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(list(mean), list(std)), v2.ToPureTensor()]
+def _numbers():
+    """A picture's grey values as numbers from 0 to 1."""
+    return [v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]
+
+
+def _normalised(mean, std):
+    return [v2.Normalize(list(mean), list(std)), v2.ToPureTensor()]
 
 
 def _check(img_size, resize, mean, std, interpolation):

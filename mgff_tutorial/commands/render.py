@@ -4,14 +4,14 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from ..renderer.backgrounds import BACKGROUNDS
-from ..renderer.bird import POSES
 from ..errors import InputError
 from ..files import atomic_file
 from ..paths import sketchbirds_dir
 from ..renderer import render
-from ..sketchbirds import compare_with_render, verify_sketchbirds, write_sketchbirds
+from ..renderer.backgrounds import BACKGROUNDS
+from ..renderer.bird import POSES
 from ..renderer.species import SPECIES
+from ..sketchbirds import compare_with_render, verify_sketchbirds, write_sketchbirds
 
 
 def add_parser(subparsers):

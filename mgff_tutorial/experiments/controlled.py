@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from ..renderer import SPECIES, render
 from .ablation import add_result, tune
 from .frozen_features import View, boxes_as_views
 from .frozen_heads import predict_head
-from ..renderer import SPECIES, render
 
 SWEEPS = {
     "scale": (0.2, 0.3, 0.4, 0.5, 0.65, 0.8),  # longer side of the bird, as a share of the picture's

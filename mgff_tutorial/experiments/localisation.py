@@ -192,21 +192,21 @@ def find_in_dataset(cropper, dataset, rules, limit=None, **options):
         raise InputError(f"dataset: {type(dataset).__name__} has no boxes to score against.")
     step = 1 if not limit else max(1, len(dataset) // limit)
     chosen = list(range(0, len(dataset), step))[:limit]
-    return find_objects(cropper, _Pictures(dataset, chosen), dataset.boxes[chosen], _visible_parts(dataset, chosen),
+    return find_objects(cropper, Pictures(dataset, chosen), dataset.boxes[chosen], _visible_parts(dataset, chosen),
                         rules, **options)
 
 
-class _Pictures:
-    """PIL images of a data set, opened when asked for."""
+class Pictures:
+    """PIL images of a data set, or of the ``chosen`` indices, as a sequence; each is opened when asked for."""
 
-    def __init__(self, dataset, chosen):
-        self.dataset, self.chosen = dataset, chosen
+    def __init__(self, dataset, chosen=None):
+        self.dataset, self.chosen = dataset, range(len(dataset)) if chosen is None else chosen
 
     def __len__(self):
         return len(self.chosen)
 
     def __getitem__(self, i):
-        return self.dataset[self.chosen[i]][0]
+        return self.dataset.image(self.chosen[i])
 
 
 def _visible_parts(dataset, chosen):

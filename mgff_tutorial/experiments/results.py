@@ -15,8 +15,8 @@ import numpy as np
 
 from ..errors import DataError, InputError
 from ..files import atomic_file
-from .intervals import t_interval
 from ..paths import PACKAGE
+from .intervals import t_interval
 
 VERSION = 1  # of the file format; raised when older code could no longer read a file rightly
 

@@ -16,11 +16,12 @@ from ..datasets import CUB200, SketchBirds
 from ..datasets.base import split_validation
 from ..device import pick_device, seed_everything
 from ..errors import InputError
-from .frozen_features import FrozenFeatures, View, boxes_as_views, central_boxes, cut, fingerprint, random_views
-from .frozen_heads import FrozenHead, train_head
 from ..images import image_geometry, upright_size
 from ..paths import cache_dir
 from ..swin import BUILDERS
+from .frozen_features import FrozenFeatures, View, boxes_as_views, central_boxes, cut, fingerprint, random_views
+from .frozen_heads import FrozenHead, train_head
+from .localisation import Pictures
 
 # name -> (preset of `FrozenHead`, options of MGFF). All see the same four maps, the last one being what the
 # backbone's own classifier sees.
@@ -188,19 +189,6 @@ class Study:
         self._costs[configuration] = {"params": params, "flops": counter.get_total_flops(),
                                       "seconds": round(float(np.median(times)), 5)}
         return self._costs[configuration]
-
-
-class Pictures:
-    """The PIL images of a data set as a sequence."""
-
-    def __init__(self, dataset):
-        self.dataset = dataset
-
-    def __len__(self):
-        return len(self.dataset)
-
-    def __getitem__(self, index):
-        return self.dataset.image(index)
 
 
 def _dataset(data, split):

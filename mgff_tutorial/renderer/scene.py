@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from ..errors import InputError, check_number, unknown_name
 from . import backgrounds
 from .bird import POSES, BirdOutline, draw_pose
 from .drawing import Canvas, turn
-from ..errors import InputError, check_number, unknown_name
 from .plumage import paint_bird, tinted
 from .species import PART_CLASSES, SPECIES, Species, find_species, pretraining_species
 
