@@ -58,6 +58,7 @@ class TrainConfig:
     # machine
     device: str = "auto"
     precision: str = "no"  # "no" (float32), "bf16" or "fp16"
+    channels_last: bool = False  # channels side by side in memory: quicker for convolutional networks
     checkpoint_activations: bool = False
     deterministic: bool = False  # slower kernels that repeat bit for bit on CUDA; the CPU always does
     save_seconds: float = 60.0  # at most this much work is lost in a kill

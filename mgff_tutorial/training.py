@@ -81,6 +81,8 @@ class Trainer:
                 raise InputError(f"checkpoint_activations: {config.model} has no set_grad_checkpointing.")
             self.model.set_grad_checkpointing(True)
         self.model.to(self.device)
+        if config.channels_last:
+            self.model.to(memory_format=torch.channels_last)
         self.ema = None
         if config.ema:
             from timm.utils import ModelEmaV3

@@ -13,6 +13,7 @@ from ..experiments.results import COLUMNS, Results, markdown_table, read_rows
 EXPERIMENTS = {
     "fusion-cub20": "real photographs, frozen backbone: the baseline, + MGFF, + MGFF without each part",
     "two-stage-cub20": "real photographs: whole image, crop and both; crops by the ViT, annotated, central",
+    "finetuned-cub20": "real photographs, whole models trained end to end: the baseline, + MGFF, in one stage and two",
     "fusion-sketchbirds": "drawn birds: the baseline, + MGFF, + MGFF without each part",
     "two-stage-sketchbirds": "drawn birds: whole image, crop and both",
     "sketchbirds": "the two before this one",
@@ -43,7 +44,8 @@ def add_ablate_command(subparsers):
     parser.add_argument("--configurations", nargs="+", metavar="NAME", help="only these")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--backbone", help="default tf_efficientnet_lite0 for photographs, swin_nano for drawn birds")
-    parser.add_argument("--img-size", type=int, help="side in pixels; default 160 for photographs, 96 for drawn birds")
+    parser.add_argument("--img-size", type=int, help="side in pixels; default 160 for photographs (224 where whole models are "
+                                                     "trained), 96 for drawn birds")
     parser.add_argument("--dim", type=int, help="width of MGFF's aligned maps; default 160 for photographs, else that "
                                                 "of the last map")
     parser.add_argument("--weights", metavar="FILE", help="pretrained weights of the backbone; by default the embedded "
@@ -187,6 +189,10 @@ def _experiment(name):
         from ..experiments.controlled import controlled
 
         return controlled, TWO_STAGE
+    if name == "finetuned-cub20":
+        from ..experiments import finetuning
+
+        return finetuning.finetuned, finetuning.CONFIGURATIONS
     return (two_stage, TWO_STAGE) if name.startswith("two-stage") else (fusion, CONFIGURATIONS)
 
 
@@ -200,9 +206,10 @@ def settings_of(args):
     if not photographs and args.root is not None:
         raise InputError(f"--root is for photographs; {args.experiment} draws its own birds.")
     backbone = args.backbone or ("tf_efficientnet_lite0" if photographs else "swin_nano")
+    side = (224 if args.experiment.startswith("finetuned") else 160) if photographs else 96
     return StudySettings(
         data=args.root or "sketchbirds", backbone=backbone,
-        img_size=args.img_size or (160 if photographs else 96), dim=args.dim or (160 if photographs else None),
+        img_size=args.img_size or side, dim=args.dim or (160 if photographs else None),
         weights=args.weights, vit=args.vit or ("vit_small_patch14_dinov2" if photographs else "vit_nano"),
         vit_size=224 if photographs else 96, vit_weights=args.vit_weights, precision=args.precision,
         head_precision=args.head_precision, device=args.device)
