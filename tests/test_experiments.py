@@ -228,6 +228,7 @@ def test_the_ablate_command_resumes_and_its_rows_follow_from_the_predictions(nan
     from mgff_tutorial.experiments.frozen_heads import HeadRecipe
 
     monkeypatch.setattr(ablation, "TRIALS", {name: [HeadRecipe(epochs=1)] for name in ("baseline", "others")})
+    monkeypatch.setattr(ablation, "LENGTHS", (1, 2))
     command = ["ablate", "--experiment", "sketchbirds", "--seeds", "2", "--out", str(nano / "out"), "--device", "cpu",
                "--configurations", "baseline", "mgff", "--weights", str(nano / "swin_nano.safetensors"),
                "--vit-weights", str(nano / "vit_nano.safetensors")]
@@ -261,6 +262,7 @@ def test_a_run_stopped_in_the_middle_resumes_to_the_same_results(nano, monkeypat
     from mgff_tutorial.experiments.studies import Study
 
     monkeypatch.setattr(ablation, "TRIALS", {name: [HeadRecipe(epochs=1)] for name in ("baseline", "others")})
+    monkeypatch.setattr(ablation, "LENGTHS", (1, 2))
     trained, runs = Study.trained, []
 
     def stopped_at_the_third(*args, **options):
@@ -279,12 +281,42 @@ def test_a_run_stopped_in_the_middle_resumes_to_the_same_results(nano, monkeypat
     half = Results(nano / "stopped", "fusion-sketchbirds")
     assert half.has("baseline", 0) and not half.has("mlp-control", 0)
     assert ablate("stopped") == 0 and "skipping 1 finished runs" in capsys.readouterr().out
-    assert len(runs) == 3 + 4 and ("baseline", 0) not in runs[3:]
+    assert len(runs) == 3 + 5 and ("baseline", 0) not in runs[3:]
     assert ablate("straight") == 0
     stopped, straight = (Results(nano / name, "fusion-sketchbirds") for name in ("stopped", "straight"))
     assert {row.key: row.value for row in stopped.rows} == {row.key: row.value for row in straight.rows}
     assert stopped.predictions.keys() == straight.predictions.keys()
     assert all(np.array_equal(stopped.predictions[name], straight.predictions[name]) for name in straight.predictions)
+
+
+def test_whole_models_are_tuned_alike_trained_and_looked_at_twice(nano, study, monkeypatch):
+    from mgff_tutorial.config import load_config
+    from mgff_tutorial.experiments import finetuning
+
+    def brief(name, **changes):
+        return load_config(name, **{**changes, "epochs": 1, "batch_size": 4, "warmup_epochs": 0})
+
+    monkeypatch.chdir(nano)  # runs/ belongs to the folder in which the command is given
+    monkeypatch.setattr(finetuning, "load_config", brief)
+    monkeypatch.setattr(finetuning, "TRIALS", [(1e-3, 1.0), (1e-4, 1.0)])
+    results, said = Results(nano / "out", "finetuned-cub20-swin_nano"), []
+    finetuning.finetuned(study, results, range(1), ["baseline", "mgff"], "the command", said.append)
+    tried = [r for r in results.rows if (r.split, r.metric.split()[0]) == ("validation", "accuracy")]
+    assert [(r.configuration, r.metric) for r in tried] == [
+        (name, f"accuracy at lr={lr},new_layer_lr=1") for name in ("baseline", "mgff") for lr in ("0.001", "0.0001")]
+    assert all(0 < r.n < len(study.train) for r in tried)
+    tests = [r for r in results.rows if (r.split, r.metric) == ("test", "accuracy")]
+    assert len(tests) == 2 * 7 and all(r.n == len(study.test) for r in tests)
+    params = {r.configuration.split("/")[0]: r.params for r in tests}
+    assert params["mgff"] > params["baseline"] > 500_000  # the backbone's are trained too
+    # Trials held images back and left the test images alone; the last run did neither.
+    logs = {path.parent.name: path.read_text() for path in (nano / "runs").rglob("log.jsonl")}
+    assert len(logs) == 2 * 3 and all(("val_accuracy" in log) == name.endswith("-validation") for name, log in logs.items())
+    counted = [path for path in (nano / "runs").rglob("test_last.csv") if path.parent.name.endswith("-validation")]
+    assert all(len(path.read_text().splitlines()) == 2 for path in counted) and len(counted) == 4  # a header, one stand-in
+    before = len(said)
+    finetuning.finetuned(study, results, range(1), ["baseline", "mgff"], "the command", said.append)
+    assert len(said) == before  # nothing is run twice
 
 
 def test_bad_arguments_of_the_command_are_one_sentence(tmp_path, capsys):

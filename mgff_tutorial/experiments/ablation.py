@@ -13,9 +13,10 @@ import torch
 from .frozen_heads import HeadRecipe, predict_head
 
 TWO_STAGE = ("baseline", "mgff")
-TRIALS = {  # four for each; the plain baseline costs nothing, so it gets ten, half of them three times as long
-    "baseline": [HeadRecipe(lr=lr, epochs=epochs) for epochs in (12, 36) for lr in (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)],
-    "others": [HeadRecipe(new_lr=new_lr) for new_lr in (3e-4, 1e-3, 3e-3, 1e-2)],
+LENGTHS = (12, 36)  # epochs that are tried
+TRIALS = {  # the plain baseline costs nothing, so all its rates are tried at both lengths; of the others' rates the best
+    "baseline": [HeadRecipe(lr=lr, epochs=epochs) for epochs in LENGTHS for lr in (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)],
+    "others": [HeadRecipe(new_lr=new_lr, epochs=LENGTHS[0]) for new_lr in (3e-4, 1e-3, 3e-3, 1e-2)],
 }
 
 
@@ -33,10 +34,17 @@ def tune(study, results, configuration, command, say=print):
     if configuration != "baseline":
         # The linear layer keeps the rate that suits the baseline at this length; that of the new layers is tuned.
         tune(study, results, "baseline", command, say)
-        scores = _validation(results, "baseline")
-        length = TRIALS["others"][0].epochs
-        lr = max((t for t in TRIALS["baseline"] if t.epochs == length), key=lambda t: _score(scores, t)).lr
+        short = [trial for trial in trials if trial.epochs == LENGTHS[0]]
+        lr = _best(results, "baseline", short).lr
         trials = [replace(trial, lr=lr) for trial in TRIALS["others"]]
+        _try(study, results, configuration, trials, command, say)
+        trials.append(replace(_best(results, configuration, trials), epochs=LENGTHS[1]))
+    _try(study, results, configuration, trials, command, say)
+    return _best(results, configuration, trials)
+
+
+def _try(study, results, configuration, trials, command, say):
+    """Train by each recipe on part of the training images, and add its scores on the rest to the results."""
     known, truth = _validation(results, configuration), study.labels[study.validation]
     for trial in trials:
         names = f"accuracy at {trial}", f"log-loss at {trial}"
@@ -48,18 +56,17 @@ def tune(study, results, configuration, command, say=print):
         results.add([dict(configuration=configuration, seed=0, split="validation", metric=name, value=value,
                           n=len(truth), command=command, **cost) for name, value in zip(names, values)])
         say(f"tuning {configuration}: {trial}: {100 * values[0]:.1f} % of {len(truth)} validation images")
+
+
+def _best(results, configuration, trials):
+    """The trial with the best accuracy on the validation images, the lower log-loss among equals."""
     known = _validation(results, configuration)
-    return max(trials, key=lambda trial: _score(known, trial))
+    return max(trials, key=lambda trial: (known[f"accuracy at {trial}"], -known[f"log-loss at {trial}"]))
 
 
 def _validation(results, configuration):
     """Metric (which names the recipe) -> value of a configuration on the validation images."""
     return {r.metric: r.value for r in results.rows if (r.configuration, r.split) == (configuration, "validation")}
-
-
-def _score(values, trial):
-    """Accuracy first, the lower log-loss among equals."""
-    return values[f"accuracy at {trial}"], -values[f"log-loss at {trial}"]
 
 
 def fusion(study, results, seeds, configurations, command, say=print):
