@@ -13,6 +13,7 @@ import torch
 from .frozen_heads import HeadRecipe, predict_head
 
 TWO_STAGE = ("baseline", "mgff")
+SOURCES = ("cropper", "truth", "central")  # of the crops: the ViT, annotated boxes (ceiling), a fixed box (floor)
 LENGTHS = (12, 36)  # epochs that are tried
 TRIALS = {  # the plain baseline costs nothing, so all its rates are tried at both lengths; of the others' rates the best
     "baseline": [HeadRecipe(lr=lr, epochs=epochs) for epochs in LENGTHS for lr in (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)],
@@ -86,29 +87,43 @@ def two_stage(study, results, seeds, configurations, command, say=print):
     mean of both probabilities. Sources: the ViT ``cropper``; ``truth``, the annotated boxes (ceiling); ``central``,
     a fixed box in the middle (floor). Training: on ``whole`` images with random crops, or with the ``crops`` too.
     """
-    truth, sources = torch.tensor(study.test.labels), ("cropper", "truth", "central")
     for training in ("whole", "crops"):
         runs = [f"{configuration}/{training}" for configuration in configurations]
         for run, seed in [(run, seed) for seed in seeds for run in runs]:
-            names = [f"{run}/{stage}-{source}" for source in sources for stage in ("stage2", "merged")]
-            names = [f"{run}/stage1", *names]
-            if all(results.has(name, seed) for name in names):
+            if has_looks(results, run, seed):
                 continue
             configuration = run.split("/")[0]
             recipe = tune(study, results, configuration, command, say)
             head = study.trained(configuration, recipe, seed, crops=training == "crops")
-            cost = study.cost(configuration)
-            stage1 = predict_head(head, study.view("test", "whole"))
-            found = {names[0]: stage1}
-            for source in sources:
-                stage2 = predict_head(head, study.view("test", source))
-                found[f"{run}/stage2-{source}"], found[f"{run}/merged-{source}"] = stage2, (stage1 + stage2) / 2
-            boxes = {"boxes-cropper/test": study.boxes("test", "cropper").round().astype(np.int16)}
-            for name in names:
-                if not results.has(name, seed):
-                    add_result(results, name, seed, "test", found[name], truth, cost, command, boxes)
-            say(f"{run}, seed {seed}: " + ", ".join(
-                f"{name.rsplit('/', 1)[1]} {100 * _accuracy(found[name], truth):.1f}" for name in names))
+            add_looks(study, results, run, seed, lambda kind: predict_head(head, study.view("test", kind)),
+                      study.cost(configuration), command, say)
+
+
+def has_looks(results, run, seed):
+    """Whether all rows of `add_looks` are there."""
+    return all(results.has(f"{run}/{look}", seed) for look in _looks())
+
+
+def add_looks(study, results, run, seed, predict, cost, command, say=print):
+    """Store what one trained model says of the whole test images, of their crops, and of both.
+
+    Args:
+        predict: kind of view (``"whole"`` or one of `SOURCES`) -> (N, K) class probabilities.
+    """
+    truth, stage1 = torch.tensor(study.test.labels), predict("whole")
+    found = {"stage1": stage1}
+    for source in SOURCES:
+        stage2 = predict(source)
+        found |= {f"stage2-{source}": stage2, f"merged-{source}": (stage1 + stage2) / 2}
+    boxes = {"boxes-cropper/test": study.boxes("test", "cropper").round().astype(np.int16)}
+    for look, probabilities in found.items():
+        if not results.has(f"{run}/{look}", seed):
+            add_result(results, f"{run}/{look}", seed, "test", probabilities, truth, cost, command, boxes)
+    say(f"{run}, seed {seed}: " + ", ".join(f"{look} {100 * _accuracy(p, truth):.1f}" for look, p in found.items()))
+
+
+def _looks():
+    return ["stage1", *(f"{stage}-{source}" for source in SOURCES for stage in ("stage2", "merged"))]
 
 
 def add_result(results, configuration, seed, split, probabilities, truth, cost, command, arrays=None):

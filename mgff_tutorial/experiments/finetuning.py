@@ -7,13 +7,12 @@ are looked at once: whole, cut out, and both merged.
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from tqdm.auto import tqdm
 
 from ..config import load_config
 from ..training import Trainer
-from .ablation import add_result
+from .ablation import add_looks, has_looks
 from .frozen_features import View, boxes_as_views, cut
 
 CONFIGURATIONS = {  # name -> options of `MGFFClassifier`
@@ -24,37 +23,23 @@ CONFIGURATIONS = {  # name -> options of `MGFFClassifier`
 TRIALS = [  # (lr, new_layer_lr): of the pretrained layers, and how many times as fast the new ones learn
     (1e-3, 3.0), (1e-3, 10.0), (3e-4, 10.0)]
 VALIDATION = 0.2  # of the training images, for the trials
-SOURCES = ("cropper", "truth", "central")  # of the crops: the ViT, annotated boxes (ceiling), a fixed box (floor)
 RUNS = Path("runs/ablate")
 
 
 def finetuned(study, results, seeds, configurations, command, say=print):
     """Experiment ``finetuned-cub20``.
 
-    ``<configuration>/stage1`` is the whole image alone; ``stage2-<source>`` the crop alone, ``merged-<source>`` the mean
-    of both probabilities. A run that was stopped goes on from its folder in ``runs/ablate``.
+    Rows are those of `ablation.two_stage`, named ``<configuration>/<look>``. A run that was stopped goes on from its
+    folder in ``runs/ablate``.
     """
-    truth = torch.tensor(study.test.labels)
     for seed in seeds:
         for configuration in configurations:
-            names = [f"{configuration}/{stage}-{source}" for source in SOURCES for stage in ("stage2", "merged")]
-            names = [f"{configuration}/stage1", *names]
-            if all(results.has(name, seed) for name in names):
+            if has_looks(results, configuration, seed):
                 continue
             trial = choose(study, results, configuration, command, say)
             trainer = _trained(study, results, configuration, trial, seed, validation=0.0)
-            stage1, cost = _probabilities(study, trainer, None), _cost(study, trainer)
-            found = {names[0]: stage1}
-            for source in SOURCES:
-                stage2 = _probabilities(study, trainer, source)
-                found[f"{configuration}/stage2-{source}"] = stage2
-                found[f"{configuration}/merged-{source}"] = (stage1 + stage2) / 2
-            boxes = {"boxes-cropper/test": study.boxes("test", "cropper").round().astype(np.int16)}
-            for name in names:
-                if not results.has(name, seed):
-                    add_result(results, name, seed, "test", found[name], truth, cost, command, boxes)
-            accuracies = {name.rsplit("/", 1)[1]: (found[name].argmax(1) == truth).float().mean() for name in names}
-            say(f"{configuration}, seed {seed}: " + ", ".join(f"{k} {100 * v:.1f}" for k, v in accuracies.items()))
+            add_looks(study, results, configuration, seed, lambda kind: _probabilities(study, trainer, kind),
+                      _cost(study, trainer), command, say)
 
 
 def choose(study, results, configuration, command, say=print):
@@ -98,13 +83,13 @@ def _trained(study, results, configuration, trial, seed, validation):
 
 
 @torch.inference_mode()
-def _probabilities(study, trainer, source, batch_size=32):
-    """(N, K) class probabilities of the test images: whole, or the crops of one source."""
-    views = [View()] * len(study.test) if source is None else boxes_as_views(study.boxes("test", source))
+def _probabilities(study, trainer, kind, batch_size=32):
+    """(N, K) class probabilities of the test images: ``"whole"``, or the crops of one source."""
+    views = [View()] * len(study.test) if kind == "whole" else boxes_as_views(study.boxes("test", kind))
     model, stats, device = trainer.bare.eval(), trainer.data.stats, trainer.device
     mean, std = (torch.tensor(stats[key]).view(1, 3, 1, 1) for key in ("mean", "std"))
     out = []
-    for start in tqdm(range(0, len(views), batch_size), desc=source or "whole", unit="batch", leave=False):
+    for start in tqdm(range(0, len(views), batch_size), desc=kind, unit="batch", leave=False):
         images = [cut(study.test.image(i), views[i], trainer.config.img_size)
                   for i in range(start, min(start + batch_size, len(views)))]
         out.append(model(((torch.stack(images) - mean) / std).to(device)).float().softmax(1).cpu())

@@ -100,15 +100,15 @@ def _score(name, split, rows):
     return Score(data, split, rule, int(size or 0), 0.0, rows[0].n, *numbers)
 
 
-def localisation_table(results, split=None, keep=lambda score: True):
+def localisation_table(results, split=None, keep=lambda score: True, order=lambda score: 0):
     """A Markdown table of stored scores with 95 % intervals over the images (t for means, Wilson for shares).
 
     Args:
         results: `Results` of this experiment. split: one split, or None for all.
-        keep: function of a `Score`: whether it gets a row.
+        keep: function of a `Score`: whether it gets a row. order: likewise, what the rows are sorted by.
     """
     lines = ["| rule | ViT's input | images | mean IoU | IoU above 0.5 | pointing game |", "|---|---|---|---|---|---|"]
-    for score in stored_scores(results.rows):
+    for score in sorted(stored_scores(results.rows), key=order):
         if split not in (None, score.split) or not keep(score):
             continue
         name = f"{score.rule}@{score.input_size}" if score.input_size else score.rule

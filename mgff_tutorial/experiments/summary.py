@@ -42,6 +42,8 @@ LOCALISATION = {  # results -> what was localised by what
     "localisation_sketchbirds": "SketchBirds, `vit_nano`",
 }
 FINETUNED = {"linear head (baseline)": "swin_nano", "MGFF": "mgff_swin_nano"}
+PHOTOGRAPHS = "finetuned-cub20-tf_efficientnet_lite0"
+FINETUNED_ON_PHOTOGRAPHS = {"linear head (baseline)": "baseline", "MGFF, default": "mgff", "MGFF, `literal`": "mgff-literal"}
 MARK = re.compile(r"(<!-- results: (?P<name>[a-z-]+) -->\n).*?(?=<!-- end of results -->)", re.DOTALL)
 
 
@@ -56,7 +58,8 @@ def tables(folder, seeds=5):
         InputError: the folder holds no results. DataError: a file is damaged or of another version.
     """
     folder = Path(folder)
-    found = {"frozen-heads": frozen_heads(folder, seeds), "fine-tuned": fine_tuned(folder),
+    found = {"frozen-heads": frozen_heads(folder, seeds),
+             "fine-tuned-photographs": fine_tuned_on_photographs(folder, seeds), "fine-tuned": fine_tuned(folder),
              "localisation": where_is_the_bird(folder, "localisation_cub20"),
              "localisation-drawn": where_is_the_bird(folder, "localisation_sketchbirds"),
              "vit-input-size": input_sizes(folder)}
@@ -126,6 +129,22 @@ def fine_tuned(folder):
     return "\n".join(lines) + "\n\n" + _commands([row.command for row in rows if row.seed == first], note)
 
 
+def fine_tuned_on_photographs(folder, seeds):
+    """Whole models trained end to end on CUB-20: one look, the crop alone, both merged, ceiling and floor."""
+    rows = Results(folder, PHOTOGRAPHS).rows
+    if not rows:
+        return ""
+    stages = ("stage1", "stage2-cropper", "merged-cropper", "merged-truth", "merged-central")
+    lines = ["| EfficientNet-Lite0, 224 x 224 | one look | minus the linear head | crop alone | merged | merged minus one "
+             "look | merged, annotated boxes | merged, central boxes |", "|" + 8 * "---|"]
+    for text, name in FINETUNED_ON_PHOTOGRAPHS.items():
+        one, crop, merged, ceiling, floor = (_accuracy(rows, f"{name}/{stage}", seeds) for stage in stages)
+        over = _gain(rows, f"{name}/stage1", "baseline/stage1")
+        second = _gain(rows, f"{name}/merged-cropper", f"{name}/stage1")
+        lines.append(f"| {text} | {one} | {over} | {crop} | {merged} | {second} | {ceiling} | {floor} |")
+    return "\n".join(lines) + "\n\n" + _commands([row.command for row in rows])
+
+
 def where_is_the_bird(folder, experiment):
     """Every rule at the input size that most rules were scored at, on the test split."""
     results = Results(folder, experiment)
@@ -146,12 +165,10 @@ def input_sizes(folder):
              and row.configuration.startswith("attended_object@")}
     if len(names) < 2:
         return ""
-    table = localisation_table(results, "test", lambda score: score.rule == "attended_object")
-    head, *body = table.split("\n| attended_object |")
-    body.sort(key=lambda line: int(line.split("|")[0]))
-    text = "".join([head, *(f"\n| attended_object |{line}" for line in body)])
+    table = localisation_table(results, "test", lambda score: score.rule == "attended_object",
+                               lambda score: score.input_size)
     commands = _commands(_commands_of(results, lambda size: size != "", "attended_object"))
-    return "The default rule against the side of the ViT's input:\n\n" + text + "\n\n" + commands
+    return "The default rule against the side of the ViT's input:\n\n" + table + "\n\n" + commands
 
 
 def _accuracy(rows, name, seeds):

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageFilter
 
-from .drawing import Canvas, blank, direction, ellipse, mix, ribbon, shade, spline
+from .drawing import Canvas, direction, ellipse, mix, ribbon, shade, spline
 
 BACKGROUNDS = {  # name: (upper colour, lower colour, colours of the near things)
     "foliage": ((150, 178, 118), (74, 108, 62), [(86, 128, 66), (118, 152, 78), (64, 100, 60), (150, 160, 84)]),
