@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from .align import MapNorm, check_map
+from .attend import attend
 from .errors import InputError, check_number
 from .linear import Linear
 from .windows import relative_position_index
@@ -73,7 +74,7 @@ class SpatialSelfAttention(nn.Module):
             attention = (scores if bias is None else scores + bias).softmax(-1)
             out = attention @ v
         else:
-            out = F.scaled_dot_product_attention(q, k, v, attn_mask=None if bias is None else bias[None])
+            out = attend(q, k, v, None if bias is None else bias[None])
         out = self.proj(out.transpose(1, 2).flatten(2))                          # B, N, C
         out = out.transpose(1, 2).unflatten(2, self.grid)
         out = x + out if self.residual else out

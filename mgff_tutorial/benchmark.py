@@ -1,17 +1,19 @@
 """``python -m mgff_tutorial benchmark``: how quick our models are on this machine, beside timm's and torchvision's.
 
 Every figure that matters is a ratio of times taken in one run: same weights, same images, versions in turn, medians.
-Before anything is timed, the versions' outputs are compared. bf16 means autocast, as in training.
+Before anything is timed, the versions' outputs are compared. bf16 means autocast, as in training. The ratios that
+Swin-B at 384 is to reach end the report (`benchmark_targets`).
 """
 
-import json
 import math
 import platform
 import statistics
+import sys
 import time
 import weakref
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -20,6 +22,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from .benchmark_models import CASES, swin_versions, system_versions
+from .benchmark_profile import time_by_kind
+from .benchmark_report import report
+from .benchmark_targets import import_ratio, target_lines
 from .device import pick_device, seed_everything
 from .errors import InputError
 from .flops import count_flops
@@ -152,9 +157,9 @@ def matmul_ceiling(device, dtype, repeats=5):
     a, b = (torch.randn(side, side).to(device, DTYPES[dtype]) for _ in range(2))
     best = math.inf
     with torch.no_grad():
-        for product in (linear, F.linear):
-            product(a, b)
-            best = min([best, *(time_once(lambda: product(a, b), device) for _ in range(repeats))])
+        for by in (linear, F.linear):
+            by(a, b)
+            best = min([best, *(time_once(lambda: by(a, b), device) for _ in range(repeats))])
     return 2 * side**3 / best
 
 
@@ -169,8 +174,11 @@ def compare_outputs(steps, dtype, compiled):
                                f"difference is {gap:.1e} of the largest output; nothing was timed.")
 
 
-def measure(case, device, mode, dtype, compiled, batch, rounds, ceiling, systems=True):
-    """Rows of one case: every version of its Swin, then (``systems``) MGFF and the two stages."""
+def measure(case, device, mode, dtype, compiled, batch, rounds, ceiling, systems=True, profiles=None):
+    """Rows of one case: every version of its Swin, then (``systems``) MGFF and the two stages.
+
+    A dict ``profiles`` gets {title: {version: `time_by_kind`}} of ours, of timm with fused attention and of MGFF.
+    """
     seed_everything(0)
     images = torch.randn(batch, 3, case.size, case.size).to(device)
     models = swin_versions(case)
@@ -182,6 +190,8 @@ def measure(case, device, mode, dtype, compiled, batch, rounds, ceiling, systems
         model.to(device).train(mode == "train")
         if compiled and name != "two stages":
             models[name] = torch.compile(model, dynamic=False)
+    if compiled and "two stages" in models:
+        models.pop("two stages")                                    # boxes and crops are no graph; its models are above
     same = {name: make_step(m.eval(), images, "forward", dtype) for name, m in models.items()
             if name not in ("MGFF", "two stages")}
     compare_outputs(same, dtype, compiled)
@@ -195,7 +205,20 @@ def measure(case, device, mode, dtype, compiled, batch, rounds, ceiling, systems
         rows.append(Row(case.swin, name, mode, dtype, compiled, case.size, batch, 1000 * seconds[name],
                         batch / seconds[name], seconds[name] / seconds[baseline], baseline, memory,
                         flops / batch / 1e9, flops / seconds[name] / ceiling))
+    if profiles is not None:
+        title = f"{case.swin} @ {case.size}, {mode}, {dtype}{' compiled' if compiled else ''}"
+        profiles[title] = {name: time_by_kind(steps[name], device) for name in ("ours", "timm fused", "MGFF")
+                           if name in steps}
     return rows
+
+
+def compiler_missing(device):
+    """Why ``torch.compile`` doesn't work here, in one line, or None: on a CPU it needs a C++ compiler."""
+    try:
+        torch.compile(lambda x: x.sin() + 1)(torch.ones(3).to(device))
+    except Exception as error:                                      # of many kinds, by version and device
+        return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return None
 
 
 def environment(device):
@@ -209,40 +232,15 @@ def environment(device):
             "date": time.strftime("%Y-%m-%d")}
 
 
-HEADER = ("model", "version", "step", "dtype", "batch", "images/s", "time / ours", "memory MiB", "GFLOP/image",
-          "of ceiling")
-
-
-def cells(row):
-    """A row as text, in the order of ``HEADER``."""
-    memory = "-" if row.memory_mib is None else f"{row.memory_mib:.0f}"
-    ratio = f"{row.ratio:.2f}" + (f" (over {row.baseline})" if row.baseline != "ours" else "")
-    return (f"{row.model} @ {row.size}", row.version, row.mode, row.dtype + (" compiled" if row.compiled else ""),
-            str(row.batch), f"{row.images_per_s:.2f}", ratio, memory, f"{row.gflop_per_image:.2f}",
-            f"{row.share_of_ceiling:.0%}")
-
-
-def report(rows, facts, style="text"):
-    """The rows as ``"text"``, ``"markdown"`` or ``"json"``."""
-    if style == "json":
-        return json.dumps({"environment": facts, "rows": [asdict(row) for row in rows]}, indent=1)
-    lines = [HEADER, *map(cells, rows)]
-    widths = [max(map(len, column)) for column in zip(*lines)]
-    padded = [[cell.ljust(w) for cell, w in zip(line, widths)] for line in lines]
-    rule = ["-" * w for w in widths]
-    about = ", ".join(f"{key} {value}" for key, value in facts.items())
-    if style == "markdown":
-        return "\n".join([f"| {' | '.join(line)} |" for line in [padded[0], rule, *padded[1:]]] + ["", about])
-    return "\n".join(["  ".join(line).rstrip() for line in [padded[0], rule, *padded[1:]]] + ["", about])
-
-
 def add_benchmark_command(subparsers):
     """The ``benchmark`` command and its options."""
     parser = subparsers.add_parser("benchmark", help="speed of the models on this machine", description=__doc__)
     parser.add_argument("--models", nargs="+", choices=list(CASES), default=["swin_tiny", "swin_base"])
     parser.add_argument("--steps", nargs="+", choices=["forward", "train"], default=["forward", "train"])
     parser.add_argument("--dtypes", nargs="+", choices=list(DTYPES), default=list(DTYPES))
-    parser.add_argument("--compile", action="store_true", help="time every version under torch.compile")
+    parser.add_argument("--execution", nargs="+", choices=["eager", "compiled"], default=["eager", "compiled"],
+                        help="as written, and under torch.compile, which takes minutes a model")
+    parser.add_argument("--profile", action="store_true", help="also show where the time goes, by kind of operation")
     parser.add_argument("--swin-only", action="store_true", help="leave out MGFF and the two stages")
     parser.add_argument("--batch", type=int, help="images in a batch (by default 8 at 224, 2 at 384)")
     parser.add_argument("--rounds", type=int, default=7, help="timings of each version, of which the median counts")
@@ -250,7 +248,7 @@ def add_benchmark_command(subparsers):
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
     parser.add_argument("--format", choices=["text", "markdown", "json"], default="text")
     parser.add_argument("--output", type=Path, help="write the result to this file instead of the screen")
-    parser.add_argument("--quick", action="store_true", help="seconds, not minutes: the nano models, 2 rounds, float32")
+    parser.add_argument("--quick", action="store_true", help="seconds, not minutes: nano, eager, 2 rounds, float32")
     parser.set_defaults(run=run)
 
 
@@ -262,18 +260,21 @@ def run(args):
             raise InputError(f"--{name} must be 1 or more, got {value}.")
     device = pick_device(args.device)
     if args.quick:
-        args.models, args.dtypes, args.rounds = ["swin_nano"], ["float32"], 2
+        args.models, args.dtypes, args.rounds, args.execution = ["swin_nano"], ["float32"], 2, ["eager"]
     if args.threads:
         torch.set_num_threads(args.threads)
-    rows = []
+    if "compiled" in args.execution and (reason := compiler_missing(device)):
+        print(f"Compiled versions are left out, torch.compile doesn't work here: {reason}", file=sys.stderr)
+        args.execution = [how for how in args.execution if how != "compiled"]
+    rows, profiles = [], {} if args.profile else None
     for dtype in args.dtypes:
         ceiling = matmul_ceiling(device, dtype, repeats=2 if args.quick else 5)
-        for name in args.models:
-            for mode in args.steps:
-                case = CASES[name]
-                rows += measure(case, device, mode, dtype, args.compile, args.batch or case.batch, args.rounds, ceiling,
-                                systems=not args.swin_only)
-    text = report(rows, environment(device), args.format)
+        for name, how, mode in product(args.models, args.execution, args.steps):
+            case = CASES[name]
+            rows += measure(case, device, mode, dtype, how == "compiled", args.batch or case.batch, args.rounds,
+                            ceiling, systems=not args.swin_only, profiles=profiles)
+    targets = target_lines(rows, device.type, None if args.quick else import_ratio())
+    text = report(rows, environment(device), args.format, targets, profiles)
     if args.output:
         args.output.write_text(text + "\n", encoding="utf-8")
     else:

@@ -9,7 +9,7 @@ from torch import nn
 
 from .attention import init_linear
 from .errors import InputError, check_number
-from .linear import Linear
+from .linear import Linear, matmul
 from .patches import check_dtype
 
 ADJACENCIES = ("learned", "similarity", "grid")
@@ -74,9 +74,9 @@ class GraphConv(nn.Module):
         adjacency = self.matrix(x).to(x.dtype)
         # A (X W) = (A X) W: the neighbours are gathered on the narrower side of W, which costs less.
         if self.weight.out_features <= self.in_dim:
-            out = adjacency @ self.weight(x)
+            out = matmul(adjacency, self.weight(x))
         else:
-            out = self.weight(adjacency @ x)
+            out = self.weight(matmul(adjacency, x))
         out = self.activation(self.norm(out))
         return x + out if self.residual else out
 

@@ -86,6 +86,19 @@ def linear(x, weight, bias=None, gelu=False):
     return F.gelu(x) if gelu else x
 
 
+def matmul(a, b):
+    """``a @ b`` for batches of matrices, (B, N, K) and (B, K, M), on a CPU in float32 one by one through `linear`.
+
+    ``a`` may also be one matrix (N, K) for all of ``b``.
+    """
+    pays = (not torch.compiler.is_compiling() and b.device.type == "cpu" and b.dtype == torch.float32
+            and not torch.is_autocast_enabled("cpu") and b.shape[0] > 0
+            and onednn_pays(a[0] if a.ndim == 3 else a, b[0].T))
+    if not pays:
+        return a @ b
+    return torch.stack([linear(x, y.T) for x, y in zip(a if a.ndim == 3 else a.expand(len(b), -1, -1), b)])
+
+
 class Linear(nn.Linear):
     """`torch.nn.Linear` whose product is computed by `linear`; the call takes its ``gelu`` as well."""
 

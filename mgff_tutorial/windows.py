@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .attend import attend
 from .linear import Linear
 
 
@@ -115,10 +116,10 @@ class WindowAttention(nn.Module):
         index = relative_position_index(self.window, self.relative_position_bias_table.device)
         self.register_buffer("relative_position_index", index, persistent=False)
 
-    def bias(self, mask=None):
+    def bias(self, mask=None, dtype=None):
         """The additive tensor: (1, heads, N, N), or with a ``mask`` (nW, N, N) the sum (nW, heads, N, N)."""
         tokens = self.window[0] * self.window[1]
-        table = self.relative_position_bias_table
+        table = self.relative_position_bias_table.to(dtype or self.relative_position_bias_table.dtype)
         bias = table[self.relative_position_index.flatten()].T.reshape(1, self.num_heads, tokens, tokens)
         return bias if mask is None else bias + mask[:, None].to(bias.dtype)
 
@@ -126,10 +127,7 @@ class WindowAttention(nn.Module):
         """Windows (B * nW, N, C) -> (B * nW, N, C); ``mask`` is `shift_mask`'s (nW, N, N) or None."""
         batch, tokens, dim = windows.shape
         q, k, v = self.qkv(windows).view(batch, tokens, 3, self.num_heads, dim // self.num_heads).permute(2, 0, 3, 1, 4)
-        bias = self.bias(mask)
-        if mask is not None:                                        # every image has the same nW windows
-            bias = bias.expand(batch // len(mask), *bias.shape).flatten(0, 1)
         dropout = self.attn_drop if self.training else 0.0
-        x = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype), dropout_p=dropout)
+        x = attend(q, k, v, self.bias(mask, q.dtype), dropout)      # the bias is the same for every image
         x = x.transpose(1, 2).flatten(2)                            # (B * nW, N, C): heads side by side
         return self.proj_drop(self.proj(x))

@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mgff_tutorial.errors import InputError
 from mgff_tutorial.flops import count_flops
-from mgff_tutorial.linear import Linear, linear, onednn_pays, use_fast_linear
+from mgff_tutorial.linear import Linear, linear, matmul, onednn_pays, use_fast_linear
 
 # rows, inputs, outputs: below and above the size at which the other library takes over, and above LONGEST rows
 SIZES = [(3, 5, 7), (300, 64, 96), (5000, 32, 48)]
@@ -101,3 +101,26 @@ def test_flops_of_attention_are_counted(fused):
         assert count_flops(attend) == 2 * 2 * (2 * 3) * 10 * 12 * 8
     q.requires_grad_(), k.requires_grad_(), v.requires_grad_()
     assert count_flops(lambda: attend().sum().backward()) >= 2.5 * count_flops(attend)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("batch", [0, 1, 3])
+def test_batched_product_and_its_gradients(shared, batch):
+    generator = torch.Generator().manual_seed(0)
+    a = torch.randn(*(() if shared else (batch,)), 300, 280, generator=generator, requires_grad=True)
+    b = torch.randn(batch, 280, 320, generator=generator, requires_grad=True)
+    out, expected = matmul(a, b), a @ b
+    torch.testing.assert_close(out, expected, atol=2e-4, rtol=0)
+    weight = torch.randn(out.shape, generator=generator)
+    for ours, theirs in zip(torch.autograd.grad(out, (a, b), weight), torch.autograd.grad(expected, (a, b), weight)):
+        torch.testing.assert_close(ours, theirs, atol=4e-4, rtol=0)
+
+
+def test_batched_product_of_other_kinds():
+    a, b = torch.randn(2, 3, 4), torch.randn(2, 4, 5)
+    assert torch.equal(matmul(a, b), a @ b)                                 # small
+    assert torch.equal(matmul(a.double(), b.double()), a.double() @ b.double())
+    assert matmul(a.to("meta"), b.to("meta")).shape == (2, 3, 5)
+    a, b = torch.randn(2, 300, 300), torch.randn(2, 300, 300)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert matmul(a, b).dtype == torch.bfloat16
