@@ -12,7 +12,7 @@ COMMANDS = {
     "evaluate": ("commands.evaluate", "add_evaluate_command", "accuracy of a checkpoint, in one stage or two"),
     "predict": ("commands.predict", "add_predict_command", "species of an image or of a folder of images"),
     "ablate": ("commands.ablate", "add_ablate_command", "measure what each part of the system contributes"),
-    "benchmark": ("benchmark", "add_benchmark_command", "speed of the models on this machine"),
+    "benchmark": ("commands.benchmark", "add_benchmark_command", "speed of the models on this machine"),
     "render": ("sketchbirds", "add_render_command", "draw SketchBirds: the data set, one picture, or a sheet"),
     "data": ("data_check", "add_data_command", "check a data set, or unpack its archive safely"),
 }

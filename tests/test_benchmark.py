@@ -6,11 +6,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mgff_tutorial import benchmark, benchmark_targets
 from mgff_tutorial.__main__ import main
-from mgff_tutorial.benchmark_models import CASES, torchvision_swin
-from mgff_tutorial.benchmark_profile import kind_of, profile_rows, time_by_kind
-from mgff_tutorial.benchmark_targets import target_lines
+from mgff_tutorial.benchmark import targets, timing
+from mgff_tutorial.benchmark.models import CASES, torchvision_swin
+from mgff_tutorial.benchmark.profile import kind_of, profile_rows, time_by_kind
+from mgff_tutorial.benchmark.targets import target_lines
+from mgff_tutorial.commands import benchmark
 from mgff_tutorial.swin import SwinTransformer
 
 CPU = torch.device("cpu")
@@ -33,7 +34,7 @@ def test_quick_run_reports_every_version(tmp_path, capsys):
     assert rows["ours", "train"]["gflop_per_image"] == pytest.approx(3 * flops, rel=0.1)
     assert result["environment"]["torch"] == torch.__version__
     facts = result["environment"]
-    table = [benchmark.Row(**r) for r in result["rows"]]
+    table = [timing.Row(**r) for r in result["rows"]]
     assert benchmark.report(table, facts, "markdown").splitlines()[1].startswith("| ---")
     assert len(benchmark.report(table, facts).splitlines()) == len(table) + 4
     assert [t["result"] for t in result["targets"][:2]] == ["not in this run"] * 2 and result["profiles"] == {}
@@ -48,8 +49,8 @@ def test_wrong_numbers_get_a_sentence(capsys):
 def test_versions_that_disagree_are_not_timed():
     steps = {"ours": lambda: torch.ones(2, 3), "theirs": lambda: torch.tensor([[1.0, 1.0, 1.001]])}
     with pytest.raises(RuntimeError, match="theirs and ours disagree in float32: .* nothing was timed"):
-        benchmark.compare_outputs(steps, "float32", compiled=False)
-    benchmark.compare_outputs({**steps, "theirs": steps["ours"]}, "float32", compiled=False)
+        timing.compare_outputs(steps, "float32", compiled=False)
+    timing.compare_outputs({**steps, "theirs": steps["ours"]}, "float32", compiled=False)
 
 
 def test_torchvision_gets_our_weights():
@@ -63,15 +64,15 @@ def test_torchvision_gets_our_weights():
 
 def test_memory_of_a_known_step_and_turns():
     lying = torch.ones(64, 2**18)                                           # 64 MiB that do not count
-    peak = benchmark.peak_memory(lambda: (torch.ones(64, 2**18) + lying).sum() + torch.ones(2**18).sum(), CPU)
+    peak = timing.peak_memory(lambda: (torch.ones(64, 2**18) + lying).sum() + torch.ones(2**18).sum(), CPU)
     assert peak == pytest.approx(128, abs=0.1)
     turns = []
-    times = benchmark.time_in_turn({n: lambda n=n: turns.append(n) for n in "ab"}, CPU, rounds=2)
+    times = timing.time_in_turn({n: lambda n=n: turns.append(n) for n in "ab"}, CPU, rounds=2)
     assert turns == list("ab" * 3) and set(times) == {"a", "b"}
 
 
 def row(version, ms, mode="forward", dtype="float32", compiled=False, model="swin_base_patch4_window12_384"):
-    return benchmark.Row(model, version, mode, dtype, compiled, 384, 2, ms, 1.0, 1.0, "ours", None, 1.0, 1.0)
+    return timing.Row(model, version, mode, dtype, compiled, 384, 2, ms, 1.0, 1.0, "ours", None, 1.0, 1.0)
 
 
 def test_targets_are_judged_by_the_right_rows():
@@ -126,7 +127,7 @@ def test_profile_and_compiled_versions_are_in_the_report(capsys, monkeypatch):
 
 def test_import_ratio_counts_fresh_processes(monkeypatch):
     started = []
-    monkeypatch.setattr(benchmark_targets.subprocess, "run", lambda command, check: started.append(command[-1]))
-    monkeypatch.setattr(benchmark_targets.time, "perf_counter", iter(range(100)).__next__)
-    assert benchmark_targets.import_ratio(rounds=2) == 1
+    monkeypatch.setattr(targets.subprocess, "run", lambda command, check: started.append(command[-1]))
+    monkeypatch.setattr(targets.time, "perf_counter", iter(range(100)).__next__)
+    assert targets.import_ratio(rounds=2) == 1
     assert started == ["import torch, timm", "import mgff_tutorial"] * 3

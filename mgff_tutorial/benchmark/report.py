@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 
-from .benchmark_profile import profile_rows
+from .profile import profile_rows
 
 HEADER = ("model", "version", "step", "dtype", "batch", "images/s", "time / ours", "memory MiB", "GFLOP/image",
           "of ceiling")

@@ -27,7 +27,7 @@ def swin_versions(case, classes=100):
     from timm.layers import set_fused_attn, use_fused_attn
     from timm.models.swin_transformer import SwinTransformer as TimmSwin
 
-    from . import swin
+    from .. import swin
 
     options = dict(num_classes=classes, img_size=case.size, drop_path_rate=0.0)
     ours = getattr(swin, case.swin)(**options)
@@ -77,10 +77,10 @@ def torchvision_swin(name, ours):
 
 def system_versions(case, classes=100):
     """{version: model} of what stands on our Swin: the MGFF classifier, and the two stages with a frozen ViT."""
-    from .cropper import ViTCropper
-    from .mgff import MGFFClassifier
-    from .models import create_model
-    from .two_stage import TwoStageClassifier
+    from ..cropper import ViTCropper
+    from ..mgff import MGFFClassifier
+    from ..models import create_model
+    from ..two_stage import TwoStageClassifier
 
     classifier = MGFFClassifier(case.swin, num_classes=classes, img_size=case.size, drop_path_rate=0.0)
     vit = create_model(case.vit)

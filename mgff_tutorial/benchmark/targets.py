@@ -61,7 +61,7 @@ def target_lines(rows, device_type, imports=None):
     """The table for the rows of one run.
 
     Args:
-        rows: `benchmark.Row`s. device_type: "cpu" or "cuda", where they were measured.
+        rows: `timing.Row`s. device_type: "cpu" or "cuda", where they were measured.
         imports: the ratio of `import_ratio`, if it was measured.
 
     Returns:
