@@ -3,6 +3,7 @@
 Nothing in such a file can be executed. A ``.pth`` of other projects is read with ``weights_only=True`` alone.
 """
 
+import hashlib
 import io
 import json
 import os
@@ -228,3 +229,12 @@ def _read_pickle(path):
     if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
         raise CheckpointError(f"{path}: not a state dict; expected names mapped to tensors.")
     return content
+
+
+def fingerprint(module):
+    """A short text that changes whenever a weight of the module does."""
+    digest = hashlib.sha256()
+    for key, value in module.state_dict().items():
+        digest.update(key.encode())
+        digest.update(value.detach().float().cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]

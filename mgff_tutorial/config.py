@@ -154,7 +154,6 @@ def _check(config):
         value = getattr(config, name)
         _expect(value >= 0 and math.isfinite(value), name, value, "0 or a positive number")
     _expect(0 <= config.close_views <= 1, "close_views", config.close_views, "from 0 to 1")
-    _expect(not config.close_views or config.in_memory, "close_views", config.close_views, "0 without in_memory")
     for name in ("momentum", "ema", "label_smoothing", "validation"):
         _expect(0 <= getattr(config, name) < 1, name, getattr(config, name), "from 0 to below 1")
     _expect(config.clip_grad is None or config.clip_grad > 0, "clip_grad", config.clip_grad, "a positive number, or nothing")

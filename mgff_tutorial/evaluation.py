@@ -144,14 +144,20 @@ def _two_stage_share(two_stage, dataset, batch_size, rank, processes, progress):
     """(positions (n,), three arrays (n, K)) of one process."""
     from tqdm.auto import tqdm
 
-    positions = list(range(rank, len(dataset), processes))
-    found = []
+    from .boxes import BoxStore, describe
+
+    positions, found = list(range(rank, len(dataset), processes)), []
+    store = BoxStore(dataset, describe(two_stage.cropper), part=rank)  # the ViT looks at an image once, not in every run
     with tqdm(total=len(positions), desc="two stages", unit=" images", leave=False, disable=not progress) as bar:
         for start in range(0, len(positions), batch_size):
-            images = [dataset.image(i) for i in positions[start : start + batch_size]]
-            result = two_stage.predict(images, batch_size)
+            indices = positions[start : start + batch_size]
+            known = store.known(indices)
+            result = two_stage.predict([dataset.image(i) for i in indices], batch_size, known)
+            if known is None:
+                store.add(indices, result.boxes.cpu())
             found.append([values.float().cpu().numpy() for values in (result.stage1, result.stage2, result.merged)])
-            bar.update(len(images))
+            bar.update(len(indices))
+    store.save()
     return np.array(positions, dtype=int), [np.concatenate(stage) for stage in zip(*found)]
 
 

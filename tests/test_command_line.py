@@ -233,6 +233,34 @@ def test_predict_resumes_after_a_kill_in_the_middle_of_a_line(world, tmp_path, c
     assert code == 2 and "line 1 is no prediction" in err and (tmp_path / "other.txt").read_text() == "hello\n"
 
 
+def test_two_processes_predict_as_one(world, tmp_path):
+    """15 images, some broken, batches of 2, 2 processes over gloo: one file, the same lines in the same order; resumed too."""
+    folder = odd_folder(world, tmp_path / "odd")
+    for i in range(7):
+        Colours().image(i).save(folder / f"c{i}.png")
+    common = ["predict", folder, *models(world), "--batch-size", "2", "--quiet"]
+
+    def together(name, *more, code=1):
+        """What two processes print."""
+        port = free_port()
+        both = [start(shared_command, tmp_path / f"{name}-{rank}.txt", [*common, *more], rank, 2, port) for rank in range(2)]
+        for process in both:
+            process.join()
+        assert both[0].exitcode == code
+        return [(tmp_path / f"{name}-{rank}.txt").read_text() for rank in range(2)]
+
+    start(shared_command, tmp_path / "printed.txt", [*common, "--json"]).join()
+    one = (tmp_path / "printed.txt").read_text()
+    lines = one.splitlines(keepends=True)
+    assert len(lines) == 15 and together("a", "--json") == [one, ""]
+    assert together("b", "--out", tmp_path / "b.jsonl") == ["", ""] and (tmp_path / "b.jsonl").read_text() == one
+    (tmp_path / "b.jsonl").write_text("".join(lines[:4]) + lines[4][:30])
+    together("c", "--out", tmp_path / "b.jsonl", "--resume")
+    mended = [json.loads(line)["image"] for line in (tmp_path / "b.jsonl").read_text().splitlines()]
+    assert mended == [json.loads(line)["image"] for line in lines]
+    together("d", "--out", tmp_path / "b.jsonl", code=2)  # it exists: neither process waits for the other
+
+
 def test_predict_saves_figures(world, tmp_path, capsys):
     call(capsys, "predict", world / "birds" / "species_0", *models(world), "--save-figures", tmp_path / "f", "--quiet")
     figures = sorted((tmp_path / "f").iterdir())

@@ -17,7 +17,8 @@ def add_evaluate_command(subparsers):
                     "Exit code 1 if the card is not reproduced.")
     parser.add_argument("checkpoint_file", nargs="?", metavar="CHECKPOINT", help="the same as --checkpoint")
     add_model_arguments(parser)
-    parser.add_argument("--two-stage", action="store_true", help="also find, crop and classify the object, and merge")
+    parser.add_argument("--two-stage", action="store_true", help="also find, crop and classify the object, and merge "
+                        "(boxes found once are kept in the cache folder)")
     parser.add_argument("--data", help="data set, or a folder of class folders (default: the card's)")
     parser.add_argument("--root", help="folder of the data set")
     parser.add_argument("--split", default="test", choices=("train", "test", "all"))
