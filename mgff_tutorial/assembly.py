@@ -42,6 +42,8 @@ class RunData:
         self.val_set = train_set.subset(held, whole) if held else None
         self.test_set = test_set.subset(range(len(test_set)), whole)
         self.plan = BatchPlan(len(rest), config.batch_size, config.epochs, config.seed, config.micro_batch, rank, processes)
+        if config.mixup or config.cutmix:
+            self._check_pairs(processes)
         look = {"crop": config.crop, "scale": tuple(config.scale)}
         if config.in_memory:
             self.memory = MemoryImages(train_set.subset(rest), config.img_size, config.resize, flip=config.flip,
@@ -58,6 +60,13 @@ class RunData:
                 boxes = self._boxes(self.train_set, rank, processes, progress)
                 whole = train_transform(config.img_size, config.img_size, **change)  # all of what was cut out
                 self.train_set = CloseViews(self.train_set, boxes, config.close_views, whole)
+
+    def _check_pairs(self, processes):
+        """Refuse, before anything is written, what timm's mixup would refuse in the first pass."""
+        share, micro = self.plan.batch_size // processes, self.plan.micro_batch
+        odd = [size for size in (micro, share % micro) if size % 2]
+        if odd:
+            raise InputError(f"mixup and cutmix pair the images of a pass: choose an even batch, got {odd[0]}.")
 
     def _boxes(self, dataset, rank, processes, progress, images=None):
         """(N, 4) boxes of the training images, found by the processes together, or stored by an earlier run."""

@@ -146,6 +146,8 @@ def _check(config):
     for name in ("img_size", "resize", "epochs", "batch_size"):
         _expect(getattr(config, name) >= 1, name, getattr(config, name), "at least 1")
     _expect(config.micro_batch is None or config.micro_batch >= 1, "micro_batch", config.micro_batch, "at least 1")
+    _expect(config.workers <= 1024, "workers", config.workers, "at most 1024")  # each is a process
+    _expect(bool(config.out.strip()), "out", config.out, "the name of a folder")
     _expect(0 <= config.seed < 2**31, "seed", config.seed, "from 0 to 2147483647")
     for name in ("lr", "new_layer_lr"):
         value = getattr(config, name)

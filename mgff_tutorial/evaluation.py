@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from .errors import InputError
+from .errors import InputError, check_number
 from .metrics import Predictions
 
 
@@ -48,6 +48,8 @@ def predict_split(model, dataset, device, batch_size=64, workers=0, rank=0, proc
 
     from tqdm.auto import tqdm
 
+    check_number("batch_size", batch_size, 1, whole=True)
+    check_number("workers", workers, 0, whole=True)
     share = _Numbered(dataset, list(range(rank, len(dataset), processes)))
     loader = DataLoader(share, batch_size=batch_size, num_workers=workers)
     places, chunks = [], []
@@ -126,6 +128,8 @@ def evaluate(classifier, dataset, cropper=None, batch_size=32, workers=0, progre
 
     from .prediction import Predictor
 
+    check_number("batch_size", batch_size, 1, whole=True)
+    check_number("workers", workers, 0, whole=True)
     check_classes(classifier.card["classes"], dataset.classes)
     device = next(classifier.parameters()).device
     state = PartialState(cpu=device.type == "cpu")

@@ -26,7 +26,10 @@ class PredictionLog:
             raise InputError(f"{self.path} exists; continue it with --resume, or choose another file.")
         if self.path.is_dir():
             raise InputError(f"{self.path} is a folder; expected a file such as predictions.jsonl.")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise InputError(f"{self.path.parent} is a file, so {self.path.name} cannot be written into it.") from None
         if self.path.exists():
             self._read()
         self.stream = open(self.path, "a", encoding="utf-8")

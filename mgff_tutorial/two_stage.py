@@ -114,7 +114,8 @@ class TwoStageClassifier(nn.Module):
     forward = predict
 
     def _predict_batch(self, images, boxes=None):
-        device = next(self.classifier.parameters(), torch.zeros(0)).device
+        parameter = next(self.classifier.parameters(), torch.zeros(0))
+        device = parameter.device
         pixels = [self._pixels(image, device) for image in images]
         found = self.cropper.find(pixels) if boxes is None else None
         boxes = boxes if found is None else found.boxes
@@ -123,7 +124,7 @@ class TwoStageClassifier(nn.Module):
         views2 = self._normalise(crop_batch(pixels, boxes, self.input_size))
         same = torch.isclose(boxes, whole, atol=1e-3, rtol=0).all(dim=1).to(device)
         views2 = torch.where(same[:, None, None, None], views1, views2)  # the whole image: the same view as in stage 1
-        logits1, logits2 = self.classifier(views1).float(), self.classifier(views2).float()
+        logits1, logits2 = (self.classifier(v.to(parameter.dtype)).float() for v in (views1, views2))
         stage1, stage2 = logits1.softmax(dim=1), logits2.softmax(dim=1)
         return TwoStageResult(stage1, stage2, self._merge(stage1, stage2, logits1, logits2), boxes.to(device),
                               None if found is None else found.response.to(device),

@@ -6,6 +6,7 @@ Under ``accelerate launch`` the processes share the images; the first one writes
 import json
 from pathlib import Path
 
+from ..errors import InputError
 from .predict import add_model_arguments, cropper_options, default_checkpoint
 
 
@@ -46,6 +47,9 @@ def run_evaluate(args):
     from ..prediction import load_classifier, load_cropper
 
     processes = PartialState(cpu=pick_device(args.device).type == "cpu")  # first of all: it gives each process its GPU
+    for option, target in (("--csv", args.csv), ("--publish", args.publish)):
+        if target and Path(target).is_dir():
+            raise InputError(f"{option} {target} is a folder; expected the name of a file to write.")
     path = args.checkpoint_file or args.checkpoint or default_checkpoint()
     if args.publish:
         if processes.is_main_process:

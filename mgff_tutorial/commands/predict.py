@@ -10,7 +10,7 @@ import sys
 from itertools import islice
 from pathlib import Path
 
-from ..errors import DataError, InputError
+from ..errors import DataError, InputError, check_number
 from ..paths import checkpoints_dir
 from ..prediction_log import HEADER, PredictionLog, name_key, printable, table_row
 
@@ -70,13 +70,17 @@ def run_predict(args):
     if args.save_figures and Path(args.save_figures).resolve().is_relative_to(Path(args.path).resolve()):
         raise InputError(f"--save-figures {args.save_figures} lies in the folder that is predicted, so the figures would "
                          "be predicted too; choose another folder.")
+    if args.resume and not args.out:
+        raise InputError("--resume continues the file of --out; name it.")
+    for option in ("batch_size", "threads", "top"):
+        check_number(f"--{option.replace('_', '-')}", getattr(args, option), 1, whole=True)
     first = next(iter(find_images(args.path)), None)
     if first is None:
         raise DataError(f"{args.path} holds no image.")
     team = Team(args.device)
     classifier = load_classifier(args.checkpoint or default_checkpoint(), args.device)
     cropper = None if args.one_stage else load_cropper(args.cropper, args.device, **cropper_options(args))
-    predictor = Predictor(classifier, cropper, max(1, args.top))
+    predictor = Predictor(classifier, cropper, args.top)
     log = team.first(lambda: PredictionLog(args.out, args.resume)) if args.out else None
     finished = team.same(log.done if log else set())
     files = ((name, path) for name, path in find_images(args.path) if name_key(name) not in finished)
@@ -101,11 +105,12 @@ def run_predict(args):
     finally:
         if log is not None:
             log.close()
-    earlier = f", {len(log.done):,} from before" if log is not None and log.done else ""
+    before = f" ({log.skipped:,} of them skipped)" if log is not None and log.skipped else ""
+    earlier = f", {len(log.done):,} from before{before}" if log is not None and log.done else ""
     print(f"{done:,} images predicted{earlier}, {skipped:,} skipped.", file=sys.stderr)
     if done == 0 and skipped and not earlier:
         return 2
-    return 1 if skipped else 0
+    return 1 if skipped or before else 0
 
 
 class Team:
