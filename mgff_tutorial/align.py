@@ -107,10 +107,14 @@ def check_maps(maps, channels, grids):
 
 
 def check_map(x, channels, grid, dtype=None):
-    """Raise unless ``x`` is a floating-point map (B, channels, *grid) that can meet weights of ``dtype``."""
+    """Raise unless ``x`` is a floating-point map (B, channels, *grid) that can meet weights of ``dtype``.
+
+    None in ``grid`` stands for any number of positions but 0.
+    """
     if not isinstance(x, torch.Tensor):
         raise TypeError(f"a feature map must be a tensor (B, {channels}, H, W), got {type(x).__name__}.")
-    if x.ndim != 4 or any(side is not None and side != got for side, got in zip((channels, *grid), x.shape[1:])):
+    if x.ndim != 4 or any(got < 1 if side is None else side != got
+                         for side, got in zip((channels, *grid), x.shape[1:])):
         high, wide = (letter if side is None else side for letter, side in zip("HW", grid))
         raise InputError(f"a feature map must have shape (B, {channels}, {high}, {wide}), got {tuple(x.shape)}.")
     if not x.is_floating_point():

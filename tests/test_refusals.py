@@ -92,6 +92,7 @@ REFUSED = {
     "find: no pixel": (lambda: cropper().find([zeros(3, 0, 4)]), "images"),
     "find: one": (lambda: cropper().find(zeros(3, 4, 4)), "images"),
     "locate": (lambda: cropper().locate(zeros(2, 3), (4, 4)), "weights"),
+    "ChannelAttention: no position": (lambda: ChannelAttention(8)(zeros(1, 8, 0, 3)), "map"),
     "default_resize": (lambda: default_resize(0), "img_size"), "denormalise": (lambda: denormalise(zeros(3, 4, 4), mean=(1, 2)), "mean"),
     "save: model": (lambda: save_checkpoint("never.safetensors", 5, {}), "model_or_state"),
     "save: card": (lambda: save_checkpoint("never.safetensors", {}, 5), "metadata"),
