@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .errors import InputError
+from .errors import InputError, check_number
 from .linear import linear
-from .patches import check_dtype
+from .patches import check_dtype, to_pair
 
 
 class PatchConv(nn.Module):
@@ -30,6 +30,7 @@ class PatchConv(nn.Module):
 
     def __init__(self, in_channels, out_channels, in_grid, out_grid):
         super().__init__()
+        in_grid, out_grid = to_pair(in_grid, "in_grid"), to_pair(out_grid, "out_grid")
         if in_grid[0] < out_grid[0] or in_grid[1] < out_grid[1]:
             raise InputError(f"in_grid {tuple(in_grid)} is coarser than out_grid {tuple(out_grid)}; "
                              "granularities must come in order, from the finest to the last.")
@@ -55,6 +56,7 @@ class MapNorm(nn.LayerNorm):
     """Layer norm over the channels of a map (B, C, H, W)."""
 
     def forward(self, x):
+        check_map(x, self.normalized_shape[0], (None, None))
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
@@ -74,6 +76,10 @@ class GranularityAlign(nn.Module):
         super().__init__()
         if norm not in ("none", "layer"):
             raise InputError(f"norm must be 'none' or 'layer', got {norm!r}.")
+        if not isinstance(channels, (tuple, list)) or not isinstance(grids, (tuple, list)) or len(channels) != len(grids):
+            raise InputError(f"channels and grids must be two lists of one length, got {channels!r} and {grids!r}.")
+        if dim is not None:
+            check_number("dim", dim, 1, whole=True)
         self.channels, self.grids, last = tuple(channels), [tuple(g) for g in grids], len(channels) - 1
         self.chosen = tuple(range(len(channels))) if chosen is None else tuple(chosen)
         self.dim = dim or channels[last]
@@ -101,11 +107,16 @@ def check_maps(maps, channels, grids):
 
 
 def check_map(x, channels, grid, dtype=None):
-    """Raise unless ``x`` is a floating-point map (B, channels, *grid) that can meet weights of ``dtype``."""
+    """Raise unless ``x`` is a floating-point map (B, channels, *grid) that can meet weights of ``dtype``.
+
+    None in ``grid`` stands for any number of positions but 0.
+    """
     if not isinstance(x, torch.Tensor):
         raise TypeError(f"a feature map must be a tensor (B, {channels}, H, W), got {type(x).__name__}.")
-    if x.ndim != 4 or tuple(x.shape[1:]) != (channels, *grid):
-        raise InputError(f"a feature map must have shape (B, {channels}, {grid[0]}, {grid[1]}), got {tuple(x.shape)}.")
+    if x.ndim != 4 or any(got < 1 if side is None else side != got
+                         for side, got in zip((channels, *grid), x.shape[1:])):
+        high, wide = (letter if side is None else side for letter, side in zip("HW", grid))
+        raise InputError(f"a feature map must have shape (B, {channels}, {high}, {wide}), got {tuple(x.shape)}.")
     if not x.is_floating_point():
         raise InputError(f"a feature map must hold floating-point numbers, got {x.dtype}.")
     check_dtype("feature maps", x, dtype)

@@ -5,7 +5,7 @@ import torch
 from .device import pick_device
 from .errors import InputError
 from .evaluation import TensorImages
-from .loading import BatchPlan, MemoryImages, file_batches
+from .loading import BatchPlan, CloseViews, MemoryImages, file_batches
 
 
 class RunData:
@@ -42,20 +42,41 @@ class RunData:
         self.val_set = train_set.subset(held, whole) if held else None
         self.test_set = test_set.subset(range(len(test_set)), whole)
         self.plan = BatchPlan(len(rest), config.batch_size, config.epochs, config.seed, config.micro_batch, rank, processes)
+        if config.mixup or config.cutmix:
+            self._check_pairs(processes)
         look = {"crop": config.crop, "scale": tuple(config.scale)}
         if config.in_memory:
             self.memory = MemoryImages(train_set.subset(rest), config.img_size, config.resize, flip=config.flip,
                                        jitter=config.jitter, close_views=config.close_views, seed=config.seed,
                                        progress=progress, **look, **self.stats)
             if config.close_views:
-                from .prediction import load_cropper
-
-                self.memory.find_objects(load_cropper(config.cropper, config.device))
+                self.memory.boxes = self._boxes(train_set.subset(rest), rank, processes, progress, self.memory.images)
             self.val_set = TensorImages(self.val_set) if held else None
         else:
-            views = train_transform(config.img_size, config.resize, flip=0.5 * config.flip,
-                                    colour_jitter=config.jitter, **look, **self.stats)
+            change = {"flip": 0.5 * config.flip, "colour_jitter": config.jitter, **self.stats}
+            views = train_transform(config.img_size, config.resize, **look, **change)
             self.memory, self.train_set = None, train_set.subset(rest, views)
+            if config.close_views:
+                boxes = self._boxes(self.train_set, rank, processes, progress)
+                whole = train_transform(config.img_size, config.img_size, **change)  # all of what was cut out
+                self.train_set = CloseViews(self.train_set, boxes, config.close_views, whole)
+
+    def _check_pairs(self, processes):
+        """Refuse, before anything is written, what timm's mixup would refuse in the first pass."""
+        share, micro = self.plan.batch_size // processes, self.plan.micro_batch
+        odd = [size for size in (micro, share % micro) if size % 2]
+        if odd:
+            raise InputError(f"mixup and cutmix pair the images of a pass: choose an even batch, got {odd[0]}.")
+
+    def _boxes(self, dataset, rank, processes, progress, images=None):
+        """(N, 4) boxes of the training images, found by the processes together, or stored by an earlier run."""
+        from accelerate.utils import gather_object
+
+        from .boxes import find_boxes
+        from .prediction import load_cropper
+
+        return find_boxes(dataset, load_cropper(self.config.cropper, self.config.device), images, rank=rank,
+                          processes=processes, gather=gather_object, progress=progress)
 
     def batches(self, device):
         """Iterate (images, labels) for every pass that `plan` still has ahead."""

@@ -11,6 +11,7 @@ from .align import MapNorm, check_map
 from .attend import attend
 from .errors import InputError, check_number
 from .linear import Linear
+from .patches import to_pair
 from .windows import relative_position_index
 
 
@@ -36,11 +37,13 @@ class SpatialSelfAttention(nn.Module):
     def __init__(self, dim, grid, heads=1, position_bias=True, residual=False, norm=False,
                  projection=False, identity_start=False):
         super().__init__()
+        check_number("dim", dim, 1, whole=True)
+        grid = to_pair(grid, "grid")
         if not isinstance(heads, int) or heads < 1 or dim % heads:
             raise InputError(f"heads must be a positive integer that divides dim={dim}, got {heads!r}.")
         if identity_start and not residual:
             raise InputError("identity_start needs residual=True: without it a zero start would erase the map.")
-        self.dim, self.grid, self.heads, self.residual = dim, tuple(grid), heads, residual
+        self.dim, self.grid, self.heads, self.residual = dim, grid, heads, residual
         self.norm = MapNorm(dim) if norm else nn.Identity()
         self.qkv = init_linear(Linear(dim, 3 * dim))
         self.relative_position_bias_table = None
@@ -93,7 +96,8 @@ class ChannelAttention(nn.Module):
 
     def __init__(self, dim, reduction=16, identity_start=False):
         super().__init__()
-        check_number("reduction", reduction, 1, whole=True)
+        for name, value in (("dim", dim), ("reduction", reduction)):
+            check_number(name, value, 1, whole=True)
         self.dim, self.scale = dim, 2.0 if identity_start else 1.0
         self.squeeze = init_linear(nn.Linear(dim, max(dim // reduction, 1), bias=False))
         self.excite = init_linear(nn.Linear(max(dim // reduction, 1), dim, bias=False))
@@ -105,8 +109,7 @@ class ChannelAttention(nn.Module):
         return self.scale * self.excite(F.relu(self.squeeze(x.mean((2, 3))))).sigmoid()
 
     def forward(self, x):
-        grid = tuple(x.shape[2:]) if isinstance(x, torch.Tensor) and x.ndim == 4 and x.shape[2:].numel() else ("H", "W")
-        check_map(x, self.dim, grid, self.excite.weight.dtype)
+        check_map(x, self.dim, (None, None), self.excite.weight.dtype)
         return x * self.weights(x)[:, :, None, None]
 
 

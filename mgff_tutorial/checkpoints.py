@@ -3,6 +3,7 @@
 Nothing in such a file can be executed. A ``.pth`` of other projects is read with ``weights_only=True`` alone.
 """
 
+import hashlib
 import io
 import json
 import os
@@ -15,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as safetensors_bytes
 
 from .errors import CheckpointError
-from .files import atomic_file
+from .files import as_path, atomic_file
 
 FORMAT = "mgff_tutorial"
 FORMAT_VERSION = 1  # raised when older code could no longer read the file rightly
@@ -37,6 +38,10 @@ def save_checkpoint(path, model_or_state, metadata, half=False):
         OSError: the disk is full or the folder cannot be written; ``path`` is as it was.
     """
     state = model_or_state.state_dict() if isinstance(model_or_state, torch.nn.Module) else model_or_state
+    for name, value in (("model_or_state", state), ("metadata", metadata)):
+        if not isinstance(value, dict):
+            raise CheckpointError(f"{path}: {name} is {type(value).__name__}; accepted: "
+                                  f"{'a dict' if name == 'metadata' else 'a module or a state dict'}.")
     for key, value in state.items():
         if not isinstance(value, torch.Tensor):
             raise CheckpointError(f"{path}: state entry {key!r} is {type(value).__name__}; accepted: tensors only.")
@@ -167,7 +172,7 @@ def _difference(state, own, metadata, model, ignore):
 
 
 def _existing(path):
-    path = Path(path)
+    path = as_path(path)
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "no such file"
         raise CheckpointError(f"{path}: {what}; expected a .safetensors checkpoint.")
@@ -228,3 +233,12 @@ def _read_pickle(path):
     if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
         raise CheckpointError(f"{path}: not a state dict; expected names mapped to tensors.")
     return content
+
+
+def fingerprint(module):
+    """A short text that changes whenever a weight of the module does."""
+    digest = hashlib.sha256()
+    for key, value in module.state_dict().items():
+        digest.update(key.encode())
+        digest.update(value.detach().float().cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]

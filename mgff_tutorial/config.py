@@ -147,6 +147,8 @@ def _check(config):
     for name in ("img_size", "resize", "epochs", "batch_size"):
         _expect(getattr(config, name) >= 1, name, getattr(config, name), "at least 1")
     _expect(config.micro_batch is None or config.micro_batch >= 1, "micro_batch", config.micro_batch, "at least 1")
+    _expect(config.workers <= 1024, "workers", config.workers, "at most 1024")  # each is a process
+    _expect(bool(config.out.strip()), "out", config.out, "the name of a folder")
     _expect(0 <= config.seed < 2**31, "seed", config.seed, "from 0 to 2147483647")
     for name in ("lr", "new_layer_lr"):
         value = getattr(config, name)
@@ -155,7 +157,6 @@ def _check(config):
         value = getattr(config, name)
         _expect(value >= 0 and math.isfinite(value), name, value, "0 or a positive number")
     _expect(0 <= config.close_views <= 1, "close_views", config.close_views, "from 0 to 1")
-    _expect(not config.close_views or config.in_memory, "close_views", config.close_views, "0 without in_memory")
     for name in ("momentum", "ema", "label_smoothing", "validation"):
         _expect(0 <= getattr(config, name) < 1, name, getattr(config, name), "from 0 to below 1")
     _expect(config.clip_grad is None or config.clip_grad > 0, "clip_grad", config.clip_grad, "a positive number, or nothing")

@@ -26,6 +26,9 @@ def otsu(values):
     Exact, without a histogram: of all N - 1 ways to cut the sorted row in two, the one with the largest variance
     between the classes; the threshold is midway between the neighbours of the cut.
     """
+    if not isinstance(values, torch.Tensor) or values.dim() != 2:
+        got = tuple(values.shape) if isinstance(values, torch.Tensor) else type(values).__name__
+        raise InputError(f"values: expected a tensor (B, N), got {got}.")
     ordered = values.double().sort(dim=1).values
     count = ordered.shape[1]
     if count < 2:
@@ -71,8 +74,11 @@ def crop_and_resize(image, box, size):
 
     The box is xyxy pixels; it is rounded outwards to whole pixels and clipped to the image.
     """
+    if not isinstance(image, torch.Tensor) or image.dim() != 3:
+        got = tuple(image.shape) if isinstance(image, torch.Tensor) else type(image).__name__
+        raise InputError(f"image: expected a tensor (C, H, W), got {got}.")
     height, width = image.shape[-2:]
-    if not all(isfinite(v) for v in box):
+    if len(box) != 4 or not all(isfinite(v) for v in box):
         raise InputError(f"box: {[float(v) for v in box]} is no box; accepted: four finite numbers, xyxy pixels.")
     x0, y0 = (max(0, int(np.floor(v))) for v in box[:2])
     x1, y1 = min(width, int(np.ceil(box[2]))), min(height, int(np.ceil(box[3])))
@@ -217,6 +223,13 @@ class ViTCropper(nn.Module):
         Args:
             images: sequence of (3, H, W) float images in 0 to 1, not normalised, each of its own size.
         """
+        for image in images:
+            if not isinstance(image, torch.Tensor) or image.dim() != 3 or image.shape[0] != 3 or 0 in image.shape \
+                    or not image.is_floating_point():
+                got = f"{tuple(image.shape)} of {image.dtype}" if isinstance(image, torch.Tensor) else type(image).__name__
+                raise InputError(f"images: expected float tensors (3, H, W) in 0 to 1, got {got}.")
+        if not len(images):
+            raise InputError("images: got none; accepted: at least one image.")
         mean, std = (torch.tensor(v)[:, None, None] for v in (self.mean, self.std))
         inputs = torch.stack([resize(image, self.input_size) for image in images])
         found = self((inputs - mean.to(inputs.device)) / std.to(inputs.device))
@@ -237,6 +250,9 @@ class ViTCropper(nn.Module):
 def crop_batch(images, boxes, size):
     """Cut box i (B, 4; xyxy pixels) out of image i ((B, C, H, W), or a list of (C, H, W)): (B, C, *size)."""
     size = to_pair(size, "size")
+    if not isinstance(boxes, torch.Tensor) or boxes.dim() != 2 or boxes.shape[1] != 4:
+        got = tuple(boxes.shape) if isinstance(boxes, torch.Tensor) else type(boxes).__name__
+        raise InputError(f"boxes: expected a tensor (B, 4), got {got}.")
     if len(images) != len(boxes):
         raise InputError(f"boxes: got {len(boxes)} boxes for {len(images)} images; accepted: one for each.")
     cuts = [crop_and_resize(image, box, size) for image, box in zip(images, boxes.tolist())]

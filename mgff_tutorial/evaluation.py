@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from .errors import InputError
+from .errors import InputError, check_number
 from .metrics import Predictions
 
 
@@ -48,6 +48,8 @@ def predict_split(model, dataset, device, batch_size=64, workers=0, rank=0, proc
 
     from tqdm.auto import tqdm
 
+    check_number("batch_size", batch_size, 1, whole=True)
+    check_number("workers", workers, 0, whole=True)
     share = _Numbered(dataset, list(range(rank, len(dataset), processes)))
     loader = DataLoader(share, batch_size=batch_size, num_workers=workers)
     places, chunks = [], []
@@ -126,6 +128,8 @@ def evaluate(classifier, dataset, cropper=None, batch_size=32, workers=0, progre
 
     from .prediction import Predictor
 
+    check_number("batch_size", batch_size, 1, whole=True)
+    check_number("workers", workers, 0, whole=True)
     check_classes(classifier.card["classes"], dataset.classes)
     device = next(classifier.parameters()).device
     state = PartialState(cpu=device.type == "cpu")
@@ -144,14 +148,20 @@ def _two_stage_share(two_stage, dataset, batch_size, rank, processes, progress):
     """(positions (n,), three arrays (n, K)) of one process."""
     from tqdm.auto import tqdm
 
-    positions = list(range(rank, len(dataset), processes))
-    found = []
+    from .boxes import BoxStore, describe
+
+    positions, found = list(range(rank, len(dataset), processes)), []
+    store = BoxStore(dataset, describe(two_stage.cropper), part=rank)  # the ViT looks at an image once, not in every run
     with tqdm(total=len(positions), desc="two stages", unit=" images", leave=False, disable=not progress) as bar:
         for start in range(0, len(positions), batch_size):
-            images = [dataset.image(i) for i in positions[start : start + batch_size]]
-            result = two_stage.predict(images, batch_size)
+            indices = positions[start : start + batch_size]
+            known = store.known(indices)
+            result = two_stage.predict([dataset.image(i) for i in indices], batch_size, known)
+            if known is None:
+                store.add(indices, result.boxes.cpu())
             found.append([values.float().cpu().numpy() for values in (result.stage1, result.stage2, result.merged)])
-            bar.update(len(images))
+            bar.update(len(indices))
+    store.save()
     return np.array(positions, dtype=int), [np.concatenate(stage) for stage in zip(*found)]
 
 

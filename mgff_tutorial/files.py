@@ -1,9 +1,18 @@
 """Writing files so that a kill, a crash or a full disk leaves the previous version intact."""
 
 import contextlib
+import errno
 import json
 import os
 from pathlib import Path
+
+
+def as_path(value, name="path"):
+    """``value`` as a `Path`; a `TypeError` that names the argument if it is none."""
+    try:
+        return Path(value)
+    except TypeError:
+        raise TypeError(f"{name} must be a path, got {type(value).__name__}.") from None
 
 
 @contextlib.contextmanager
@@ -20,7 +29,9 @@ def atomic_file(path, mode="wb"):
     Raises:
         OSError: the disk is full, or the folder cannot be written; it names ``path``.
     """
-    path = Path(path)
+    path = as_path(path)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a folder, not a file to write", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

@@ -10,7 +10,7 @@ from torch import nn
 from .attention import init_linear
 from .errors import InputError, check_number
 from .linear import Linear, matmul
-from .patches import check_dtype
+from .patches import check_dtype, to_pair
 
 ADJACENCIES = ("learned", "similarity", "grid")
 
@@ -36,6 +36,8 @@ class GraphConv(nn.Module):
     def __init__(self, in_dim, out_dim, nodes, adjacency="learned", fixed=None, norm=True, activation=True,
                  residual=False):
         super().__init__()
+        for name, value in (("in_dim", in_dim), ("out_dim", out_dim), ("nodes", nodes)):
+            check_number(name, value, 1, whole=True)
         if adjacency not in ADJACENCIES:
             raise InputError(f"adjacency must be one of {', '.join(ADJACENCIES)}, got {adjacency!r}.")
         if fixed is not None and tuple(fixed.shape) != (nodes, nodes):
@@ -95,8 +97,8 @@ class SuperNodePool(nn.Module):
 
     def __init__(self, dim, nodes, super_nodes, scores="content"):
         super().__init__()
-        if not isinstance(super_nodes, int) or super_nodes < 1:
-            raise InputError(f"super_nodes must be a positive integer, got {super_nodes!r}.")
+        for name, value in (("dim", dim), ("nodes", nodes), ("super_nodes", super_nodes)):
+            check_number(name, value, 1, whole=True)
         if scores not in ("content", "position"):
             raise InputError(f"scores must be 'content' or 'position', got {scores!r}.")
         self.dim, self.nodes = dim, nodes
@@ -134,6 +136,8 @@ class GCNHead(nn.Module):
     def __init__(self, in_dim, out_dim, nodes, super_nodes=None, graph=True, pool="after", norm_nodes=False,
                  scores="content", **graph_options):
         super().__init__()
+        for name, value in (("in_dim", in_dim), ("out_dim", out_dim), ("nodes", nodes)):
+            check_number(name, value, 1, whole=True)
         if pool not in ("after", "before", "none"):
             raise InputError(f"pool must be 'after', 'before' or 'none', got {pool!r}.")
         if super_nodes is not None:
@@ -171,6 +175,8 @@ def grid_adjacency(grid, granularities=1):
     Returns:
         (N, N) with N = granularities * H * W; every row sums to 1, so W = I gives means of neighbours.
     """
+    grid = to_pair(grid, "grid")
+    check_number("granularities", granularities, 1, whole=True)
     rows, columns = torch.meshgrid(torch.arange(grid[0]), torch.arange(grid[1]), indexing="ij")
     places = torch.stack([rows.flatten(), columns.flatten()], dim=1)
     near = (places[:, None] - places[None]).abs().amax(-1) <= 1                  # P, P: touching, itself included

@@ -86,6 +86,31 @@ def file_batches(dataset, plan, seed, workers=2, pin_memory=False):
                       worker_init_fn=_one_thread)
 
 
+class CloseViews(Dataset):
+    """A data set of which some views are cut around an object, as stage 2 sees it: `MemoryImages` from files.
+
+    Args:
+        dataset: ``dataset[i]`` is (tensor, label); with ``image(i)`` (PIL) and ``labels``.
+        boxes: (N, 4) xyxy pixels.
+        share: of the views that are cut.
+        transform: of what was cut out.
+    """
+
+    def __init__(self, dataset, boxes, share, transform):
+        self.dataset, self.boxes, self.share, self.transform = dataset, boxes, share, transform
+
+    def __len__(self):
+        return len(self.dataset)
+
+    def __getitem__(self, index):
+        draw = torch.rand(5).tolist()
+        if draw[4] >= self.share:
+            return self.dataset[index]
+        image = self.dataset.image(index)
+        top, left, height, width = _close_window(self.boxes[index], (image.height, image.width), draw)
+        return self.transform(image.crop((left, top, left + width, top + height))), self.dataset.labels[index]
+
+
 def _one_thread(_):
     torch.set_num_threads(1)  # workers share the cores; more threads each would only get in each other's way
 
@@ -95,7 +120,8 @@ class MemoryImages:
 
     Args:
         dataset: with ``image(i)`` (PIL) and ``labels``.
-        img_size, resize, crop, scale, flip, jitter, close_views: as in `TrainConfig`.
+        img_size, resize, crop, scale, flip, jitter, close_views: as in `TrainConfig`; the close views are cut around
+            ``boxes``, an (N, 4) array to be set before.
         mean, std: of the model, three numbers each.
         seed: of the run.
 
@@ -122,13 +148,6 @@ class MemoryImages:
 
     def __len__(self):
         return len(self.images)
-
-    @torch.no_grad()
-    def find_objects(self, cropper, batch_size=64):
-        """Keep the box that ``cropper`` (a `ViTCropper`) finds in each image: what ``close_views`` are cut around."""
-        boxes = [cropper.find([image / 255 for image in self.images[start : start + batch_size]]).boxes
-                 for start in range(0, len(self.images), batch_size)]
-        self.boxes = torch.cat(boxes).double().numpy()
 
     def batch(self, places, device="cpu"):
         """(images (B, 3, S, S) float32 normalised, labels (B,)) on ``device`` for a list of (epoch, index)."""

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .errors import InputError
+from .errors import InputError, check_number
 from .linear import Linear, linear
 
 
@@ -61,6 +61,25 @@ def check_dtype(name, x, dtype):
         raise InputError(f"{name} have dtype {x.dtype} but the weights have {dtype}; convert one of them with .to().")
 
 
+def check_tokens(name, x, shape, dtype=None):
+    """Fail in one sentence unless ``x`` is a floating-point tensor of ``shape``, where None stands for any number.
+
+    Args:
+        name: what the tensor is called in the message. dtype: that of the weights, see `check_dtype`.
+
+    Raises:
+        TypeError: not a tensor. InputError: another shape or dtype.
+    """
+    wanted = "(" + ", ".join("any" if side is None else str(side) for side in shape) + ")"
+    if not isinstance(x, torch.Tensor):
+        raise TypeError(f"{name} must be a tensor of shape {wanted}, got {type(x).__name__}.")
+    if x.ndim != len(shape) or any(side is not None and side != got for side, got in zip(shape, x.shape)):
+        raise InputError(f"{name} must have shape {wanted}, got {tuple(x.shape)}.")
+    if not x.is_floating_point():
+        raise InputError(f"{name} must hold floating-point numbers, got {x.dtype}.")
+    check_dtype(name, x, dtype)
+
+
 def pad_to_multiple(x, multiple):
     """Zeros below and to the right of a map (B, H, W, C), so that its sides are multiples of (height, width)."""
     below, right = -x.shape[1] % multiple[0], -x.shape[2] % multiple[1]
@@ -85,10 +104,13 @@ class PatchEmbed(nn.Module):
     def __init__(self, patch_size=4, in_chans=3, embed_dim=96):
         super().__init__()
         self.patch_size = to_pair(patch_size, "patch_size")
+        for name, value in (("in_chans", in_chans), ("embed_dim", embed_dim)):
+            check_number(name, value, 1, whole=True)
         self.proj = nn.Conv2d(in_chans, embed_dim, kernel_size=self.patch_size, stride=self.patch_size)
         self.norm = nn.LayerNorm(embed_dim)
 
     def forward(self, x):
+        check_images(x, self.proj.in_channels, self.proj.weight.dtype)
         (height, width), (p, q) = x.shape[-2:], self.patch_size
         if height % p or width % q:
             x = F.pad(x, (0, -width % q, 0, -height % p))
@@ -112,10 +134,12 @@ class PatchMerging(nn.Module):
 
     def __init__(self, dim):
         super().__init__()
+        self.dim = check_number("dim", dim, 1, whole=True)
         self.norm = nn.LayerNorm(4 * dim)
         self.reduction = Linear(4 * dim, 2 * dim, bias=False)
 
     def forward(self, x):
+        check_tokens("tokens", x, (None, None, None, self.dim), self.reduction.weight.dtype)
         x = pad_to_multiple(x, (2, 2))
         x = x.unflatten(2, (-1, 2)).unflatten(1, (-1, 2))           # (B, H/2, 2, W/2, 2, C)
         x = x.permute(0, 1, 3, 4, 2, 5).flatten(3)                  # (B, H/2, W/2, 4C): column before row, as in timm

@@ -9,7 +9,8 @@ import torch
 
 from .checkpoints import build_from_checkpoint
 from .device import pick_device
-from .errors import CheckpointError, DataError, InputError
+from .errors import CheckpointError, DataError, InputError, check_number
+from .files import as_path
 from .images import EXTENSIONS, open_image
 
 
@@ -28,7 +29,9 @@ def find_images(path):
     Raises:
         DataError: the path does not exist, or a folder cannot be read.
     """
-    path = Path(path)
+    if path == "":
+        raise InputError("path is empty; expected an image or a folder of images.")
+    path = as_path(path)
     if not path.is_dir():
         if not path.exists() and not path.is_symlink():
             raise DataError(f"{path} does not exist; expected an image or a folder of images.")
@@ -82,7 +85,7 @@ def load_cropper(vit="vit_nano", device="auto", **options):
     from .cropper import ViTCropper
     from .models import create_model
 
-    is_file = Path(vit).suffix in (".safetensors", ".pth", ".pt")
+    is_file = as_path(vit, "vit").suffix in (".safetensors", ".pth", ".pt")
     model = build_from_checkpoint(vit) if is_file else create_model(vit, pretrained=True)
     return ViTCropper(model, **options).to(pick_device(str(device)))
 
@@ -99,7 +102,11 @@ class Predictor:
     def __init__(self, classifier, cropper=None, top=3):
         from .transforms import eval_transform, model_config
 
-        card = classifier.card
+        card = getattr(classifier, "card", None)
+        if not card or not card.get("classes"):
+            raise InputError(f"classifier: {type(classifier).__name__} has no card that names its classes; open one with "
+                             "load_classifier.")
+        check_number("top", top, 1, whole=True)
         stats = model_config(classifier)
         size = card.get("img_size", stats["img_size"])
         resize = card.get("resize", size)
@@ -119,6 +126,10 @@ class Predictor:
         two stages ``stage1`` and ``stage2`` (each its own species and probability), ``box`` (xyxy pixels of the
         upright image) and ``whole_image`` (no object was found, so stage 2 saw the whole image).
         """
+        if not isinstance(images, (list, tuple)):
+            raise TypeError(f"images: expected a list of PIL images, got {type(images).__name__}.")
+        if not images:
+            return [], None
         if self.two_stage is None:
             device = next(self.classifier.parameters()).device
             with torch.inference_mode():
@@ -155,8 +166,8 @@ def predict_files(predictor, files, batch_size=32, threads=2, each=None):
     Yields:
         A list of records a batch: ``{"image": name, ...}``, or ``{"image": name, "error": sentence}`` for a broken file.
     """
-    if batch_size < 1 or threads < 1:
-        raise InputError(f"batch_size and threads must be at least 1, got {batch_size} and {threads}.")
+    for name, value in (("batch_size", batch_size), ("threads", threads)):
+        check_number(name, value, 1, whole=True)
     with ThreadPoolExecutor(threads) as pool:
         waiting, batch = deque(), []
         for name, path in files:

@@ -26,7 +26,10 @@ class PredictionLog:
             raise InputError(f"{self.path} exists; continue it with --resume, or choose another file.")
         if self.path.is_dir():
             raise InputError(f"{self.path} is a folder; expected a file such as predictions.jsonl.")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise InputError(f"{self.path.parent} is a file, so {self.path.name} cannot be written into it.") from None
         if self.path.exists():
             self._read()
         self.stream = open(self.path, "a", encoding="utf-8")
@@ -39,7 +42,7 @@ class PredictionLog:
                     break
                 try:
                     record = json.loads(line)
-                    self.done.add(_key(record["image"]))
+                    self.done.add(name_key(record["image"]))
                 except (ValueError, KeyError, TypeError):
                     raise InputError(f"{self.path} line {number} is no prediction; choose another file.") from None
                 self.skipped += "error" in record
@@ -47,7 +50,7 @@ class PredictionLog:
         os.truncate(self.path, sound)
 
     def __contains__(self, name):
-        return _key(name) in self.done
+        return name_key(name) in self.done
 
     def write(self, records):
         """Append records; they are on the disk when this returns."""
@@ -61,7 +64,7 @@ class PredictionLog:
             self.stream.close()
 
 
-def _key(name):
+def name_key(name):
     """8 bytes an image name, so that a million names fit into memory with ease."""
     return hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).digest()
 

@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
-from .errors import InputError, unknown_name
-from .patches import check_dtype
+from .errors import InputError, check_number, unknown_name
+from .patches import check_dtype, check_tokens, to_pair
 
 
 class LayerAttention:
@@ -210,6 +210,7 @@ def rollout(record):
 
 def clip_outliers(weights, quantile=0.95):
     """Cut (B, N) weights off at each image's own ``quantile``: a few tokens draw attention that means nothing."""
+    check_number("quantile", quantile, 0, 1)
     if not len(weights):  # torch knows no quantile of nothing
         return weights
     return torch.minimum(weights, weights.quantile(quantile, dim=1, keepdim=True))
@@ -315,12 +316,17 @@ def token_weights(vit, x, rule=DEFAULT_RULE):
     rule = get_rule(rule)
     depth = len(check_vit(getattr(vit, "_orig_mod", vit)).blocks)
     record = record_attention(vit, x, None if rule.last is None else min(rule.last, depth))
-    return rule.weigh(record).float().reshape(len(x), *record.grid)
+    weights = rule.weigh(record)
+    if not isinstance(weights, torch.Tensor) or weights.numel() != len(x) * record.grid[0] * record.grid[1]:
+        got = tuple(weights.shape) if isinstance(weights, torch.Tensor) else type(weights).__name__
+        raise InputError(f"rule: it must give one number a patch, ({len(x)}, {record.grid[0] * record.grid[1]}), got {got}.")
+    return weights.float().reshape(len(x), *record.grid)
 
 
 def enlarge(weights, size):
     """(B, rows, columns) weights to a (B, 1, H, W) map by bilinear interpolation (MGFF paper, section 3.4)."""
-    return F.interpolate(weights[:, None], size=tuple(size), mode="bilinear", align_corners=False)
+    check_tokens("weights", weights, (None, None, None))
+    return F.interpolate(weights[:, None], size=to_pair(size, "size"), mode="bilinear", align_corners=False)
 
 
 def response_map(vit, x, rule=DEFAULT_RULE):

@@ -37,7 +37,10 @@ class RunFolder:
         stored = self.folder / "config.yaml"
         if stored.is_file() and not resume:
             raise InputError(f"{self.folder} already holds a run; continue it with --resume, or choose another --out.")
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise InputError(f"{self.folder} is a file or lies in one; expected a folder for the run.") from None
         if stored.is_file():
             self._compare(yaml.safe_load(stored.read_text("utf-8")), config)
             remove_leftovers(self.folder)

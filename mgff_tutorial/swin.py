@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from .errors import check_number
-from .patches import PatchEmbed, check_images, to_pair
+from .patches import PatchEmbed, check_tokens, to_pair
 from .swin_blocks import SwinStage
 from .swin_settings import check_options, model_cfg
 
@@ -19,11 +19,12 @@ class ClassifierHead(nn.Module):
 
     def __init__(self, dim, num_classes, global_pool="avg", drop_rate=0.0):
         super().__init__()
-        self.global_pool = global_pool
+        self.dim, self.global_pool = dim, global_pool
         self.drop = nn.Dropout(drop_rate)
         self.fc = nn.Linear(dim, num_classes) if num_classes > 0 else nn.Identity()
 
     def forward(self, x, pre_logits=False):
+        check_tokens("the last map", x, (None, None, None, self.dim), getattr(getattr(self.fc, "weight", None), "dtype", None))
         if self.global_pool:
             x = x.mean((1, 2))
         x = self.drop(x)
@@ -86,7 +87,6 @@ class SwinTransformer(nn.Module):
 
     def tokens(self, x):
         """Images (B, 3, H, W) -> tokens (B, H/4, W/4, C), after a check of the input."""
-        check_images(x, self.in_chans, self.patch_embed.proj.weight.dtype)
         return self.patch_embed(x)
 
     def forward_features(self, x):
@@ -121,6 +121,7 @@ class SwinTransformer(nn.Module):
 
     def reset_classifier(self, num_classes, global_pool=None):
         """A new, randomly initialised classifier for ``num_classes`` (0: none)."""
+        check_number("num_classes", num_classes, 0, whole=True)
         if global_pool is not None:
             self.global_pool = self.head.global_pool = global_pool
         self.num_classes = num_classes

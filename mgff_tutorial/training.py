@@ -3,6 +3,7 @@
 import math
 import time
 from contextlib import nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -56,6 +57,8 @@ class Trainer:
         self.accelerator = make_accelerator(config)
         self.is_main = self.accelerator.is_main_process
         self.progress = progress and self.is_main
+        if config.tensorboard and find_spec("tensorboard") is None:  # now, not after the first epoch
+            raise InputError("tensorboard: true needs the package tensorboard; pip install tensorboard.")
         self.device = self.accelerator.device
         self.rank, self.processes = self.accelerator.process_index, self.accelerator.num_processes
         from .datasets import open_split
@@ -274,10 +277,8 @@ class Trainer:
             tqdm.write(f"epoch {epoch:3d}: loss {record['train_loss']:.3f}, training {record['train_accuracy']:.1%}{val}")
 
     def _tensorboard(self, record):
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            raise InputError("tensorboard: true needs the package tensorboard; pip install tensorboard.") from None
+        from torch.utils.tensorboard import SummaryWriter
+
         with SummaryWriter(str(self.folder.path("tensorboard"))) as writer:
             for key, value in record.items():
                 if key not in ("epoch", "step"):

@@ -21,7 +21,7 @@ PAPER_RATIO = 512 / 384  # resize : crop
 
 def default_resize(img_size):
     """Side that images are resized to before the crop: 512 for 384, and in that ratio for other sizes."""
-    return round(img_size * PAPER_RATIO)
+    return round(check_number("img_size", img_size, 1) * PAPER_RATIO)
 
 
 def train_transform(img_size=384, resize=None, mean=HALF, std=HALF, interpolation="bilinear", crop="random",
@@ -178,6 +178,8 @@ def denormalise(images, mean=HALF, std=HALF):
     if not (isinstance(images, torch.Tensor) and images.is_floating_point() and images.ndim >= 3
             and images.shape[-3] == 3):
         raise InputError(f"images must be a float tensor (..., 3, H, W), got {_describe(images)}.")
+    for name, values in (("mean", mean), ("std", std)):
+        check_three(name, values.tolist() if isinstance(values, (torch.Tensor, np.ndarray)) else values)
     shape = (3, 1, 1)
     mean = torch.as_tensor(mean, dtype=images.dtype, device=images.device).reshape(shape)
     std = torch.as_tensor(std, dtype=images.dtype, device=images.device).reshape(shape)

@@ -23,15 +23,16 @@ class TwoStageResult:
         stage2: (B, K) class probabilities from the crops.
         merged: (B, K) class probabilities of both together.
         boxes: (B, 4) crops, xyxy pixels of the original (upright) images, right and bottom exclusive.
-        response: (B, 1, h, w) response maps at the ViT's input size.
-        fallback: (B,) boolean, True where no object was found and stage 2 saw the whole image again.
+        response: (B, 1, h, w) response maps at the ViT's input size; None where the boxes were given.
+        fallback: (B,) boolean, True where no object was found and stage 2 saw the whole image again (where the boxes
+            were given: True where a box is the whole image).
     """
 
     stage1: torch.Tensor
     stage2: torch.Tensor
     merged: torch.Tensor
     boxes: torch.Tensor
-    response: torch.Tensor
+    response: torch.Tensor | None
     fallback: torch.Tensor
 
     def __len__(self):
@@ -80,48 +81,54 @@ class TwoStageClassifier(nn.Module):
             check_number("resize", resize, max(self.input_size), whole=True)
         self.resize = resize
 
-    def predict(self, images, batch_size=64):
+    def predict(self, images, batch_size=64, boxes=None):
         """Both stages for any number of images.
 
         Args:
             images: a PIL image, a (B, 3, H, W) or (3, H, W) tensor normalised for the classifier, or a sequence that
                 mixes PIL images and (3, H, W) tensors of any sizes. EXIF orientation of PIL images is honoured.
             batch_size: images that go through the models together; changes memory and speed, not the result.
+            boxes: (B, 4) xyxy pixels of the upright images, to crop in place of what the ViT finds (boxes found
+                earlier, or annotated ones); the ViT is not asked then.
 
         Returns:
             `TwoStageResult`, tensors on the classifier's device.
 
         Raises:
-            InputError, TypeError: something that is no image; no image at all.
+            InputError, TypeError: something that is no image; no image at all; boxes that are not one an image.
         """
         images = _as_list(images)
+        boxes = None if boxes is None else _as_boxes(boxes, len(images))
         check_number("batch_size", batch_size, 1, whole=True)
         modes = [(module, module.training) for module in self.modules()]
         self.eval()
         try:
             with torch.no_grad():
-                parts = [self._predict_batch(images[i:i + batch_size]) for i in range(0, len(images), batch_size)]
+                parts = [self._predict_batch(images[i:i + batch_size], None if boxes is None else boxes[i:i + batch_size])
+                         for i in range(0, len(images), batch_size)]
         finally:
             for module, mode in modes:
                 module.training = mode
-        return TwoStageResult(*(torch.cat([getattr(part, f.name) for part in parts]) for f in fields(TwoStageResult)))
+        return TwoStageResult(**{f.name: _joined([getattr(part, f.name) for part in parts]) for f in fields(TwoStageResult)})
 
     forward = predict
 
-    def _predict_batch(self, images):
-        device = next(self.classifier.parameters(), torch.zeros(0)).device
+    def _predict_batch(self, images, boxes=None):
+        parameter = next(self.classifier.parameters(), torch.zeros(0))
+        device = parameter.device
         pixels = [self._pixels(image, device) for image in images]
-        found = self.cropper.find(pixels)
-        boxes = found.boxes
+        found = self.cropper.find(pixels) if boxes is None else None
+        boxes = boxes if found is None else found.boxes
         whole = torch.tensor([[0, 0, p.shape[-1], p.shape[-2]] for p in pixels], dtype=boxes.dtype)
         views1 = self._normalise(torch.stack([self._first_view(p) for p in pixels]))
         views2 = self._normalise(crop_batch(pixels, boxes, self.input_size))
         same = torch.isclose(boxes, whole, atol=1e-3, rtol=0).all(dim=1).to(device)
         views2 = torch.where(same[:, None, None, None], views1, views2)  # the whole image: the same view as in stage 1
-        logits1, logits2 = self.classifier(views1).float(), self.classifier(views2).float()
+        logits1, logits2 = (self.classifier(v.to(parameter.dtype)).float() for v in (views1, views2))
         stage1, stage2 = logits1.softmax(dim=1), logits2.softmax(dim=1)
         return TwoStageResult(stage1, stage2, self._merge(stage1, stage2, logits1, logits2), boxes.to(device),
-                              found.response.to(device), found.fallback.to(device))
+                              None if found is None else found.response.to(device),
+                              same if found is None else found.fallback.to(device))
 
     def _merge(self, stage1, stage2, logits1, logits2):
         if self.merge == "logits":
@@ -173,3 +180,18 @@ def _as_list(images):
     if not images:
         raise InputError("images: got none; accepted: at least one image.")
     return list(images)
+
+
+def _as_boxes(boxes, count):
+    """(count, 4) finite boxes as a float32 tensor on the CPU."""
+    try:
+        boxes = torch.as_tensor(boxes).detach().cpu().float()
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(f"boxes: expected {count} boxes of four numbers, got {type(boxes).__name__}.") from None
+    if boxes.shape != (count, 4):
+        raise InputError(f"boxes: expected shape ({count}, 4), one box an image, got {tuple(boxes.shape)}.")
+    return boxes
+
+
+def _joined(parts):
+    return None if parts[0] is None else torch.cat(parts)

@@ -9,7 +9,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from .attend import attend
+from .errors import InputError, check_number
 from .linear import Linear
+from .patches import check_tokens, to_pair
 
 
 def window_partition(x, window):
@@ -71,6 +73,8 @@ def shift_mask(height, width, window, shift, device=None):
 
     Added to the attention scores, -inf becomes a weight of exactly 0 after the softmax.
     """
+    if height % window[0] or width % window[1]:
+        raise InputError(f"height and width must be multiples of the window {tuple(window)}, got {height} x {width}.")
     regions = shift_regions(height, width, window, shift, device)
     regions = window_partition(regions[None, :, :, None], window).squeeze(-1)     # (nW, N)
     same = regions[:, :, None] == regions[:, None, :]                             # (nW, N, N)
@@ -84,6 +88,8 @@ def resize_bias_table(table, old_window, new_window):
     """
     if tuple(old_window) == tuple(new_window):
         return table
+    rows = (2 * old_window[0] - 1) * (2 * old_window[1] - 1)
+    check_tokens("table", table, (rows, None))
     (oh, ow), (nh, nw) = [(2 * h - 1, 2 * w - 1) for h, w in (old_window, new_window)]
     grid = table.detach().T.reshape(1, -1, oh, ow).float()
     grid = F.interpolate(grid, size=(nh, nw), mode="bicubic", align_corners=False)
@@ -104,8 +110,12 @@ class WindowAttention(nn.Module):
 
     def __init__(self, dim, num_heads, window, qkv_bias=True, attn_drop=0.0, proj_drop=0.0):
         super().__init__()
-        self.num_heads = num_heads
-        self.window = tuple(window)
+        for name, value in (("dim", dim), ("num_heads", num_heads)):
+            check_number(name, value, 1, whole=True)
+        if dim % num_heads:
+            raise InputError(f"num_heads must divide dim={dim}, got {num_heads}.")
+        self.dim, self.num_heads = dim, num_heads
+        self.window = to_pair(window, "window")
         self.attn_drop = attn_drop
         self.qkv = Linear(dim, 3 * dim, bias=qkv_bias)
         self.proj = Linear(dim, dim)
@@ -125,8 +135,13 @@ class WindowAttention(nn.Module):
 
     def forward(self, windows, mask=None):
         """Windows (B * nW, N, C) -> (B * nW, N, C); ``mask`` is `shift_mask`'s (nW, N, N) or None."""
+        check_tokens("windows", windows, (None, self.window[0] * self.window[1], self.dim), self.qkv.weight.dtype)
         batch, tokens, dim = windows.shape
         q, k, v = self.qkv(windows).view(batch, tokens, 3, self.num_heads, dim // self.num_heads).permute(2, 0, 3, 1, 4)
+        if mask is not None:
+            check_tokens("mask", mask, (None, tokens, tokens))
+            if not torch.compiler.is_compiling() and batch % len(mask):  # export would fix the batch size
+                raise InputError(f"mask must be of windows that divide the {batch} windows, got {len(mask)}.")
         dropout = self.attn_drop if self.training else 0.0
         x = attend(q, k, v, self.bias(mask, q.dtype), dropout)      # the bias is the same for every image
         x = x.transpose(1, 2).flatten(2)                            # (B * nW, N, C): heads side by side

@@ -127,5 +127,5 @@ def test_bad_input_is_named():
         SpatialSelfAttention(8, (2, 2))(torch.randn(1, 8, 2, 3))
     with pytest.raises(InputError, match="reduction must be an integer of 1 or more, got 0"):
         ChannelAttention(8, reduction=0)
-    with pytest.raises(InputError, match=r"shape \(B, 8, 2, 2\), got \(1, 4, 2, 2\)"):
+    with pytest.raises(InputError, match=r"shape \(B, 8, H, W\), got \(1, 4, 2, 2\)"):
         ChannelAttention(8)(torch.randn(1, 4, 2, 2))

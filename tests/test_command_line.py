@@ -107,12 +107,25 @@ def test_train_then_evaluate_reproduces_the_card(world, tmp_path, capsys):
     (["--set", "flip=maybe"], "flip must be bool, got 'maybe'"),
     (["--epochs", "0"], "epochs must be at least 1, got 0"),
     (["--lr", "nan"], "lr must be a positive number, got nan"),
+    (["--set", "mixup=0.2", "--pretrained", "false", "--batch-size", "5"], "choose an even batch, got 5"),
+    (["--workers", "1000000"], "workers must be at most 1024"),
     (["--config", "pretrain", "--set", "birds=3"], "Unknown entry of the pretrain recipe 'birds'"),
 ])
 def test_bad_settings_of_train(arguments, words, tmp_path, capsys):
     code, _, err = call(capsys, "train", "--out", tmp_path / "run", "--quiet", *arguments)
     assert code == 2 and err.startswith("error: ") and words in err and err.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_needs_a_folder(tmp_path, capsys, monkeypatch):
+    """Not a file, not a place inside one, and an empty name is not the folder one happens to be in."""
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for out, words in ((tmp_path / "file", "is a file"), (tmp_path / "file" / "run", "lies in one"), ("", "out must be the name")):
+        code, _, err = call(capsys, "train", "--pretrained", "false", "--quiet", "--out", out)
+        assert code == 2 and words in err and err.count("\n") == 1
+    assert not list((tmp_path / "here").iterdir()) and (tmp_path / "file").read_text() == "in the way"
 
 
 # --- evaluate -------------------------------------------------------------------------------------------------------
@@ -147,6 +160,15 @@ def test_two_processes_evaluate_as_one(world, tmp_path):
         assert one[stage] == two[stage]
         name = stage.replace(" ", "")
         assert (tmp_path / f"one-{name}.csv").read_text() == (tmp_path / f"two-{name}.csv").read_text()
+
+
+@pytest.mark.parametrize("extra, words", [
+    (["--batch-size", "0"], "batch_size must be an integer of 1 or more"), (["--batch-size", "-3", "--two-stage"], "batch_size"),
+    (["--workers", "-1"], "workers must be an integer of 0 or more"), (["--csv", "."], "--csv . is a folder"),
+    (["--publish", "."], "--publish . is a folder")])
+def test_bad_options_of_evaluate(world, capsys, extra, words):
+    code, _, err = call(capsys, "evaluate", *models(world), "--data", world / "birds", "--quiet", *extra)
+    assert code == 2 and words in err and err.startswith("error: ") and err.count("\n") == 1
 
 
 def test_evaluate_refuses_other_classes(world, tmp_path, capsys):
@@ -233,6 +255,45 @@ def test_predict_resumes_after_a_kill_in_the_middle_of_a_line(world, tmp_path, c
     assert code == 2 and "line 1 is no prediction" in err and (tmp_path / "other.txt").read_text() == "hello\n"
 
 
+def test_what_was_skipped_before_is_counted_after_a_resume(world, tmp_path, capsys):
+    folder, out = odd_folder(world, tmp_path / "odd"), tmp_path / "p.jsonl"
+    assert call(capsys, "predict", folder, *models(world), "--one-stage", "--quiet", "--out", out)[0] == 1
+    code, _, err = call(capsys, "predict", folder, *models(world), "--one-stage", "--quiet", "--out", out, "--resume")
+    assert code == 1 and "0 images predicted, 8 from before (4 of them skipped), 0 skipped." in err
+    code, _, err = call(capsys, "predict", folder, *models(world), "--quiet", "--out", out / "p.jsonl")
+    assert code == 2 and "is a file, so p.jsonl cannot be written into it" in err
+    code, _, err = call(capsys, "predict", "", *models(world))
+    assert code == 2 and "path is empty" in err
+
+
+def test_two_processes_predict_as_one(world, tmp_path):
+    """15 images, some broken, batches of 2, 2 processes over gloo: one file, the same lines in the same order; resumed too."""
+    folder = odd_folder(world, tmp_path / "odd")
+    for i in range(7):
+        Colours().image(i).save(folder / f"c{i}.png")
+    common = ["predict", folder, *models(world), "--batch-size", "2", "--quiet"]
+
+    def together(name, *more, code=1):
+        """What two processes print."""
+        port = free_port()
+        both = [start(shared_command, tmp_path / f"{name}-{rank}.txt", [*common, *more], rank, 2, port) for rank in range(2)]
+        for process in both:
+            process.join()
+        assert both[0].exitcode == code
+        return [(tmp_path / f"{name}-{rank}.txt").read_text() for rank in range(2)]
+
+    start(shared_command, tmp_path / "printed.txt", [*common, "--json"]).join()
+    one = (tmp_path / "printed.txt").read_text()
+    lines = one.splitlines(keepends=True)
+    assert len(lines) == 15 and together("a", "--json") == [one, ""]
+    assert together("b", "--out", tmp_path / "b.jsonl") == ["", ""] and (tmp_path / "b.jsonl").read_text() == one
+    (tmp_path / "b.jsonl").write_text("".join(lines[:4]) + lines[4][:30])
+    together("c", "--out", tmp_path / "b.jsonl", "--resume")
+    mended = [json.loads(line)["image"] for line in (tmp_path / "b.jsonl").read_text().splitlines()]
+    assert mended == [json.loads(line)["image"] for line in lines]
+    together("d", "--out", tmp_path / "b.jsonl", code=2)  # it exists: neither process waits for the other
+
+
 def test_predict_saves_figures(world, tmp_path, capsys):
     call(capsys, "predict", world / "birds" / "species_0", *models(world), "--save-figures", tmp_path / "f", "--quiet")
     figures = sorted((tmp_path / "f").iterdir())
@@ -292,7 +353,8 @@ def test_a_single_file_that_is_no_image(world, tmp_path, capsys):
 
 @pytest.mark.parametrize("extra, words", [
     (["--cropper", "vit_nan"], "vit_nan"), (["--cropper", "resnet50.safetensors"], "no such file"),
-    (["--rule", "rolout"], "rolout"), (["--tau", "-1"], "tau"), (["--batch-size", "0"], "at least 1"),
+    (["--rule", "rolout"], "rolout"), (["--tau", "-1"], "tau"), (["--batch-size", "0"], "--batch-size must be an integer of 1 or more"), (["--top", "0"], "--top"),
+    (["--threads", "-1"], "--threads"), (["--resume"], "--resume continues the file of --out"),
     (["--device", "cuda:99"], "not available"),
 ])
 def test_bad_options_of_predict(world, capsys, extra, words):

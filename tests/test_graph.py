@@ -142,7 +142,7 @@ def test_head_without_graph():
     (lambda: GraphConv(4, 4, 3, adjacency="grid"), "needs fixed=grid_adjacency"),
     (lambda: GraphConv(4, 5, 3, residual=True), "residual needs in_dim = out_dim, got 4 and 5"),
     (lambda: GraphConv(4, 4, 3, fixed=torch.eye(4)), r"fixed must have shape \(3, 3\), got \(4, 4\)"),
-    (lambda: SuperNodePool(4, 3, 0), "super_nodes must be a positive integer, got 0"),
+    (lambda: SuperNodePool(4, 3, 0), "super_nodes must be an integer of 1 or more, got 0"),
     (lambda: SuperNodePool(4, 3, 2, scores="both"), "scores must be 'content' or 'position', got 'both'"),
     (lambda: GCNHead(4, 4, 3, pool="middle"), "pool must be 'after', 'before' or 'none', got 'middle'"),
     (lambda: GraphConv(4, 4, 3)(torch.randn(1, 2, 4)), r"nodes must have shape \(B, 3, 4\), got \(1, 2, 4\)"),

@@ -286,6 +286,13 @@ def test_unknown_data_set_and_folder_of_class_folders(tmp_path):
     assert open_split(str(tmp_path / "birds"), None, "train").classes == ["robin", "wren"]
 
 
+def test_a_package_that_is_missing_is_noticed_before_the_run_begins(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match="tensorboard: true needs the package"):
+        run(tmp_path / "run", tensorboard=True)
+    assert not (tmp_path / "run").exists()
+
+
 def test_tensorboard_and_the_cache_of_resized_images(tmp_path):
     pytest.importorskip("tensorboard")
     folder = tmp_path / "birds"

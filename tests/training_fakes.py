@@ -119,6 +119,24 @@ def shared_run(out, rank=0, processes=1, port=0):
     train(config, Colours(), Colours(13, seed=5), model, progress=False)
 
 
+def shared_boxes(birds, folder, found, rank, processes, port):
+    """One process that finds its share of a folder's boxes over gloo, and writes all of them into the file ``found``."""
+    join_others(rank, processes, port)
+    from accelerate import PartialState
+    from accelerate.utils import gather_object
+
+    from mgff_tutorial.boxes import find_boxes
+    from mgff_tutorial.cropper import ViTCropper
+    from mgff_tutorial.datasets import ImageFolderDataset
+    from mgff_tutorial.models import create_model
+
+    PartialState(cpu=True)
+    torch.manual_seed(0)
+    cropper = ViTCropper(create_model("vit_nano", img_size=48))
+    np.save(found, find_boxes(ImageFolderDataset(birds, split="all"), cropper, folder=folder, batch_size=2, rank=rank,
+                              processes=processes, gather=gather_object))
+
+
 def start(function, *args):
     """A started process that runs ``function(*args)``."""
     context = multiprocessing.get_context("forkserver")

@@ -6,6 +6,7 @@ Under ``accelerate launch`` the processes share the images; the first one writes
 import json
 from pathlib import Path
 
+from ..errors import InputError
 from .predict import add_model_arguments, cropper_options, default_checkpoint
 
 
@@ -17,7 +18,8 @@ def add_evaluate_command(subparsers):
                     "Exit code 1 if the card is not reproduced.")
     parser.add_argument("checkpoint_file", nargs="?", metavar="CHECKPOINT", help="the same as --checkpoint")
     add_model_arguments(parser)
-    parser.add_argument("--two-stage", action="store_true", help="also find, crop and classify the object, and merge")
+    parser.add_argument("--two-stage", action="store_true", help="also find, crop and classify the object, and merge "
+                        "(boxes found once are kept in the cache folder)")
     parser.add_argument("--data", help="data set, or a folder of class folders (default: the card's)")
     parser.add_argument("--root", help="folder of the data set")
     parser.add_argument("--split", default="test", choices=("train", "test", "all"))
@@ -45,6 +47,9 @@ def run_evaluate(args):
     from ..prediction import load_classifier, load_cropper
 
     processes = PartialState(cpu=pick_device(args.device).type == "cpu")  # first of all: it gives each process its GPU
+    for option, target in (("--csv", args.csv), ("--publish", args.publish)):
+        if target and Path(target).is_dir():
+            raise InputError(f"{option} {target} is a folder; expected the name of a file to write.")
     path = args.checkpoint_file or args.checkpoint or default_checkpoint()
     if args.publish:
         if processes.is_main_process:

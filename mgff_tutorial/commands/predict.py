@@ -1,14 +1,18 @@
-"""``python -m mgff_tutorial predict``: an image or a folder, as a table or as JSON lines."""
+"""``python -m mgff_tutorial predict``: an image or a folder, as a table or as JSON lines.
+
+Under ``accelerate launch`` the processes take the batches in turn; the first one writes and prints all of them.
+"""
 
 import hashlib
 import json
 import os
 import sys
+from itertools import islice
 from pathlib import Path
 
-from ..errors import DataError, InputError
+from ..errors import DataError, InputError, check_number
 from ..paths import checkpoints_dir
-from ..prediction_log import HEADER, PredictionLog, printable, table_row
+from ..prediction_log import HEADER, PredictionLog, name_key, printable, table_row
 
 
 def add_predict_command(subparsers):
@@ -66,21 +70,32 @@ def run_predict(args):
     if args.save_figures and Path(args.save_figures).resolve().is_relative_to(Path(args.path).resolve()):
         raise InputError(f"--save-figures {args.save_figures} lies in the folder that is predicted, so the figures would "
                          "be predicted too; choose another folder.")
+    if args.resume and not args.out:
+        raise InputError("--resume continues the file of --out; name it.")
+    for option in ("batch_size", "threads", "top"):
+        check_number(f"--{option.replace('_', '-')}", getattr(args, option), 1, whole=True)
     first = next(iter(find_images(args.path)), None)
     if first is None:
         raise DataError(f"{args.path} holds no image.")
+    team = Team(args.device)
     classifier = load_classifier(args.checkpoint or default_checkpoint(), args.device)
     cropper = None if args.one_stage else load_cropper(args.cropper, args.device, **cropper_options(args))
-    predictor = Predictor(classifier, cropper, max(1, args.top))
-    log = PredictionLog(args.out, args.resume) if args.out else None
-    files = ((name, path) for name, path in find_images(args.path) if log is None or name not in log)
+    predictor = Predictor(classifier, cropper, args.top)
+    log = team.first(lambda: PredictionLog(args.out, args.resume)) if args.out else None
+    finished = team.same(log.done if log else set())
+    files = ((name, path) for name, path in find_images(args.path) if name_key(name) not in finished)
     each = _figures(args.save_figures) if args.save_figures else None
+    batches = predict_files(predictor, team.share(files, args.batch_size), args.batch_size, args.threads, each)
     done = skipped = 0
+    if not team.is_first:
+        for _ in team.together(batches):
+            pass
+        return 0
     if not args.json and log is None:
         print(HEADER)
     try:
         with tqdm(unit=" images", desc="predicting", disable=args.quiet or log is None, file=sys.stderr) as bar:
-            for records in predict_files(predictor, files, args.batch_size, args.threads, each):
+            for records in team.together(batches):
                 _emit(records, args.json, log)
                 broken = [record for record in records if "error" in record]
                 for record in broken:
@@ -90,11 +105,74 @@ def run_predict(args):
     finally:
         if log is not None:
             log.close()
-    earlier = f", {len(log.done):,} from before" if log is not None and log.done else ""
+    before = f" ({log.skipped:,} of them skipped)" if log is not None and log.skipped else ""
+    earlier = f", {len(log.done):,} from before{before}" if log is not None and log.done else ""
     print(f"{done:,} images predicted{earlier}, {skipped:,} skipped.", file=sys.stderr)
     if done == 0 and skipped and not earlier:
         return 2
-    return 1 if skipped else 0
+    return 1 if skipped or before else 0
+
+
+class Team:
+    """The processes that ``accelerate launch`` or ``torchrun`` started, or just this one.
+
+    Args:
+        device: as in `pick_device`; each process gets a GPU of its own.
+    """
+
+    def __init__(self, device):
+        from ..device import pick_device
+
+        self.rank, self.processes = 0, 1
+        if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+            from accelerate import PartialState
+
+            state = PartialState(cpu=pick_device(device).type == "cpu")
+            self.rank, self.processes = state.process_index, state.num_processes
+        self.is_first = self.rank == 0
+
+    def same(self, value):
+        """The first process's value, on all of them."""
+        if self.processes > 1:
+            from accelerate.utils import broadcast_object_list
+
+            box = [value]
+            broadcast_object_list(box)
+            value = box[0]
+        return value
+
+    def first(self, action):
+        """What ``action`` gives on the first process, None on the others; if it fails, all of them stop."""
+        result, failure = None, None
+        if self.is_first:
+            try:
+                result = action()
+            except (InputError, OSError) as error:
+                failure = error
+        message = self.same(failure and str(failure))
+        if message:
+            raise failure or InputError(message)
+        return result
+
+    def share(self, items, size):
+        """Every so-manieth group of ``size`` items: process 1 of 3 takes groups 1, 4, 7..."""
+        items = iter(items)
+        for number, group in enumerate(iter(lambda: list(islice(items, size)), [])):
+            if number % self.processes == self.rank:
+                yield from group
+
+    def together(self, batches):
+        """The batches of all processes in the order of the files; every process must go through them."""
+        if self.processes == 1:
+            yield from batches
+            return
+        from accelerate.utils import gather_object
+
+        while True:
+            gathered = gather_object([next(batches, None)])
+            yield from (batch for batch in gathered if batch is not None)
+            if gathered[-1] is None:  # the last process runs out first
+                return
 
 
 def _emit(records, as_json, log):

@@ -1,8 +1,7 @@
 """The data sets: CUB-200-2011, Stanford Cars, Oxford-IIIT Pets, NABirds, the drawn SketchBirds, and any folder."""
 
-from pathlib import Path
-
 from ..errors import unknown_name
+from ..files import as_path
 from .base import Annotations, CountWarning, ImageDataset, split_validation
 from .cached import CachedImages
 from .cars import StanfordCars
@@ -37,7 +36,7 @@ def open_split(data, root, split):
     Raises:
         InputError, DataError: as for `open_dataset`.
     """
-    if data not in DATASETS and Path(data).is_dir():
+    if data not in DATASETS and as_path(data, "data").is_dir():
         return open_dataset("folder", root=data, split=split)
     return open_dataset(data, root=root, split=split)
 

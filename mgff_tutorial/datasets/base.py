@@ -1,6 +1,7 @@
 """What all data sets share: images with class labels, boxes and parts that follow EXIF, splits, checked counts."""
 
 import numbers
+import operator
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,7 +136,7 @@ class ImageDataset(Dataset):
 
     def image(self, index):
         """The upright RGB PIL image at ``index``, without the transform."""
-        return open_image(self.paths[index])
+        return open_image(self.paths[_whole(index)])
 
     @property
     def boxes(self):
@@ -217,6 +218,13 @@ class ImageDataset(Dataset):
         if self._geometry is None:
             self._geometry = [_geometry_or_none(path) for path in self.paths]
         return self._geometry[index]
+
+
+def _whole(index):
+    try:
+        return operator.index(index)
+    except TypeError:
+        raise TypeError(f"index must be an integer, got {type(index).__name__}; several images: dataset.subset.") from None
 
 
 def _geometry_or_none(path):

@@ -11,6 +11,7 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from ..errors import DataError, check_number, unknown_name
+from ..files import as_path
 from ..images import open_image
 
 FORMATS = {"jpeg": (".jpg", {"format": "JPEG", "quality": 95, "subsampling": 0}),
@@ -39,7 +40,7 @@ class CachedImages(Dataset):
         check_number("size", size, 1, whole=True)
         if format not in FORMATS:
             raise unknown_name("format", format, FORMATS)
-        self.dataset, self.folder, self.size, self.format = dataset, Path(folder), size, format
+        self.dataset, self.folder, self.size, self.format = dataset, as_path(folder, "folder"), size, format
         self.transform = dataset.transform
         self._full = False
         try:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, check_number
+from ..files import as_path
 from ..images import EXTENSIONS
 from .base import Annotations, ImageDataset
 
@@ -40,7 +41,7 @@ class ImageFolderDataset(ImageDataset):
     def locate(cls, root):
         if root is None:
             raise InputError("folder needs root: a folder that holds one folder of images for each class.")
-        return Path(root)
+        return as_path(root, "root")
 
     def read(self, root, problems):
         return read_folder(root, problems, *self._options)

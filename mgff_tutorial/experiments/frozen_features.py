@@ -14,6 +14,7 @@ import torch
 from torchvision.transforms import functional as TF
 from tqdm.auto import tqdm
 
+from ..checkpoints import fingerprint
 from ..errors import InputError
 from ..files import write_json
 from ..paths import cache_dir
@@ -160,15 +161,6 @@ class FrozenFeatures:
         np.save(folder / "pooled.npy", np.concatenate(vectors))
         # The card comes last: a folder without it was interrupted, and is computed again.
         write_json(folder / "card.json", {"backbone": self.backbone.name, "size": self.size, "views": len(views)})
-
-
-def fingerprint(module):
-    """A short text that changes whenever a weight of the module does."""
-    digest = hashlib.sha256()
-    for key, value in module.state_dict().items():
-        digest.update(key.encode())
-        digest.update(value.detach().float().cpu().numpy().tobytes())
-    return digest.hexdigest()[:16]
 
 
 def _check_pooling(backbone, final):

@@ -1,7 +1,5 @@
 """A study: one data set, one frozen backbone, one cropper, and the heads that are compared on them."""
 
-import hashlib
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +10,15 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm.auto import tqdm
 
 from ..backbones import build_backbone
+from ..boxes import describe, find_boxes
 from ..datasets import CUB200, SketchBirds
 from ..datasets.base import split_validation
 from ..device import pick_device, seed_everything
 from ..errors import InputError
 from ..images import image_geometry, upright_size
-from ..paths import cache_dir
 from ..swin import BUILDERS
-from .frozen_features import FrozenFeatures, View, boxes_as_views, central_boxes, cut, fingerprint, random_views
+from .frozen_features import FrozenFeatures, View, boxes_as_views, central_boxes, cut, random_views
 from .frozen_heads import FrozenHead, train_head
-from .localisation import Pictures
 
 # name -> (preset of `FrozenHead`, options of MGFF). All see the same four maps, the last one being what the
 # backbone's own classifier sees.
@@ -137,15 +134,8 @@ class Study:
     def _cropper_boxes(self, dataset):
         """`find_boxes` for a data set, kept in the cache folder under everything that they depend on."""
         cropper = self.cropper()
-        rule = cropper.rule
-        text = json.dumps([self.settings.vit_size, self.settings.head_precision, rule.weigh.__name__, rule.last,
-                           rule.tau, cropper.tau, cropper.padding, fingerprint(cropper.vit),
-                           [path.name for path in dataset.paths]])
-        path = cache_dir() / "boxes" / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.npy"
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            np.save(path, self.find_boxes(Pictures(dataset), cropper))
-        return np.load(path)
+        finder = describe(cropper, "whole grey values", self.settings.head_precision)  # not resized as the cropper does
+        return find_boxes(dataset, cropper, find=lambda pictures: self.find_boxes(pictures, cropper), finder=finder)
 
     def head(self, configuration, seed):
         """A fresh head of one of `CONFIGURATIONS`; heads of the same seed start with the same classifier."""
