@@ -36,7 +36,7 @@ def explain(error, line, in_cell, run, cells):
     if isinstance(error, InputError):
         return (f"{type(error).__name__}: {error}\n    in this cell: {line}\n"
                 "(%tb in a cell of its own shows the whole traceback.)"), None
-    if isinstance(error, NameError) and not isinstance(error, UnboundLocalError) and in_cell:
+    if isinstance(error, NameError) and not isinstance(error, UnboundLocalError) and error.name and in_cell:
         binding = [i for i, (_, source) in enumerate(cells) if error.name in _names(source) and i != here]
         if binding:
             heading, source = cells[max((i for i in binding if here is None or i < here), default=binding[0])]

@@ -37,6 +37,7 @@ def test_a_name_that_no_cell_defines_is_left_to_python():
     assert explain(missing("tooy"), "", True, SOURCES, CELLS) == (None, None)
     assert explain(missing("inner"), "", True, SOURCES, CELLS) == (None, None)          # of a class, not of a cell
     assert explain(missing("toy"), "", False, SOURCES, CELLS) == (None, None)           # raised in a library
+    assert explain(NameError("made by hand"), "", True, ["x"], []) == (None, None)
     unbound = UnboundLocalError("cannot access local variable 'toy'")
     assert explain(unbound, "", True, SOURCES, CELLS) == (None, None)
 
