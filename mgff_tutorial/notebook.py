@@ -44,12 +44,13 @@ def explain(error, line, in_cell, run, cells):
                     f"kernel started.\nIt stands under \"{heading}\" and begins with\n    {source.splitlines()[0]}\n"
                     f"{RUN_ABOVE}"), None
         if not cells:
-            return (f"NameError: {error.name!r} is not defined. If a cell above defines it, that cell has not run since "
-                    f"the kernel started.\n{RUN_ABOVE}"), None
+            return (f"NameError: {error.name!r} is not defined. If a cell above defines it, that cell has not run "
+                    f"since the kernel started.\n{RUN_ABOVE}"), None
     skipped = [source for _, source in cells[:here or 0] if source not in run]
     if skipped:
-        return None, (f"Cells above this one that have not run as the saved notebook has them: {len(skipped)}. The first "
-                      f"begins with\n    {skipped[0].splitlines()[0]}\nIf you did not mean to leave it out: {RUN_ABOVE}")
+        return None, (f"Cells above this one that have not run as the saved notebook has them: {len(skipped)}. The "
+                      f"first begins with\n    {skipped[0].splitlines()[0]}\n"
+                      f"If you did not mean to leave it out: {RUN_ABOVE}")
     return None, None
 
 

@@ -102,7 +102,7 @@ def test_embedded_checkpoints_that_are_missing_or_old_say_how_to_get_them_back(n
     monkeypatch.setattr("mgff_tutorial.checkpoints.checkpoints_dir", lambda: tmp_path)
     with pytest.raises(CheckpointError, match=f"{name}.*no such file.*git checkout -- data/checkpoints"):
         create_model(name, pretrained=True)
-    old = create_model("vit_nano", depth=2)                                   # as an earlier version might have built it
+    old = create_model("vit_nano", depth=2)                                  # as an earlier version might have built it
     save_checkpoint(tmp_path / f"{name}.safetensors", old, {"model": name, "classes": ["a"]})
     with pytest.raises(CheckpointError, match="another model.*git checkout -- data/checkpoints"):
         create_model(name, pretrained=True)

@@ -84,7 +84,8 @@ def test_in_a_kernel_the_sentence_takes_the_place_of_the_traceback_and_tb_brings
     import nbformat
 
     notebook(tmp_path / "whole.ipynb", START, *TOY, ("code", "print(toy + 1)"))      # the file that the reader has open
-    ours = ("code", "from mgff_tutorial.errors import InputError\ndef f():\n    raise InputError('three, not two.')\nf()")
+    ours = ("code", "from mgff_tutorial.errors import InputError\n"
+                    "def f():\n    raise InputError('three, not two.')\nf()")
     cells = notebook(tmp_path / "run.txt", START, ("code", "print(toy + 1)"), ours, ("code", "%tb"))
     book = nbformat.reads(cells.read_text(), 4)
     client(book, allow_errors=True, resources={"metadata": {"path": str(tmp_path)}}).execute()

@@ -113,8 +113,8 @@ def stored_results(experiment):
     folder = PACKAGE.parent / "data" / "results"
     for file in (folder / f"{experiment}.csv", folder / f"{experiment}.npz"):
         if not file.is_file():
-            raise DataError(f"{file} does not exist. It comes with the repository: git checkout -- data/results brings it "
-                            "back; data/results/README.md has the commands that measure it again.")
+            raise DataError(f"{file} does not exist. It comes with the repository: git checkout -- data/results brings "
+                            "it back; data/results/README.md has the commands that measure it again.")
     return Results(folder, experiment)
 
 
