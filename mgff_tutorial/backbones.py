@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from .errors import CheckpointError, InputError, unknown_name
+from .errors import InputError, no_weights, unknown_name
 from .patches import check_images, to_pair
 from .swin import BUILDERS, SwinTransformer
 
@@ -246,8 +246,7 @@ def _timm_model(name, img_size, pretrained, options):
                              "the tag out.") from None
         if pretrained is not True:
             raise
-        raise CheckpointError(f"Pretrained weights of {name!r} could not be had ({type(error).__name__}: {error}); "
-                              "without a network use pretrained=False or the path of a checkpoint.") from error
+        raise no_weights(name, error) from error
     if path is not None:
         from .checkpoints import load_into
 

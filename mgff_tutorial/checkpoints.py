@@ -9,6 +9,7 @@ import json
 import os
 import pickle
 import zipfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -17,6 +18,7 @@ from safetensors.torch import save as safetensors_bytes
 
 from .errors import CheckpointError
 from .files import as_path, atomic_file
+from .paths import checkpoints_dir
 
 FORMAT = "mgff_tutorial"
 FORMAT_VERSION = 1  # raised when older code could no longer read the file rightly
@@ -75,6 +77,16 @@ def read_metadata(path):
         return {}
     with _open_safetensors(path) as file:
         return _checked_metadata(path, file.metadata())
+
+
+@contextmanager
+def embedded(name):
+    """The path of a checkpoint that travels with this package; a `CheckpointError` inside says how to get it back."""
+    try:
+        yield checkpoints_dir() / f"{name}.safetensors"
+    except CheckpointError as error:
+        raise CheckpointError(f"{error} If the file is missing or older than this package: git checkout -- "
+                              "data/checkpoints, or install the package again.") from None
 
 
 def read_checkpoint(path):

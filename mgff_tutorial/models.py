@@ -6,7 +6,7 @@ built on it find them. What a name needs is imported when the model is built.
 
 from timm.models import is_model, list_models, register_model
 
-from .errors import InputError, unknown_name
+from .errors import InputError, no_weights, unknown_name
 
 SWINS = ("swin_tiny_patch4_window7_224", "swin_small_patch4_window7_224", "swin_base_patch4_window7_224",
          "swin_base_patch4_window12_384", "swin_base_patch4_window7_224_in22k", "swin_base_patch4_window12_384_in22k",
@@ -54,11 +54,13 @@ def create_model(name, pretrained=False, **kwargs):
         if isinstance(pretrained, bool):
             return timm.create_model(name, pretrained=pretrained, **kwargs)
         model = timm.create_model(name, **kwargs)
-    except RuntimeError as error:
-        if "Invalid pretrained tag" not in str(error):
+    except (OSError, RuntimeError) as error:
+        if "Invalid pretrained tag" in str(error):
+            raise InputError(f"Unknown model {name!r}: {name.partition('.')[0]!r} has no weights of that tag; leave "
+                             "the tag out.") from None
+        if pretrained is not True:
             raise
-        raise InputError(f"Unknown model {name!r}: {name.partition('.')[0]!r} has no weights of that tag; leave "
-                         "the tag out.") from None
+        raise no_weights(name, error) from error
     return _load(model, pretrained)
 
 
@@ -94,16 +96,17 @@ def _whole(build, name, pretrained, kwargs):
     """Build a nano model; with ``pretrained`` its classes are those of the checkpoint unless the caller says else."""
     if pretrained is False:
         return build(**kwargs)
-    from .checkpoints import read_metadata
-    from .paths import checkpoints_dir
+    from .checkpoints import embedded, read_metadata
 
-    path = checkpoints_dir() / f"{name}.safetensors" if pretrained is True else pretrained
-    card = read_metadata(path)
+    if pretrained is True:
+        with embedded(name) as path:
+            return _whole(build, name, path, kwargs)
+    card = read_metadata(pretrained)
     count = len(card.get("classes") or ()) or kwargs.get("num_classes")
     wanted = kwargs.pop("num_classes", None)
     options = {**(card.get("kwargs") or {}), **kwargs}
     options.pop("num_classes", None)
-    model = _load(build(**options, **({} if count is None else {"num_classes": count})), path)
+    model = _load(build(**options, **({} if count is None else {"num_classes": count})), pretrained)
     if wanted not in (None, count):
         model.reset_classifier(wanted)                    # another number of classes: the old head is of no use
     return model

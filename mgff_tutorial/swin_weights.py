@@ -14,8 +14,8 @@ from pathlib import Path
 
 import torch
 
+from .checkpoints import embedded
 from .errors import CheckpointError
-from .paths import checkpoints_dir
 from .windows import resize_bias_table
 
 logger = logging.getLogger(__name__)
@@ -132,8 +132,8 @@ def load_pretrained(model, name, pretrained=True):
     if pretrained is not True:
         return load_weights(model, read_state(pretrained), str(pretrained))
     if name == "swin_nano":
-        path = checkpoints_dir() / "swin_nano.safetensors"
-        return load_weights(model, read_state(path), path.name)
+        with embedded(name) as path:
+            return load_weights(model, read_state(path), path.name)
     import timm
 
     try:

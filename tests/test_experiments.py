@@ -414,8 +414,8 @@ def test_a_file_of_another_version_stops_show_with_one_sentence(tmp_path, capsys
     assert "holds no results of fusion-cub20; run the experiment first" in capsys.readouterr().err
 
 
-def test_missing_stored_results_name_the_command():
+def test_missing_stored_results_say_how_to_get_them_back():
     from mgff_tutorial.experiments.results import stored_results
 
-    with pytest.raises(DataError, match="--experiment fusion-cub20"):
+    with pytest.raises(DataError, match="fusion-cub20-no_such.*git checkout -- data.results"):
         stored_results("fusion-cub20-no_such_backbone")

@@ -95,3 +95,30 @@ def test_weights_of_another_model_are_refused(tmp_path):
             create_model(name, pretrained=path)
     with pytest.raises(CheckpointError, match="no such file"):
         create_model("vit_nano", pretrained=tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize("name", ["vit_nano", "swin_nano", "mgff_swin_nano"])
+def test_embedded_checkpoints_that_are_missing_or_old_say_how_to_get_them_back(name, tmp_path, monkeypatch):
+    monkeypatch.setattr("mgff_tutorial.checkpoints.checkpoints_dir", lambda: tmp_path)
+    with pytest.raises(CheckpointError, match=f"{name}.*no such file.*git checkout -- data/checkpoints"):
+        create_model(name, pretrained=True)
+    old = create_model("vit_nano", depth=2)                                  # as an earlier version might have built it
+    save_checkpoint(tmp_path / f"{name}.safetensors", old, {"model": name, "classes": ["a"]})
+    with pytest.raises(CheckpointError, match="another model.*git checkout -- data/checkpoints"):
+        create_model(name, pretrained=True)
+
+
+@pytest.mark.parametrize("name", ["resnet10t", "mgff_resnet10t"])
+def test_without_a_network_one_sentence_says_so(name, monkeypatch):
+    import timm
+
+    build = timm.create_model
+
+    def offline(name, pretrained=False, **options):
+        if pretrained:
+            raise FileNotFoundError("Cannot reach the hub.\nA page of advice.")
+        return build(name, pretrained=False, **options)
+
+    monkeypatch.setattr(timm, "create_model", offline)
+    with pytest.raises(CheckpointError, match=r"resnet10t.*Cannot reach the hub\.\); connect to the network once, or"):
+        create_model(name, pretrained=True)

@@ -1,9 +1,11 @@
 """The notebooks as documents: what a reader would stumble over, whatever the code in them computes."""
 
 import ast
+import builtins
 import importlib
 import json
 import re
+import symtable
 from pathlib import Path
 
 import pytest
@@ -100,6 +102,32 @@ def test_every_figure_is_followed_by_words(path):
     for cell, after in zip(cells, cells[1:] + [None]):
         if any("image/png" in o.get("data", {}) for o in cell.get("outputs", [])):
             assert after is not None and after["cell_type"] == "markdown", source(cell)
+
+
+@each
+def test_the_first_cell_sees_to_errors_and_the_text_before_it_says_where_to_begin(path):
+    opening, first = load(path)[:2]
+    assert first["cell_type"] == "code" and "import mgff_tutorial.notebook" in source(first)
+    assert "Run All Above Selected Cell" in source(opening)
+
+
+@each
+def test_every_name_is_defined_by_a_cell_above(path):
+    """So that "Run All Above" puts a `NameError` right, as `mgff_tutorial.notebook` tells the reader."""
+    known = set(dir(builtins))
+    for cell in code_cells(path):
+        symbols = symtable.symtable(source(cell), "cell", "exec").get_symbols()
+        known |= {s.get_name() for s in symbols if s.is_assigned() or s.is_imported()}
+        assert {s.get_name() for s in symbols if s.is_referenced()} <= known, source(cell)
+
+
+@pytest.mark.parametrize("number", ["04", "09", "10", "12"])
+def test_full_size_runs_on_a_gpu_and_has_stored_numbers_without_one(number):
+    cells = load(next(p for p in NOTEBOOKS if p.stem.startswith(number)))
+    branches = [i for i, c in enumerate(cells) if c["cell_type"] == "code" and 'device.type == "cuda"' in source(c)]
+    assert branches
+    for i in branches:
+        assert "No CUDA GPU here" in json.dumps(cells[i]["outputs"]) and "stored" in source(cells[i + 1]).lower()
 
 
 @each

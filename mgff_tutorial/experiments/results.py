@@ -111,10 +111,10 @@ def stored_results(experiment):
         DataError: they are not there; says how to make them.
     """
     folder = PACKAGE.parent / "data" / "results"
-    if not (folder / f"{experiment}.csv").exists():
-        name = experiment.split("-cub20")[0] + ("-cub20" if "-cub20" in experiment else "")
-        raise DataError(f"{folder / experiment}.csv does not exist. Clone the repository, or measure again: "
-                        f"python -m mgff_tutorial ablate --experiment {name} --out {folder}.")
+    for file in (folder / f"{experiment}.csv", folder / f"{experiment}.npz"):
+        if not file.is_file():
+            raise DataError(f"{file} does not exist. It comes with the repository: git checkout -- data/results brings "
+                            "it back; data/results/README.md has the commands that measure it again.")
     return Results(folder, experiment)
 
 

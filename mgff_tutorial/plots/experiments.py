@@ -118,14 +118,18 @@ def draw_confusion(confusion, classes, genus):
 def draw_failures(cases):
     """A gallery of errors, a row each: the picture with the crop's box, the crop that stage 2 saw, and the answers.
 
+    To the left of each row stands what the second look did: both wrong, rescued, or spoiled.
+
     Args:
         cases: list of dicts: ``image`` and ``crop`` (PIL), ``box`` (xyxy pixels of ``image``), ``truth``, ``stage1``,
             ``stage2`` and ``merged`` (names).
     """
     figure, axes = panels(3 * len(cases), 3, size=(2.5, 1.95))
     looks = {"whole image": "stage1", "crop": "stage2", "merged": "merged"}
+    kinds = {(False, False): "both wrong", (False, True): "rescued", (True, False): "spoiled", (True, True): "right"}
     for case, picture, crop, answers in zip(cases, axes[0::3], axes[1::3], axes[2::3]):
         show_image(picture, case["image"], box=case["box"])
+        picture.set_ylabel(kinds[case["stage1"] == case["truth"], case["merged"] == case["truth"]], fontsize=10)
         show_image(crop, case["crop"])
         for ax in (picture, crop):
             ax.images[-1].set_interpolation("antialiased")
@@ -142,7 +146,8 @@ def draw_failures(cases):
 def draw_lucky_choice(best, single, truth):
     """Histograms of the accuracy of one model and of the best of several equal ones, with the truth as a line."""
     figure, ax = plt.subplots(figsize=(6.2, 3.0), layout="constrained")
-    bins = np.arange(min(single.min(), best.min()), max(single.max(), best.max()) + 0.005, 0.005) * 100
+    step = np.diff(np.unique(single)).min()             # one image; bins of three whole images leave no comb
+    bins = np.arange(min(single.min(), best.min()) - step / 2, max(single.max(), best.max()) + 3 * step, 3 * step) * 100
     sns.histplot(100 * single, bins=bins, color=GREY, stat="probability", label="one model", ax=ax)
     sns.histplot(100 * best, bins=bins, color=ORANGE, stat="probability", label="the best of eight", ax=ax)
     ax.axvline(100 * truth, color="black", linestyle="--", linewidth=1, label="what all of them are worth")
