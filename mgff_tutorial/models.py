@@ -7,10 +7,12 @@ built on it find them. What a name needs is imported when the model is built.
 from timm.models import is_model, list_models, register_model
 
 from .errors import InputError, no_weights, unknown_name
+from .patches import to_pair
 
 SWINS = ("swin_tiny_patch4_window7_224", "swin_small_patch4_window7_224", "swin_base_patch4_window7_224",
          "swin_base_patch4_window12_384", "swin_base_patch4_window7_224_in22k", "swin_base_patch4_window12_384_in22k",
          "swin_large_patch4_window7_224_in22k", "swin_large_patch4_window12_384_in22k")
+LOOK = 192  # side of the pictures in which the pretrained vit_nano looks for objects
 NANO = ("swin_nano", "vit_nano", "mgff_swin_nano")
 # Backbones whose MGFF model timm lists; `create_model` takes "mgff_" before any other backbone name as well.
 REGISTERED = (*SWINS, "swin_nano", "vit_nano", "resnet50", "convnext_tiny", "efficientnet_b0", "tf_efficientnet_lite0",
@@ -39,7 +41,7 @@ def create_model(name, pretrained=False, **kwargs):
     if name.startswith("mgff_"):
         return _mgff(name, pretrained, kwargs)
     if name == "vit_nano":
-        return _whole(vit_nano, name, pretrained, kwargs)
+        return _vit_nano(pretrained, kwargs)
     if name == "swin_nano" or name in SWINS:
         from . import swin
 
@@ -64,8 +66,26 @@ def create_model(name, pretrained=False, **kwargs):
     return _load(model, pretrained)
 
 
+def _vit_nano(pretrained, kwargs):
+    """The ViT at the size that its weights have, then at the size at which it is to look."""
+    size = kwargs.pop("img_size", None)
+    if pretrained is False:
+        return vit_nano(**kwargs) if size is None else vit_nano(img_size=size, **kwargs)
+    model = _whole(vit_nano, "vit_nano", pretrained, kwargs)
+    size = to_pair((LOOK if pretrained is True else model.patch_embed.img_size) if size is None else size, "img_size")
+    if min(size) < 8:
+        raise InputError(f"img_size must be at least one patch of 8 pixels, got {size}.")
+    model.set_input_size(img_size=size)                   # timm resamples the position embeddings
+    model.pretrained_cfg["input_size"] = (3, *size)
+    return model
+
+
 def vit_nano(num_classes=20, img_size=96, **options):
-    """The small ViT of this tutorial, timm's `VisionTransformer`: patch 8, width 128, 6 layers of 4 heads."""
+    """The small ViT of this tutorial, timm's `VisionTransformer`: patch 8, width 128, 6 layers of 4 heads.
+
+    Pretrained at 96 x 96; with ``create_model("vit_nano", pretrained=True)`` it looks at `LOOK` pixels, where its boxes
+    are sharper.
+    """
     from timm.models.vision_transformer import VisionTransformer
 
     settings = dict(img_size=img_size, patch_size=8, embed_dim=128, depth=6, num_heads=4, num_classes=num_classes)

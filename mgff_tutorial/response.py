@@ -5,8 +5,8 @@ importance off them, arranges the numbers on the grid of patches and enlarges th
 sums" can't be meant literally: every row of a softmax sums to 1. What differs between tokens is the attention
 they RECEIVE, the column sums. `RULES` holds that reading (``literal``) beside others.
 
-The model is any timm ViT, untouched: while a block's attention runs, `watch_attention` notes the queries and
-keys that it hands to ``scaled_dot_product_attention``. Blocks that no rule asks for are not watched, and none
+The model is any timm ViT, untouched: while a block's attention runs, `watch_attention` notes the queries, keys
+and values that it hands to ``scaled_dot_product_attention``. Blocks that no rule asks for are not watched, and none
 loses its fused attention.
 """
 
@@ -23,11 +23,11 @@ from .patches import check_dtype, check_tokens, to_pair
 
 
 class LayerAttention:
-    """Queries and keys of one layer, or its finished matrix; rows of the softmax are computed when asked for."""
+    """Queries, keys and values of one layer, or its finished matrix; rows of the softmax are computed when asked for."""
 
-    def __init__(self, query=None, key=None, scale=None, bias=None, weights=None):
-        self.query, self.key, self.bias, self.weights = query, key, bias, weights  # (B, heads, N, d) each
-        self.scale = scale
+    def __init__(self, query=None, key=None, value=None, scale=None, bias=None, weights=None):
+        self.query, self.key, self.value = query, key, value  # (B, heads, N, d) each
+        self.scale, self.bias, self.weights = scale, bias, weights
 
     def matrix(self, queries=slice(None)):
         """Softmax rows of the chosen queries: (B, heads, len(queries), N), float32, each row sums to 1."""
@@ -68,7 +68,7 @@ def _from_fused_call(query, key, value, attn_mask=None, dropout_p=0.0, is_causal
         key = key.repeat_interleave(query.shape[1] // key.shape[1], dim=1)
     if attn_mask is not None and attn_mask.dtype == torch.bool:
         attn_mask = torch.zeros_like(attn_mask, dtype=torch.float32).masked_fill(~attn_mask, float("-inf"))
-    return LayerAttention(query, key, query.shape[-1] ** -0.5 if scale is None else scale, attn_mask)
+    return LayerAttention(query, key, value, query.shape[-1] ** -0.5 if scale is None else scale, attn_mask)
 
 
 @dataclass
@@ -222,14 +222,19 @@ def class_row_clipped(record):
 
 
 def affinity(record):
-    """How alike the patches ask: squared cosine of the last layer's queries (0 where negative), (B, N, N).
+    """How much two patches belong together: they ask alike and tell alike, (B, N, N).
 
-    The queries of all heads are joined. A ViT whose attention shows no queries is compared by its final tokens.
+    The mean of two cosines, squared (0 where negative): of the last layer's queries and of its values, all heads joined.
+    A ViT whose attention shows neither is compared by its final tokens.
     """
-    query, patches = record.layers[-1].query, slice(record.prefix, None)
-    features = record.tokens if query is None else query.transpose(1, 2).flatten(2)
-    features = F.normalize(features[:, patches].float(), dim=-1)
-    return (features @ features.transpose(1, 2)).clamp(min=1e-3) ** 2
+    layer, patches = record.layers[-1], slice(record.prefix, None)
+    if layer.query is None:
+        kinds = [record.tokens[:, patches]]
+    else:
+        kinds = [kind.transpose(1, 2).flatten(2)[:, patches] for kind in (layer.query, layer.value)]
+    directions = [F.normalize(kind.float(), dim=-1) for kind in kinds]
+    cosine = sum(d @ d.transpose(1, 2) for d in directions) / len(directions)
+    return cosine.clamp(min=1e-3) ** 2
 
 
 def spectral_cut(affinity, start, doublings=4):
@@ -259,7 +264,7 @@ def spectral_cut(affinity, start, doublings=4):
 def spectral(record):
     """The object as the ViT's own patches see it: `spectral_cut` of `affinity`, started at `class_row_clipped`.
 
-    TokenCut (Wang et al., 2022) cuts a graph of keys with an eigensolver; queries separate better here.
+    TokenCut (Wang et al., 2022) cuts a graph of keys with an eigensolver; queries and values separate better here.
     """
     return spectral_cut(affinity(record), class_row_clipped(record))
 

@@ -67,7 +67,7 @@ def _add_localisation_arguments(group):
     group.add_argument("--split", choices=["train", "test"], help="default test")
     group.add_argument("--rules", nargs="+", metavar="NAME", help="rules of the response map; default all")
     group.add_argument("--input-size", nargs="+", type=int, metavar="PIXELS",
-                       help="side of the ViT's input, one or several; default 224 for photographs, 96 for drawn birds")
+                       help="side of the ViT's input, one or several; default 224 for photographs, 192 for drawn birds")
     group.add_argument("--limit", type=int, metavar="N", help="only N images, evenly spread over the split")
 
 
@@ -143,7 +143,7 @@ def _localise(args):
     dataset = open_dataset(data, args.root, args.split or "test")
     drawn = data == "sketchbirds"
     default = "vit_nano" if drawn else "vit_small_patch14_dinov2"
-    vit, sizes, device = args.vit or default, args.input_size or [96 if drawn else 224], pick_device(args.device)
+    vit, sizes, device = args.vit or default, args.input_size or [192 if drawn else 224], pick_device(args.device)
     label = data if drawn else f"{data}{len(dataset.classes)}"
     results = Results(args.out, f"localisation_{label}" + ("" if vit == default else f"-{Path(vit).stem}"))
     localise(dataset, lambda size: open_vit(vit, size, args.vit_weights).to(device), results,
@@ -211,7 +211,7 @@ def settings_of(args):
         data=args.root or "sketchbirds", backbone=backbone,
         img_size=args.img_size or side, dim=args.dim or (160 if photographs else None),
         weights=args.weights, vit=args.vit or ("vit_small_patch14_dinov2" if photographs else "vit_nano"),
-        vit_size=224 if photographs else 96, vit_weights=args.vit_weights, precision=args.precision,
+        vit_size=224 if photographs else 192, vit_weights=args.vit_weights, precision=args.precision,
         head_precision=args.head_precision, device=args.device)
 
 

@@ -53,7 +53,7 @@ class StudySettings:
     dim: int | None = None
     weights: str | None = None
     vit: str = "vit_nano"
-    vit_size: int = 96
+    vit_size: int = 192
     vit_weights: str | None = None
     precision: str = "fp32"  # of the backbone
     head_precision: str = "fp32"  # of MGFF in training, and of the cropper's ViT
@@ -202,10 +202,7 @@ def open_vit(name, size, weights=None):
         name, weights = read_metadata(name).get("model"), name
     if name != "vit_nano":
         return build_backbone(name, size, **_weights(name, weights)).model
-    vit = create_model(name, pretrained=weights or True)
-    if tuple(vit.patch_embed.img_size) != (size, size):
-        vit.set_input_size(img_size=size)
-    return vit
+    return create_model(name, pretrained=weights or True, img_size=size)
 
 
 def _weights(name, weights):
