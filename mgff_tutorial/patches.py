@@ -70,14 +70,17 @@ def check_tokens(name, x, shape, dtype=None):
     Raises:
         TypeError: not a tensor. InputError: another shape or dtype.
     """
-    wanted = "(" + ", ".join("any" if side is None else str(side) for side in shape) + ")"
     if not isinstance(x, torch.Tensor):
-        raise TypeError(f"{name} must be a tensor of shape {wanted}, got {type(x).__name__}.")
+        raise TypeError(f"{name} must be a tensor of shape {_wanted(shape)}, got {type(x).__name__}.")
     if x.ndim != len(shape) or any(side is not None and side != got for side, got in zip(shape, x.shape)):
-        raise InputError(f"{name} must have shape {wanted}, got {tuple(x.shape)}.")
+        raise InputError(f"{name} must have shape {_wanted(shape)}, got {tuple(x.shape)}.")
     if not x.is_floating_point():
         raise InputError(f"{name} must hold floating-point numbers, got {x.dtype}.")
     check_dtype(name, x, dtype)
+
+
+def _wanted(shape):
+    return "(" + ", ".join("any" if side is None else str(side) for side in shape) + ")"
 
 
 def pad_to_multiple(x, multiple):

@@ -122,3 +122,17 @@ def test_without_a_network_one_sentence_says_so(name, monkeypatch):
     monkeypatch.setattr(timm, "create_model", offline)
     with pytest.raises(CheckpointError, match=r"resnet10t.*Cannot reach the hub\.\); connect to the network once, or"):
         create_model(name, pretrained=True)
+
+
+def test_the_embedded_vit_looks_at_larger_pictures_than_it_was_pretrained_on():
+    from mgff_tutorial.models import LOOK
+
+    vit, small = create_model("vit_nano", pretrained=True), create_model("vit_nano", pretrained=True, img_size=96)
+    assert vit.patch_embed.img_size == (LOOK, LOOK) and vit.pretrained_cfg["input_size"] == (3, LOOK, LOOK)
+    assert small.patch_embed.img_size == (96, 96) and small.pos_embed.shape[1] == 1 + 12 * 12
+    assert torch.equal(vit.blocks[0].attn.qkv.weight, small.blocks[0].attn.qkv.weight)
+    assert vit(torch.zeros(1, 3, LOOK, LOOK)).shape == small(torch.zeros(1, 3, 96, 96)).shape
+    assert create_model("vit_nano", pretrained=True, img_size=(96, 48)).patch_embed.grid_size == (12, 6)
+    for size in (0, 7):
+        with pytest.raises(InputError, match="img_size"):
+            create_model("vit_nano", pretrained=True, img_size=size)

@@ -65,10 +65,15 @@ def test_the_search_finds_what_it_looks_for(line):
     assert list(dangers(ast.parse(line)))
 
 
+# The benchmark times two fixed import statements in fresh processes of the same Python.
+ALLOWED = {"benchmark/targets.py": "subprocess.run(...)"}
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_our_sources_execute_and_fetch_nothing(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    found = [f"line {line}: {what}" for line, what in dangers(tree)]
+    allowed = ALLOWED.get(path.relative_to(ROOT).as_posix())
+    found = [f"line {line}: {what}" for line, what in dangers(tree) if what != allowed]
     assert not found, found
     assert not [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Assert)], "asserts vanish under python -O"
 
