@@ -15,7 +15,7 @@ from torch import nn
 
 from .errors import InputError, check_number
 from .patches import to_pair
-from .response import DEFAULT_RULE, check_vit, enlarge, get_rule, token_weights
+from .response import check_vit, enlarge, get_rule, rule_of, token_weights
 
 EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=int)
 
@@ -115,7 +115,8 @@ class ViTCropper(nn.Module):
 
     Args:
         vit: a timm ViT, or the name of one (built with ``pretrained=True``). It is frozen and kept in eval mode.
-        rule: how attention becomes a response map: a name in `mgff_tutorial.response.RULES`, or a `Rule`.
+        rule: how attention becomes a response map: a name in `mgff_tutorial.response.RULES`, or a `Rule`; None: the
+            ViT's own (`mgff_tutorial.response.rule_of`).
         tau: threshold: a number (mask = W' > tau * mean(W')), "otsu", or None for the rule's own.
         padding: share of the box's side added on each side.
         input_size: side, or (height, width), at which the ViT looks; None: its own input size. Images of another
@@ -125,11 +126,11 @@ class ViTCropper(nn.Module):
         InputError: unknown rule or model, a model that is no ViT, or numbers out of range.
     """
 
-    def __init__(self, vit, rule=DEFAULT_RULE, tau=None, padding=0.05, input_size=None):
+    def __init__(self, vit, rule=None, tau=None, padding=0.05, input_size=None):
         super().__init__()
         self.vit = check_vit(_build(vit) if isinstance(vit, str) else getattr(vit, "_orig_mod", vit))
         self.vit.requires_grad_(False).eval()
-        self.rule = get_rule(rule)
+        self.rule = get_rule(rule_of(self.vit) if rule is None else rule)
         self.tau = self.rule.tau if tau is None else tau
         if isinstance(self.tau, str) and self.tau != "otsu":
             raise InputError(f"tau must be a number of 0 or more, 'otsu', or None for the rule's own, got {tau!r}.")

@@ -94,7 +94,7 @@ def vit_nano(num_classes=20, img_size=96, **options):
     model.pretrained_cfg = model.default_cfg = {
         "architecture": "vit_nano", "input_size": (3, *side), "num_classes": num_classes, "mean": (0.5,) * 3,
         "std": (0.5,) * 3, "interpolation": "bicubic", "crop_pct": 1.0, "fixed_input_size": True,
-        "first_conv": "patch_embed.proj", "classifier": "head"}
+        "first_conv": "patch_embed.proj", "classifier": "head", "response_rule": "attended_object_values"}
     return model
 
 

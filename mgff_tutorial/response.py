@@ -221,18 +221,18 @@ def class_row_clipped(record):
     return clip_outliers(class_row(record))
 
 
-def affinity(record):
-    """How much two patches belong together: they ask alike and tell alike, (B, N, N).
+def affinity(record, kinds=("query",)):
+    """How much two patches belong together, (B, N, N): the mean cosine over ``kinds``, squared (0 where negative).
 
-    The mean of two cosines, squared (0 where negative): of the last layer's queries and of its values, all heads joined.
-    A ViT whose attention shows neither is compared by its final tokens.
+    ``"query"``: they ask alike; ``"value"``: they tell alike. Both are the last layer's, all heads joined. A ViT whose
+    attention shows neither is compared by its final tokens.
     """
     layer, patches = record.layers[-1], slice(record.prefix, None)
     if layer.query is None:
-        kinds = [record.tokens[:, patches]]
+        features = [record.tokens[:, patches]]
     else:
-        kinds = [kind.transpose(1, 2).flatten(2)[:, patches] for kind in (layer.query, layer.value)]
-    directions = [F.normalize(kind.float(), dim=-1) for kind in kinds]
+        features = [getattr(layer, kind).transpose(1, 2).flatten(2)[:, patches] for kind in kinds]
+    directions = [F.normalize(feature.float(), dim=-1) for feature in features]
     cosine = sum(d @ d.transpose(1, 2) for d in directions) / len(directions)
     return cosine.clamp(min=1e-3) ** 2
 
@@ -264,7 +264,7 @@ def spectral_cut(affinity, start, doublings=4):
 def spectral(record):
     """The object as the ViT's own patches see it: `spectral_cut` of `affinity`, started at `class_row_clipped`.
 
-    TokenCut (Wang et al., 2022) cuts a graph of keys with an eigensolver; queries and values separate better here.
+    TokenCut (Wang et al., 2022) cuts a graph of keys with an eigensolver; queries separate better here.
     """
     return spectral_cut(affinity(record), class_row_clipped(record))
 
@@ -276,6 +276,15 @@ def attended_object(record):
     """
     seen = class_row_clipped(record)
     return spectral_cut(affinity(record), seen) * seen
+
+
+def attended_object_values(record):
+    """The same with patches that ask alike and tell alike: queries and values.
+
+    For large self-supervised ViTs no better than queries alone; for `vit_nano` much better.
+    """
+    seen = class_row_clipped(record)
+    return spectral_cut(affinity(record, ("query", "value")), seen) * seen
 
 
 @dataclass(frozen=True)
@@ -301,8 +310,17 @@ RULES = {
     "rollout": Rule(rollout, None, 1.0),
     "spectral": Rule(spectral, 4, 1.0),
     "attended_object": Rule(attended_object, 4, 1.0),
+    "attended_object_values": Rule(attended_object_values, 4, 1.0),
 }
 DEFAULT_RULE = "attended_object"
+
+
+def rule_of(vit):
+    """Name of the rule for a ViT: the one that its ``pretrained_cfg`` names as ``response_rule``, else the default.
+
+    Which of its signals tells an object apart depends on how a ViT was trained, as do its mean and its input size.
+    """
+    return dict(getattr(vit, "pretrained_cfg", None) or {}).get("response_rule", DEFAULT_RULE)
 
 
 def get_rule(rule):
@@ -316,9 +334,9 @@ def get_rule(rule):
     return RULES[rule]
 
 
-def token_weights(vit, x, rule=DEFAULT_RULE):
+def token_weights(vit, x, rule=None):
     """One number a patch: (B, rows, columns) float32. Arguments as for `response_map`."""
-    rule = get_rule(rule)
+    rule = get_rule(rule_of(vit) if rule is None else rule)
     depth = len(check_vit(getattr(vit, "_orig_mod", vit)).blocks)
     record = record_attention(vit, x, None if rule.last is None else min(rule.last, depth))
     weights = rule.weigh(record)
@@ -334,13 +352,13 @@ def enlarge(weights, size):
     return F.interpolate(weights[:, None], size=to_pair(size, "size"), mode="bilinear", align_corners=False)
 
 
-def response_map(vit, x, rule=DEFAULT_RULE):
+def response_map(vit, x, rule=None):
     """Response map of a batch: (B, 1, H, W) float32, higher where the rule sees the object.
 
     Args:
         vit: a timm ViT in eval mode.
         x: (B, 3, H, W) images normalised for ``vit``, of a size that it accepts.
-        rule: a name in `RULES`, a `Rule`, or a function of a `ViTRecord`.
+        rule: a name in `RULES`, a `Rule`, or a function of a `ViTRecord`; None: `rule_of` the ViT.
 
     Raises:
         InputError: unknown rule, no ViT, or a size that the ViT refuses.

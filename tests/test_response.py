@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.overrides import TorchFunctionMode
 
+from mgff_tutorial.cropper import ViTCropper
 from mgff_tutorial.errors import InputError
-from mgff_tutorial.response import (RULES, LayerAttention, Rule, ViTRecord, clip_outliers, record_attention,
-                                    response_map, token_weights)
+from mgff_tutorial.models import vit_nano
+from mgff_tutorial.response import (DEFAULT_RULE, RULES, LayerAttention, Rule, ViTRecord, affinity, clip_outliers,
+                                   record_attention, response_map, rule_of, token_weights)
 
 MODELS = {  # prefix tokens, rotary positions, relative biases, no class token: one of each family
     "vit_tiny_patch16_224": dict(img_size=(64, 96)),
@@ -179,3 +181,36 @@ def test_any_grid(rows, columns, batch, rule):
     vit = timm.create_model("vit_tiny_patch16_224", depth=1, num_classes=0, img_size=(16 * rows, 16 * columns)).eval()
     out = response_map(vit, images(vit, batch), rule)
     assert out.shape == (batch, 1, 16 * rows, 16 * columns) and out.isfinite().all()
+
+
+def test_affinity_is_the_squared_mean_cosine_of_queries_and_values():
+    torch.manual_seed(0)
+    query, key, value = (torch.randn(1, 2, 1 + 4, 3) for _ in range(3))
+    record = ViTRecord([LayerAttention(query, key, value, 1.0)], torch.randn(1, 5, 6), 1, (2, 2), True)
+
+    def cosine(kind, i, j):
+        joined = kind[0].permute(1, 0, 2).flatten(1)[1:]  # heads side by side, without the class token
+        return F.cosine_similarity(joined[i], joined[j], dim=0)
+
+    for kinds, tensors in ((("query",), (query,)), (("query", "value"), (query, value))):
+        found = affinity(record, kinds)
+        for i in range(4):
+            for j in range(4):
+                mean = sum(cosine(t, i, j) for t in tensors) / len(tensors)
+                torch.testing.assert_close(found[0, i, j], mean.clamp(min=1e-3) ** 2)
+    torch.testing.assert_close(affinity(record), affinity(record, ("query",)))
+
+
+def test_a_vit_may_name_its_rule_and_the_cropper_follows():
+    vit = vit_nano()
+    assert rule_of(vit) == "attended_object_values" and rule_of(torch.nn.Identity()) == DEFAULT_RULE == "attended_object"
+    x = torch.rand(2, 3, 96, 96)
+    own, default = (token_weights(vit.eval(), x, rule) for rule in (None, DEFAULT_RULE))
+    torch.testing.assert_close(own, token_weights(vit, x, "attended_object_values"))
+    assert not torch.allclose(own, default)
+    assert ViTCropper(vit).rule is RULES["attended_object_values"] and ViTCropper(vit, "literal").rule is RULES["literal"]
+    del vit.pretrained_cfg["response_rule"]
+    assert ViTCropper(vit).rule is RULES[DEFAULT_RULE]
+    vit.pretrained_cfg["response_rule"] = "attended_objekt"
+    with pytest.raises(InputError, match="attended_objekt"):
+        ViTCropper(vit)
