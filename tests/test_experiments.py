@@ -309,6 +309,12 @@ def test_whole_models_are_tuned_alike_trained_and_looked_at_twice(nano, study, m
     assert len(tests) == 2 * 7 and all(r.n == len(study.test) for r in tests)
     params = {r.configuration.split("/")[0]: r.params for r in tests}
     assert params["mgff"] > params["baseline"] > 500_000  # the backbone's are trained too
+    losses = {r.configuration: r.value for r in results.rows if (r.split, r.metric) == ("test", "log-loss")}
+    assert losses["mgff/merged-central"] not in (losses["mgff/stage1"], losses["mgff/stage2-central"])
+    scores = {(r.configuration, r.metric): r.value for r in results.rows if r.split == "validation"}
+    best = max(("0.001", "0.0001"), key=lambda lr: (scores["mgff", f"accuracy at lr={lr},new_layer_lr=1"],
+                                                    -scores["mgff", f"log-loss at lr={lr},new_layer_lr=1"]))
+    assert (nano / "runs" / "ablate" / results.experiment / f"mgff-lr{best}x1-seed0" / "result.json").is_file()
     # Trials held images back and left the test images alone; the last run did neither.
     logs = {path.parent.name: path.read_text() for path in (nano / "runs").rglob("log.jsonl")}
     assert len(logs) == 2 * 3 and all(("val_accuracy" in log) == name.endswith("-validation") for name, log in logs.items())
