@@ -13,6 +13,7 @@ from mgff_tutorial.errors import DataError, InputError
 from mgff_tutorial.experiments.localisation import (Found, box_iou, central_box, find_objects, full_image,
                                                     read_scores, score_dataset, summarise)
 from mgff_tutorial.experiments.results import Results
+from mgff_tutorial.response import RULES
 
 
 def vit():
@@ -111,7 +112,7 @@ def test_the_command_scores_every_rule_and_its_numbers_follow_from_the_stored_bo
     assert code == 0 and "| attended_object, test | 64 | 4 |" in said
     birds, places = SketchBirds("test"), list(range(0, 600, 150))
     scores = read_scores(results.path)
-    assert len(scores) == 2 + 2 * 7 and all("/" not in row.command for row in results.rows)
+    assert len(scores) == 2 + 2 * len(RULES) and all("/" not in row.command for row in results.rows)
     for score in scores:
         name = f"{score.rule}@{score.input_size}" if score.input_size else score.rule
         iou = box_iou(results.predictions[f"{name}/test/box"], birds.boxes[places])

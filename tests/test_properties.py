@@ -410,7 +410,7 @@ CLASSIFIER_OPTIONS = {
     "preset": (["default", "literal", "baseline"], ["letter", 3, []]), "colour": ([], ["red"]),
 }
 CROPPER_OPTIONS = {
-    "rule": (sorted(RULES), ["best", 3, None, []]), "tau": ([None, "otsu", 0, 1.5], [-1, "mean", float("nan"), True]),
+    "rule": ([None, *sorted(RULES)], ["best", 3, []]), "tau": ([None, "otsu", 0, 1.5], [-1, "mean", float("nan"), True]),
     "padding": ([0, 0.05, 1], [-0.1, 1.5, "5%", None, float("nan")]),
     "input_size": ([None, 32, (32, 32)], [0, -1, 2.5, "32", (1, 2, 3), True]),
 }
