@@ -168,7 +168,8 @@ def test_reading_a_data_set_writes_nothing(tmp_path):
 
 def test_importing_writes_and_prints_nothing(tmp_path):
     """Not even a cache folder."""
-    environment = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), "PYTHONDONTWRITEBYTECODE": "1",
+                   "PYTHONPATH": str(ROOT.parent)}
     environment.pop("MGFF_CACHE", None)
     done = subprocess.run([sys.executable, "-c", "import mgff_tutorial, mgff_tutorial.mgff, mgff_tutorial.datasets"],
                           cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
