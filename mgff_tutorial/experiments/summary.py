@@ -42,6 +42,7 @@ LOCALISATION = {  # results -> what was localised by what
     "localisation_sketchbirds": "SketchBirds, `vit_nano`",
 }
 FINETUNED = {"linear head (baseline)": "swin_nano", "MGFF": "mgff_swin_nano"}
+FROZEN_VIT = "fusion-cub20-vit_small_patch14_dinov2"
 PHOTOGRAPHS = "finetuned-cub20-tf_efficientnet_lite0"
 FINETUNED_ON_PHOTOGRAPHS = {"linear head (baseline)": "baseline", "MGFF, default": "mgff", "MGFF, `literal`": "mgff-literal"}
 MARK = re.compile(r"(<!-- results: (?P<name>[a-z-]+) -->\n).*?(?=<!-- end of results -->)", re.DOTALL)
@@ -58,7 +59,7 @@ def tables(folder, seeds=5):
         InputError: the folder holds no results. DataError: a file is damaged or of another version.
     """
     folder = Path(folder)
-    found = {"frozen-heads": frozen_heads(folder, seeds),
+    found = {"frozen-heads": frozen_heads(folder, seeds), "frozen-vit": frozen_vit(folder, seeds),
              "fine-tuned-photographs": fine_tuned_on_photographs(folder, seeds), "fine-tuned": fine_tuned(folder),
              "localisation": where_is_the_bird(folder, "localisation_cub20"),
              "localisation-drawn": where_is_the_bird(folder, "localisation_sketchbirds"),
@@ -111,6 +112,17 @@ def frozen_heads(folder, seeds):
             commands += [row.command for row in pair[which].rows if (row.configuration, row.split) == (name, "test")]
         lines.append(f"| {text} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n\n" + _commands(commands)
+
+
+def frozen_vit(folder, seeds):
+    """Heads on a frozen ViT, one look: those that were run."""
+    rows = Results(folder, FROZEN_VIT).rows
+    if not rows:
+        return ""
+    lines = ["| photographs: CUB-20, ViT-S/14 (DINOv2), 168 x 168 | one look | gain |", "|---|---|---|"]
+    lines += [f"| {text} | {_accuracy(rows, name, seeds)} | {_gain(rows, name, 'baseline')} |"
+              for text, name in ONE_LOOK.items() if values_by_seed(rows, name)]
+    return "\n".join(lines) + "\n\n" + _commands([row.command for row in rows])
 
 
 def fine_tuned(folder):
