@@ -46,7 +46,7 @@ def tune(study, results, configuration, command, say=print):
 
 def _try(study, results, configuration, trials, command, say):
     """Train by each recipe on part of the training images, and add its scores on the rest to the results."""
-    known, truth = _validation(results, configuration), study.labels[study.validation]
+    known, truth = validation_scores(results, configuration), study.labels[study.validation]
     for trial in trials:
         names = f"accuracy at {trial}", f"log-loss at {trial}"
         if names[0] in known:
@@ -61,11 +61,11 @@ def _try(study, results, configuration, trials, command, say):
 
 def _best(results, configuration, trials):
     """The trial with the best accuracy on the validation images, the lower log-loss among equals."""
-    known = _validation(results, configuration)
+    known = validation_scores(results, configuration)
     return max(trials, key=lambda trial: (known[f"accuracy at {trial}"], -known[f"log-loss at {trial}"]))
 
 
-def _validation(results, configuration):
+def validation_scores(results, configuration):
     """Metric (which names the recipe) -> value of a configuration on the validation images."""
     return {r.metric: r.value for r in results.rows if (r.configuration, r.split) == (configuration, "validation")}
 

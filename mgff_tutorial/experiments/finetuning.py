@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from ..config import load_config
 from ..training import Trainer
-from .ablation import add_looks, has_looks
+from .ablation import add_looks, has_looks, validation_scores
 from .frozen_features import View, boxes_as_views, cut
 
 CONFIGURATIONS = {  # name -> options of `MGFFClassifier`
@@ -51,8 +51,7 @@ def choose(study, results, configuration, command, say=print):
     scores = {}
     for trial in TRIALS:
         names = [f"{metric} at lr={trial[0]:g},new_layer_lr={trial[1]:g}" for metric in ("accuracy", "log-loss")]
-        known = {row.metric: row.value for row in results.rows
-                 if (row.configuration, row.split) == (configuration, "validation")}
+        known = validation_scores(results, configuration)
         if names[0] not in known:
             trainer = _trained(study, results, configuration, trial, 0, VALIDATION)
             record, cost = trainer.folder.read_log()[-1], _cost(study, trainer)
