@@ -3,11 +3,12 @@
 Seeds of the renderer, so that no two uses share a picture:
 
     0 to 99,999                          free: notebooks, tests and controlled experiments
-    100,000 + 1,000 * label + 0..29      training pictures
+    100,000 + 1,000 * label + 0..29      training pictures (0..999 in a larger set)
     200,000 + 1,000 * label + 0..29      test pictures
     10,000,000 and above                 pretraining, on other species
 
-A seed stands for a place, light and pose, so no two pictures of the data set share these either.
+A seed stands for a place, light and pose, so no two pictures of the data set share these either. A larger training set
+(`write_sketchbirds`, ``training_images``) begins with the pictures of the usual one; its test pictures are the same.
 """
 
 import hashlib
@@ -21,7 +22,7 @@ import numpy as np
 from PIL import Image
 from tqdm.auto import tqdm
 
-from .errors import DataError, InputError
+from .errors import DataError, InputError, check_number
 from .paths import cache_dir, sketchbirds_dir
 from .renderer import VERSION, render
 from .renderer.species import PART_CODES, PART_NAMES, SPECIES
@@ -101,13 +102,20 @@ class Comparison:
                 f"{len(self.beyond)} beyond the limit.")
 
 
-def entries():
-    """All pictures of the data set as a list of `Entry`, by label, training pictures first; image_id = position + 1."""
+def entries(training_images=None):
+    """All pictures of the data set as a list of `Entry`, by label, training pictures first; image_id = position + 1.
+
+    Args:
+        training_images: of each species, 1 to 1,000; None: 30, as in the embedded set.
+    """
+    if training_images is None:
+        training_images = IMAGES_PER_SPLIT
+    check_number("training_images", training_images, 1, SEED_STEP, whole=True)
     found = []
     for label, species in enumerate(SPECIES):
         name = species.name.replace(" ", "_")
-        for split, first in enumerate((TRAIN_SEED, TEST_SEED)):
-            for number in range(IMAGES_PER_SPLIT):
+        for split, (first, count) in enumerate(((TRAIN_SEED, training_images), (TEST_SEED, IMAGES_PER_SPLIT))):
+            for number in range(count):
                 seed = first + SEED_STEP * label + number
                 file = f"{name}_{split * IMAGES_PER_SPLIT + number + 1:04d}_{seed}.jpg"
                 found.append(Entry(label, seed, split == 0, f"{label + 1:03d}.{name}/{file}"))
@@ -120,7 +128,7 @@ def _jpeg(image):
     return stream.getvalue()
 
 
-def write_sketchbirds(root, progress=True):
+def write_sketchbirds(root, progress=True, training_images=None):
     """Draw the whole data set into ``root``: about 30 seconds on one core, 1,200 JPEG files of 256 x 256 pixels.
 
     All is written into a folder beside ``root`` that takes its place at the end, so nothing half-written remains.
@@ -128,21 +136,22 @@ def write_sketchbirds(root, progress=True):
     Args:
         root: the folder to write. If it exists it must be empty or hold SketchBirds, which are then replaced.
         progress: show a progress bar.
+        training_images: of each species; see `entries`.
 
     Returns:
         ``root`` as a Path.
 
     Raises:
-        InputError: ``root`` holds something else.
+        InputError: ``root`` holds something else; a number out of range.
     """
-    root = Path(root)
+    root, listed = Path(root), entries(training_images)
     if root.exists() and (not root.is_dir() or (any(root.iterdir()) and not (root / "checksums.txt").is_file())):
         raise InputError(f"{root} exists and does not hold SketchBirds; name a new or empty folder.")
     root.parent.mkdir(parents=True, exist_ok=True)
     temporary = root.with_name(f".{root.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
-        _write_files(temporary, progress)
+        _write_files(temporary, listed, progress)
         _write_checksums(temporary)
         if root.exists():
             os.replace(root, temporary.with_suffix(".old.tmp"))
@@ -153,13 +162,13 @@ def write_sketchbirds(root, progress=True):
     return root
 
 
-def _write_files(root, progress):
+def _write_files(root, listed, progress):
     tables = {name: [] for name in ("images", "image_class_labels", "train_test_split", "bounding_boxes",
                                     "parts/part_locs", "scenes")}
-    for folder in ("parts", *(f"images/{entry.path.split('/')[0]}" for entry in entries())):
+    for folder in ("parts", *(f"images/{entry.path.split('/')[0]}" for entry in listed)):
         (root / folder).mkdir(parents=True, exist_ok=True)
-    listed = tqdm(entries(), desc="drawing SketchBirds", unit="image", disable=None if progress else True)
-    for number, entry in enumerate(listed, 1):
+    bar = tqdm(listed, desc="drawing SketchBirds", unit="image", disable=None if progress else True)
+    for number, entry in enumerate(bar, 1):
         scene = render(entry.label, entry.seed, SIZE)
         (root / "images" / entry.path).write_bytes(_jpeg(scene.image))
         x0, y0, x1, y1 = scene.box
@@ -246,7 +255,11 @@ def compare_with_render(root, limit=2.0, every=1, progress=False):
         DataError: a file is missing or cannot be read.
     """
     root = Path(root)
-    listed = list(enumerate(entries(), 1))[::every]
+    try:
+        split = (root / "train_test_split.txt").read_text(encoding="utf-8").split("\n")
+        listed = list(enumerate(entries(sum(line.endswith(" 1") for line in split) // len(SPECIES)), 1))[::every]
+    except (OSError, ValueError) as error:
+        raise DataError(f"{root / 'train_test_split.txt'} cannot be read: {error}") from None
     try:
         lines = (root / "bounding_boxes.txt").read_text(encoding="utf-8").split("\n")
         boxes = {int(line.split()[0]): [float(v) for v in line.split()[1:]] for line in lines if line.strip()}
@@ -277,17 +290,22 @@ def _is_current(root):
     return readme.is_file() and f"SketchBirds version {VERSION}:" in readme.read_text(encoding="utf-8")
 
 
-def ensure_sketchbirds():
+def ensure_sketchbirds(training_images=None):
     """The folder of SketchBirds: the checkout's, else one in the cache, drawn there on first use and verified.
+
+    Args:
+        training_images: of each species; a set with others than the usual 30 always lies in the cache.
 
     Raises:
         DataError: what was written is not what was drawn (a full disk, for one).
     """
     root = sketchbirds_dir()
-    if root != cache_dir() / "sketchbirds" or _is_current(root):
+    if training_images not in (None, IMAGES_PER_SPLIT):
+        root = cache_dir() / f"sketchbirds-{training_images}"
+    if cache_dir() not in root.parents or _is_current(root):
         return root
     try:
-        write_sketchbirds(root)
+        write_sketchbirds(root, training_images=training_images)
     except OSError:
         if not _is_current(root):  # else another process was faster, and what it wrote is as good
             raise

@@ -54,6 +54,9 @@ def add_ablate_command(subparsers):
                                       "vit_small_patch14_dinov2, vit_nano for drawn birds")
     parser.add_argument("--vit-weights", metavar="FILE", help="pretrained weights of the ViT")
     parser.add_argument("--root", metavar="DIR", help="CUB-200-2011, or a part of it in the same layout")
+    parser.add_argument("--training-images", type=int, metavar="N",
+                        help="drawn birds: training pictures of each species, up to 1,000 (default the embedded 30); "
+                             "the results file carries the number in its name")
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="of the frozen backbone")
     parser.add_argument("--head-precision", choices=["fp32", "bf16"], default="fp32",
                         help="of MGFF in training, and of the cropper's ViT")
@@ -132,7 +135,7 @@ def _localise(args):
     from ..experiments.studies import open_vit
     from ..response import RULES
 
-    for name in ("configurations", "backbone", "img_size", "dim", "weights"):
+    for name in ("configurations", "backbone", "img_size", "dim", "weights", "training_images"):
         if getattr(args, name) is not None:
             raise InputError(f"--{name.replace('_', '-')} does not apply to localisation, which trains no head.")
     for size in args.input_size or ():
@@ -205,10 +208,14 @@ def settings_of(args):
         raise InputError("--root is missing: the folder with CUB-200-2011 (see data/README.md).")
     if not photographs and args.root is not None:
         raise InputError(f"--root is for photographs; {args.experiment} draws its own birds.")
+    if args.training_images is not None:
+        if photographs:
+            raise InputError(f"--training-images is for drawn birds; {args.experiment} takes the photographs that are there.")
+        check_number("--training-images", args.training_images, 10, 1000, whole=True)
     backbone = args.backbone or ("tf_efficientnet_lite0" if photographs else "swin_nano")
     side = (224 if args.experiment.startswith("finetuned") else 160) if photographs else 96
     return StudySettings(
-        data=args.root or "sketchbirds", backbone=backbone,
+        data=args.root or "sketchbirds", training_images=args.training_images or 30, backbone=backbone,
         img_size=args.img_size or side, dim=args.dim or (160 if photographs else None),
         weights=args.weights, vit=args.vit or ("vit_small_patch14_dinov2" if photographs else "vit_nano"),
         vit_size=224 if photographs else 192, vit_weights=args.vit_weights, precision=args.precision,
@@ -216,8 +223,10 @@ def settings_of(args):
 
 
 def experiment_name(args, settings):
-    """The name of the results file: one for each backbone where there is a choice."""
-    return f"{args.experiment}-{settings.backbone}" if args.experiment.endswith("cub20") else args.experiment
+    """The name of the results file: one for each backbone, or number of drawn training pictures, that was chosen."""
+    if args.experiment.endswith("cub20"):
+        return f"{args.experiment}-{settings.backbone}"
+    return args.experiment if settings.training_images == 30 else f"{args.experiment}-{settings.training_images}"
 
 
 def command_of(args, settings):
@@ -226,6 +235,7 @@ def command_of(args, settings):
     if args.experiment.endswith("cub20"):
         words += ["--root CUB_200_2011", "--backbone", settings.backbone, "--img-size", str(settings.img_size),
                   "--dim", str(settings.dim)]
+    words += [f"--training-images {settings.training_images}"] if settings.training_images != 30 else []
     words += ["--precision bf16"] if args.precision == "bf16" else []
     words += ["--head-precision bf16"] if args.head_precision == "bf16" else []
     return " ".join(words)

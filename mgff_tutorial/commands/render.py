@@ -22,6 +22,8 @@ def add_parser(subparsers):
                     "--verify checks the files of a data set.")
     parser.add_argument("--out", type=Path, metavar="PATH",
                         help="folder of the data set to write or verify; with --species, the picture's file")
+    parser.add_argument("--training-images", type=int, metavar="N",
+                        help="with --out DIR: training pictures of each species, up to 1,000 (default 30)")
     parser.add_argument("--verify", action="store_true", help="check the files against checksums.txt")
     parser.add_argument("--compare", action="store_true", help="draw every picture again and compare pixels")
     parser.add_argument("--sheet", type=Path, metavar="FILE", help="write a contact sheet of the 20 species")
@@ -46,6 +48,8 @@ def run_render(args):
     """
     options = {"size": args.size, "scale": args.scale, "camouflage": args.camouflage, "part_scale": args.part_scale,
                "background": args.background, "pose": args.pose, "occluders": args.occluders}
+    if args.training_images is not None and (args.out is None or args.species is not None or args.verify or args.compare):
+        raise InputError("--training-images belongs to --out DIR, which writes a data set.")
     if args.sheet is not None:
         _save(contact_sheet(seed=args.seed, **options), args.sheet)
     if args.species is not None:
@@ -69,7 +73,7 @@ def run_render(args):
         if args.out.suffix.lower() in Image.registered_extensions():
             raise InputError(f"--out {args.out} looks like a picture's file; the data set needs a folder, one picture "
                              "needs --species.")
-        root = write_sketchbirds(args.out)
+        root = write_sketchbirds(args.out, training_images=args.training_images)
         print(f"{root}: {verify_sketchbirds(root)}")
     elif args.sheet is None:
         raise InputError("Nothing to draw: give --out DIR, --species with --out FILE, --sheet FILE or --verify.")

@@ -15,6 +15,7 @@ from .frozen_heads import HeadRecipe, predict_head
 TWO_STAGE = ("baseline", "mgff")
 SOURCES = ("cropper", "truth", "central")  # of the crops: the ViT, annotated boxes (ceiling), a fixed box (floor)
 LENGTHS = (12, 36)  # epochs that are tried
+MANY = 3000  # training images, from which the short length alone is tried: it has more steps than both with 600 images
 TRIALS = {  # the plain baseline costs nothing, so all its rates are tried at both lengths; of the others' rates the best
     "baseline": [HeadRecipe(lr=lr, epochs=epochs) for epochs in LENGTHS for lr in (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)],
     "others": [HeadRecipe(new_lr=new_lr, epochs=LENGTHS[0]) for new_lr in (3e-4, 1e-3, 3e-3, 1e-2)],
@@ -31,7 +32,8 @@ def tune(study, results, configuration, command, say=print):
     """
     if configuration.startswith("mgff-no-"):
         configuration = "mgff"
-    trials = TRIALS["baseline"]
+    lengths = LENGTHS if len(study.train) < MANY else LENGTHS[:1]
+    trials = [trial for trial in TRIALS["baseline"] if trial.epochs in lengths]
     if configuration != "baseline":
         # The linear layer keeps the rate that suits the baseline at this length; that of the new layers is tuned.
         tune(study, results, "baseline", command, say)
@@ -39,7 +41,8 @@ def tune(study, results, configuration, command, say=print):
         lr = _best(results, "baseline", short).lr
         trials = [replace(trial, lr=lr) for trial in TRIALS["others"]]
         _try(study, results, configuration, trials, command, say)
-        trials.append(replace(_best(results, configuration, trials), epochs=LENGTHS[1]))
+        best = _best(results, configuration, trials)
+        trials += [replace(best, epochs=epochs) for epochs in lengths[1:]]
     _try(study, results, configuration, trials, command, say)
     return _best(results, configuration, trials)
 

@@ -44,10 +44,11 @@ class StudySettings:
 
     ``data`` is ``"sketchbirds"`` or a folder with CUB-200-2011 or a part of it; ``weights`` and ``vit_weights`` are
     files with pretrained weights (None: the embedded ones of the nano models, else timm fetches them); ``dim`` is the
-    width of MGFF's aligned maps (None: that of the last map).
+    width of MGFF's aligned maps (None: that of the last map); ``training_images`` of each species are drawn birds.
     """
 
     data: str = "sketchbirds"
+    training_images: int = 30
     backbone: str = "swin_nano"
     img_size: int = 96
     dim: int | None = None
@@ -66,7 +67,7 @@ class Study:
     def __init__(self, settings):
         self.settings = settings
         self.device = pick_device(settings.device)
-        self.train, self.test = (_dataset(settings.data, split) for split in ("train", "test"))
+        self.train, self.test = (_dataset(settings, split) for split in ("train", "test"))
         self.labels = torch.tensor(self.train.labels)
         self.backbone = build_backbone(settings.backbone, settings.img_size,
                                        **_weights(settings.backbone, settings.weights))
@@ -184,8 +185,10 @@ def measure_cost(run, img_size, device="cpu"):
     return {"flops": counter.get_total_flops(), "seconds": round(float(np.median(times)), 5)}
 
 
-def _dataset(data, split):
-    return SketchBirds(split) if data == "sketchbirds" else CUB200(data, split)
+def _dataset(settings, split):
+    if settings.data == "sketchbirds":
+        return SketchBirds(split, training_images=settings.training_images)
+    return CUB200(settings.data, split)
 
 
 def open_vit(name, size, weights=None):
