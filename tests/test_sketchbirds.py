@@ -3,6 +3,7 @@
 import argparse
 import os
 import shutil
+import warnings
 
 import numpy as np
 import pytest
@@ -19,10 +20,9 @@ from mgff_tutorial.renderer.species import PART_NAMES, SPECIES
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     """A data set of 20 x (1 + 1) pictures."""
-    patch = pytest.MonkeyPatch()
-    patch.setattr(sketchbirds, "IMAGES_PER_SPLIT", 1)
-    yield write_sketchbirds(tmp_path_factory.mktemp("birds") / "sketchbirds", progress=False)
-    patch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sketchbirds, "IMAGES_PER_SPLIT", 1)
+        return write_sketchbirds(tmp_path_factory.mktemp("birds") / "sketchbirds", progress=False)
 
 
 @pytest.fixture
@@ -49,6 +49,29 @@ def test_the_plan_has_1200_pictures_with_seeds_of_their_own():
         assert sum(e.label == label and not e.train for e in plan) == 30
     assert {e.seed for e in plan if e.train}.isdisjoint(e.seed for e in plan if not e.train)
     assert max(e.seed for e in plan) < 10_000_000  # where pretraining begins
+
+
+def test_a_larger_training_set_begins_with_the_usual_one_and_keeps_its_test_pictures():
+    usual, larger = entries(), entries(1000)
+    assert len(larger) == 20 * 1030 and len({e.seed for e in larger}) == len({e.path for e in larger}) == len(larger)
+    assert set(usual) <= set(larger) and [e for e in usual if not e.train] == [e for e in larger if not e.train]
+    assert {e.seed for e in larger if e.train}.isdisjoint(e.seed for e in larger if not e.train)
+    for wrong in (0, 1001, 2.5):
+        with pytest.raises(InputError, match="training_images must be an integer from 1 to 1000"):
+            entries(wrong)
+
+
+def test_other_training_sets_are_drawn_into_the_cache(tmp_path, monkeypatch):
+    from mgff_tutorial import SketchBirds
+
+    monkeypatch.setenv("MGFF_CACHE", str(tmp_path))
+    monkeypatch.setattr(sketchbirds, "IMAGES_PER_SPLIT", 1)
+    monkeypatch.setattr(SketchBirds, "published", (20, 20, 20))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        train = SketchBirds("train", training_images=2)  # without a warning: it has as many as were asked for
+    assert len(train) == 40 and train.root == tmp_path / "sketchbirds-2" and len(SketchBirds("test", training_images=2)) == 20
+    assert verify_sketchbirds(train.root).ok and compare_with_render(train.root, every=20).ok
 
 
 def test_layout_of_cub(small):
@@ -157,7 +180,7 @@ def test_command_verifies(copy, capsys):
 
 
 @pytest.mark.parametrize("words, message", [
-    ([], "Nothing to draw"), (["--species", "3"], "--out"), (["--out", "bird.png"], "--species"),
+    ([], "Nothing to draw"), (["--training-images", "9", "--verify"], "belongs to --out DIR"), (["--species", "3"], "--out"), (["--out", "bird.png"], "--species"),
     (["--species", "99", "--out", "x.png"], "0 to 19"), (["--species", "0", "--out", "x.exe"], "ending"),
     (["--species", "0", "--verify", "--out", "x.png"], "--verify")])
 def test_command_refuses(words, message, tmp_path, monkeypatch):
