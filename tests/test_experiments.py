@@ -325,6 +325,108 @@ def test_whole_models_are_tuned_alike_trained_and_looked_at_twice(nano, study, m
     assert len(said) == before  # nothing is run twice
 
 
+def test_what_heads_cost_is_measured_side_by_side_and_once(nano, capsys):
+    from mgff_tutorial.__main__ import main
+
+    command = ["ablate", "--experiment", "cost-sketchbirds", "--out", str(nano / "out"), "--device", "cpu",
+               "--weights", str(nano / "swin_nano.safetensors"), "--configurations", "mgff", "mgff-no-graph"]
+    assert main(command) == 0
+    stored = {r.configuration: r for r in Results(nano / "out", "cost-sketchbirds").rows}
+    assert set(stored) == {"baseline", "mgff", "mgff-no-graph"} and stored["baseline"].value == 1
+    assert stored["mgff"].value == pytest.approx(stored["mgff"].seconds / stored["baseline"].seconds, rel=0.3)
+    assert stored["mgff"].value > 1
+    assert stored["baseline"].params < stored["mgff-no-graph"].params < stored["mgff"].params
+    assert stored["baseline"].flops < stored["mgff-no-graph"].flops < stored["mgff"].flops
+    assert f"| mgff | {stored['mgff'].params / 1e6:.3f} M | {stored['mgff'].flops / 1e9:.3f} G |" in capsys.readouterr().out
+    before = (nano / "out" / "cost-sketchbirds.csv").read_bytes()
+    assert main(command) == 0 and (nano / "out" / "cost-sketchbirds.csv").read_bytes() == before
+
+
+def test_folds_hold_every_image_once_and_every_class_evenly():
+    from mgff_tutorial.experiments.padding import assign_folds
+
+    labels = [0] * 10 + [1] * 7 + [2] * 5
+    folds = assign_folds(labels, 5, seed=1)
+    for label, counts in ((0, {2}), (1, {1, 2}), (2, {1})):
+        assert set(np.bincount(folds[np.array(labels) == label], minlength=5)) == counts
+    assert np.array_equal(folds, assign_folds(labels, 5, seed=1))
+    assert not np.array_equal(folds, assign_folds(labels, 5, seed=2))
+
+
+def test_parts_inside_a_box_are_counted_by_hand():
+    from mgff_tutorial.experiments.padding import parts_kept
+
+    parts = torch.tensor([[[1., 1, 1], [9, 9, 1], [50, 50, 0]],   # one of two visible parts inside
+                          [[5., 5, 1], [0, 4, 1], [4, 0, 1]],     # on the border counts
+                          [[1., 1, 0], [1, 1, 0], [1, 1, 0]]])    # nothing visible: not counted
+    assert parts_kept(np.array([[0, 0, 5, 5]] * 3), parts) == pytest.approx((0.5 + 1) / 2)
+
+
+def test_margins_are_compared_on_training_images_that_the_head_did_not_see(study, nano, monkeypatch):
+    import mgff_tutorial.experiments.ablation as ablation
+    from mgff_tutorial.experiments import padding as module
+    from mgff_tutorial.experiments.frozen_heads import HeadRecipe
+
+    monkeypatch.setattr(ablation, "TRIALS", {name: [HeadRecipe(epochs=1)] for name in ("baseline", "others")})
+    monkeypatch.setattr(ablation, "LENGTHS", (1, 2))
+    monkeypatch.setattr(module, "FOLDS", 2)
+    trained, seen, asked = type(study).trained, [], []
+
+    def record(self, configuration, recipe, seed, indices=None, crops=False):
+        seen.append(set(map(int, indices)))
+        return trained(self, configuration, recipe, seed, indices, crops)
+
+    monkeypatch.setattr(type(study), "trained", record)
+    monkeypatch.setattr(module, "predict_head", lambda head, view, indices: (
+        asked.append((set(map(int, indices)), seen[-1])) or torch.full((len(indices), 3), 1 / 3)))
+    results, said = Results(nano / "out", "padding-sketchbirds"), []
+    module.padding(study, results, range(2), ["baseline"], "the command", said.append)
+    assert asked and all(not held & fitted and len(held | fitted) == len(study.train) for held, fitted in asked)
+    tests = [r for r in results.rows if (r.split, r.metric) == (module.SPLIT, "accuracy")]
+    assert len(tests) == 2 * 2 * len(module.PADDINGS) and all(r.n == len(study.train) for r in tests)
+    assert not [r for r in results.rows if r.split == "test"]
+    kept = [r.value for r in results.rows if r.metric == "parts kept"]
+    assert len(kept) == len(module.PADDINGS) and kept == sorted(kept)  # a wider box loses no part
+    rows = len(results.rows)
+    module.padding(study, results, range(2), ["baseline"], "the command", said.append)
+    assert len(results.rows) == rows and len(said) == 1 + 2  # one recipe was tried; a line a seed
+
+
+def test_more_training_images_have_a_file_of_their_own(nano, monkeypatch, capsys):
+    from mgff_tutorial.__main__ import main
+    from mgff_tutorial.commands import ablate
+
+    called = []
+    monkeypatch.setattr("mgff_tutorial.experiments.ablation.fusion", lambda study, results, seeds, names, command, say: (
+        called.append((results.path.name, command, names))))
+    arguments = ["ablate", "--experiment", "fusion-sketchbirds", "--out", str(nano / "out"), "--device", "cpu"]
+    assert main([*arguments, "--training-images", "50"]) == 0 and main([*arguments, "--training-images", "30"]) == 0
+    (first, command, names), (second, usual, _) = called
+    assert (first, second) == ("fusion-sketchbirds-50.csv", "fusion-sketchbirds.csv")
+    assert "--training-images 50" in command and "--training-images" not in usual and "mgff-no-graph" in names
+    assert ablate.EXPERIMENTS.keys() >= {"cost-cub20", "padding-cub20"}
+    capsys.readouterr()
+    for extra, message in ((["--training-images", "5"], "--training-images"), (["--training-images", "1001"], "1000"),
+                           (["--training-images", "50", "--root", "x"], "--root is for photographs")):
+        assert main([*arguments, *extra]) == 2 and message in capsys.readouterr().err
+    photographs = ["ablate", "--experiment", "fusion-cub20", "--root", "x", "--training-images", "50"]
+    assert main(photographs) == 2 and "--training-images is for drawn birds" in capsys.readouterr().err
+
+
+def test_heads_beyond_the_usual_ones_stand_in_the_command_of_their_rows(nano, monkeypatch, capsys):
+    from mgff_tutorial.__main__ import main
+
+    commands = []
+    monkeypatch.setattr("mgff_tutorial.experiments.controlled.controlled",
+                        lambda study, results, seeds, names, command, say: commands.append((tuple(names), command)))
+    arguments = ["ablate", "--experiment", "controlled", "--out", str(nano / "out"), "--device", "cpu"]
+    assert main(arguments) == 0
+    assert main([*arguments, "--configurations", "mgff", "mgff-no-graph"]) == 0
+    assert commands == [(("baseline", "mlp-control", "mgff"), "python -m mgff_tutorial ablate --experiment controlled --seeds 5"),
+                        (("mgff", "mgff-no-graph"), "python -m mgff_tutorial ablate --experiment controlled --seeds 5 "
+                                                    "--configurations mgff-no-graph")]
+
+
 def test_bad_arguments_of_the_command_are_one_sentence(tmp_path, capsys):
     from mgff_tutorial.__main__ import main
 
@@ -356,6 +458,38 @@ def test_the_table_of_parts_says_what_the_rows_say(tmp_path, monkeypatch):
     assert "| MGFF without graph | not run |  | not run |" in "\n".join(lines)
     crops = next(line for line in lines if "two looks, MGFF: merged, trained with crops" in line)
     assert "(2 of 3 seeds) | +20.0 (+20.0 to +20.0)" in crops
+
+
+def test_tables_of_more_images_small_birds_costs_and_margins_say_what_the_rows_say(tmp_path):
+    from mgff_tutorial.experiments.summary import tables
+
+    for count, gain in (("", 0.0), ("-300", 0.1), ("-100", 0.05)):
+        Results(tmp_path, f"fusion-sketchbirds{count}").add(
+            [row(name, seed, 0.5 + seed / 100 + (gain if name == "mgff" else 0)) for name in ("baseline", "mgff")
+             for seed in range(2)])
+    lines = tables(tmp_path, seeds=2)["more-images"].splitlines()
+    assert [line.split(" | ")[0] for line in lines[2:5]] == ["| 30", "| 100", "| 300"]
+    assert "| +10.0 (+10.0 to +10.0) | not run |  |" in lines[4] and "| +0.0 (+0.0 to +0.0) |" in lines[2]
+
+    controlled = [{**row(f"{name}/stage1", seed, value + seed / 100), "split": "scale=0.2"}
+                  for name, value in (("baseline", 0.1), ("mlp-control", 0.2), ("mgff", 0.4)) for seed in range(2)]
+    Results(tmp_path, "controlled").add(controlled)
+    found = tables(tmp_path, seeds=2)
+    first = found["controlled"].splitlines()[2]
+    assert first.startswith("| bird 0.2 of the picture | 10.5") and first.endswith("| +20.0 (+20.0 to +20.0) | not run |")
+    assert "| +10.0 (+10.0 to +10.0) | +30.0 (+30.0 to +30.0) |" in first
+    assert "| MGFF, default | 40.5 ± 6.4 | +30.0 (+30.0 to +30.0) | not run |  |" in found["small-birds"]
+    assert "literal" not in found["small-birds"]
+
+    Results(tmp_path, "cost-sketchbirds").add([{**row("mgff", value=1.25), "metric": "times the linear head"}])
+    assert "| MGFF, default | not run |  |  | not run |  |  | 0.000 M | 0.000 G | 1.25 |" in tables(tmp_path)["costs"]
+
+    split = "five folds"
+    Results(tmp_path, "padding-sketchbirds").add(
+        [{**row("padding=0.05", value=0.6), "metric": "mean IoU", "split": split}]
+        + [{**row("baseline/padding=0.05/merged", seed, 0.8), "split": split} for seed in range(5)])
+    lines = tables(tmp_path)["padding"].splitlines()
+    assert lines[3].endswith("| 0.600 | not run | not run | 80.0 ± 0.0 |") and lines[3].startswith("| 5 % | not run |")
 
 
 def test_input_sizes_stand_in_order_and_the_usual_one_has_a_table_of_its_own(tmp_path):

@@ -17,12 +17,16 @@ EXPERIMENTS = {
     "fusion-sketchbirds": "drawn birds: the baseline, + MGFF, + MGFF without each part",
     "two-stage-sketchbirds": "drawn birds: whole image, crop and both",
     "sketchbirds": "the two before this one",
+    "cost-cub20": "real photographs: parameters, FLOPs and time of each head, measured in turn",
+    "cost-sketchbirds": "drawn birds: the same",
+    "padding-cub20": "real photographs: the margin around the ViT's box, on training images alone",
+    "padding-sketchbirds": "drawn birds: the same",
     "controlled": "drawn birds: accuracy against object size, camouflage and part size",
     "localisation": "boxes of every rule against annotated boxes; photographs with --data and --root, else drawn birds",
 }
 ALIASES = {"sketchbirds": ["fusion-sketchbirds", "two-stage-sketchbirds"]}
 FUSION_OF = {"two-stage-cub20": "fusion-cub20", "two-stage-sketchbirds": "fusion-sketchbirds",
-             "controlled": "fusion-sketchbirds"}
+             "controlled": "fusion-sketchbirds", "padding-cub20": "fusion-cub20", "padding-sketchbirds": "fusion-sketchbirds"}
 LOCALISATION = ("data", "split", "rules", "input_size", "limit")  # arguments of that experiment alone
 ROOTS = {"cub": "CUB_200_2011"}
 
@@ -41,7 +45,9 @@ def add_ablate_command(subparsers):
     parser.add_argument("--seeds", type=int, default=5, help="how many training runs of each configuration (default 5)")
     parser.add_argument("--out", type=Path, default=Path("data/results"), metavar="DIR",
                         help="folder of the results files (default data/results)")
-    parser.add_argument("--configurations", nargs="+", metavar="NAME", help="only these")
+    parser.add_argument("--configurations", nargs="+", metavar="NAME",
+                        help="heads to run instead of the usual ones: baseline, mlp-control, mgff, mgff-literal, "
+                             "mgff-no-PART (graph, self-attention, channel-attention, granularity-0 and so on)")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--backbone", help="default tf_efficientnet_lite0 for photographs, swin_nano for drawn birds")
     parser.add_argument("--img-size", type=int, help="side in pixels; default 160 for photographs (224 where whole models are "
@@ -124,7 +130,12 @@ def _table(results, args):
         from ..experiments.localisation_study import localisation_table
 
         return localisation_table(results)
-    return markdown_table(results.rows, args.seeds, split=None if args.experiment == "controlled" else "test")
+    if args.experiment.startswith("cost"):
+        from ..experiments.costs import costs_table
+
+        return costs_table({results.experiment: results.rows}, {row.configuration: row.configuration for row in results.rows})
+    one_split = args.experiment != "controlled" and not args.experiment.startswith("padding")
+    return markdown_table(results.rows, args.seeds, split="test" if one_split else None)
 
 
 def _localise(args):
@@ -171,9 +182,10 @@ def _localisation_command(args):
 def _run_one(args):
     from ..experiments.studies import Study
 
-    experiment, known = _experiment(args.experiment)
-    names, settings = chosen(args.configurations, known), settings_of(args)
-    command, results = command_of(args, settings), Results(args.out, experiment_name(args, settings))
+    experiment, usual, known = _experiment(args.experiment)
+    names, settings = chosen(args.configurations, usual, known), settings_of(args)
+    unusual = [name for name in names if name not in usual]  # these are run only where the command names them
+    command, results = command_of(args, settings, unusual), Results(args.out, experiment_name(args, settings))
     before, seeds = len(results.rows), range(args.seeds)
     _say_skipped(results, seeds, names)
     if args.experiment in FUSION_OF:
@@ -184,19 +196,29 @@ def _run_one(args):
 
 
 def _experiment(name):
-    """The function of an experiment, and the configurations that it runs unless told otherwise."""
+    """(function of an experiment, configurations that it runs unless told otherwise, all that it can run)."""
     from ..experiments.ablation import TWO_STAGE, fusion, two_stage
     from ..experiments.studies import CONFIGURATIONS
 
     if name == "controlled":
         from ..experiments.controlled import controlled
 
-        return controlled, TWO_STAGE
+        return controlled, ("baseline", "mlp-control", "mgff"), CONFIGURATIONS
+    if name.startswith("padding"):
+        from ..experiments.padding import padding
+
+        return padding, TWO_STAGE[:1], CONFIGURATIONS
+    if name.startswith("cost"):
+        from ..experiments.costs import costs
+
+        return costs, CONFIGURATIONS, CONFIGURATIONS
     if name == "finetuned-cub20":
         from ..experiments import finetuning
 
-        return finetuning.finetuned, finetuning.CONFIGURATIONS
-    return (two_stage, TWO_STAGE) if name.startswith("two-stage") else (fusion, CONFIGURATIONS)
+        return finetuning.finetuned, finetuning.USUAL, finetuning.CONFIGURATIONS
+    if name.startswith("two-stage"):
+        return two_stage, TWO_STAGE, CONFIGURATIONS
+    return fusion, CONFIGURATIONS, CONFIGURATIONS
 
 
 def settings_of(args):
@@ -229,7 +251,7 @@ def experiment_name(args, settings):
     return args.experiment if settings.training_images == 30 else f"{args.experiment}-{settings.training_images}"
 
 
-def command_of(args, settings):
+def command_of(args, settings, configurations=()):
     """The command as a reader would type it, without the folders of this machine."""
     words = ["python -m mgff_tutorial ablate", "--experiment", args.experiment, "--seeds", str(args.seeds)]
     if args.experiment.endswith("cub20"):
@@ -238,15 +260,16 @@ def command_of(args, settings):
     words += [f"--training-images {settings.training_images}"] if settings.training_images != 30 else []
     words += ["--precision bf16"] if args.precision == "bf16" else []
     words += ["--head-precision bf16"] if args.head_precision == "bf16" else []
+    words += ["--configurations", *configurations] if configurations else []
     return " ".join(words)
 
 
-def chosen(configurations, known):
-    """The configurations to run, all by default; an unknown one is an `InputError`."""
+def chosen(configurations, usual, known):
+    """The configurations to run, the usual ones by default; an unknown one is an `InputError`."""
     for name in configurations or ():
         if name not in known:
             raise unknown_name("configuration", name, known)
-    return list(configurations or known)
+    return list(configurations or usual)
 
 
 def _copy_tuning(results, args, settings):

@@ -14,12 +14,13 @@ from ..config import load_config
 from ..training import Trainer
 from .ablation import add_looks, has_looks, validation_scores
 from .frozen_features import View, boxes_as_views, cut
+from .studies import CONFIGURATIONS as HEADS
+from .studies import measure_costs, median_cost
 
-CONFIGURATIONS = {  # name -> options of `MGFFClassifier`
-    "baseline": {"preset": "baseline"},
-    "mgff": {"preset": "default"},
-    "mgff-literal": {"preset": "literal"},
-}
+USUAL = ("baseline", "mgff", "mgff-literal")  # run unless others are asked for; one run takes minutes
+CONFIGURATIONS = {name: {"preset": preset, **options} for name, (preset, options) in HEADS.items()  # of `MGFFClassifier`
+                  if name != "mlp-control"}
+CONFIGURATIONS["mgff-literal"] = {"preset": "literal"}  # with the last stage's own map, as the text has it
 TRIALS = [  # (lr, new_layer_lr): of the pretrained layers, and how many times as fast the new ones learn
     (1e-3, 3.0), (1e-3, 10.0), (3e-4, 10.0)]
 VALIDATION = 0.2  # of the training images, for the trials
@@ -45,9 +46,13 @@ def finetuned(study, results, seeds, configurations, command, say=print):
 def choose(study, results, configuration, command, say=print):
     """The trial with the best validation accuracy (seed 0; the lower loss among equals); stored trials are not repeated.
 
+    As in `ablation.tune`, configurations that lack one part take the rates of the complete one.
+
     Returns:
         One of `TRIALS`.
     """
+    if configuration.startswith("mgff-no-"):
+        configuration = "mgff"
     scores = {}
     for trial in TRIALS:
         names = [f"{metric} at lr={trial[0]:g},new_layer_lr={trial[1]:g}" for metric in ("accuracy", "log-loss")]
@@ -97,7 +102,5 @@ def _probabilities(study, trainer, kind, batch_size=32):
 
 def _cost(study, trainer):
     """Parameters (all are trained), FLOPs and seconds an image."""
-    from .studies import measure_cost
-
-    return {**measure_cost(trainer.bare.eval(), study.backbone.img_size, trainer.device),
-            "params": sum(p.numel() for p in trainer.bare.parameters())}
+    cost = measure_costs({"model": trainer.bare.eval()}, study.backbone.img_size, trainer.device)["model"]
+    return {**median_cost(cost), "params": sum(p.numel() for p in trainer.bare.parameters())}

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -98,27 +99,28 @@ class Study:
         return [upright_size(*image_geometry(path)) for path in getattr(self, split).paths]
 
     def boxes(self, split, kind):
-        """(N, 4) xyxy pixels: ``"cropper"``, ``"truth"`` (annotated, padded like those) or ``"central"``."""
+        """(N, 4) xyxy pixels: ``"cropper"`` (with its padding), ``"bare"`` (without), ``"truth"`` (annotated, padded like
+        the cropper's) or ``"central"``."""
         if (split, kind) not in self._boxes:
             dataset = getattr(self, split)
-            if kind == "cropper":
-                boxes = self._cropper_boxes(dataset)
+            if kind in ("cropper", "bare"):
+                boxes = self._cropper_boxes(dataset, self.cropper(**({"padding": 0.0} if kind == "bare" else {})))
             elif kind == "truth":
                 boxes = np.array([view.box for view in boxes_as_views(dataset.boxes, padding=0.05)])
             elif kind == "central":
                 boxes = central_boxes(self.sizes(split), 0.7)
             else:
-                raise InputError(f"kind must be 'cropper', 'truth' or 'central', got {kind!r}.")
+                raise InputError(f"kind must be 'cropper', 'bare', 'truth' or 'central', got {kind!r}.")
             self._boxes[split, kind] = boxes
         return self._boxes[split, kind]
 
-    def cropper(self):
-        """The frozen ViT cropper with its default rule."""
+    def cropper(self, **options):
+        """The frozen ViT cropper with its default rule and threshold; ``options`` of `ViTCropper`."""
         from ..cropper import ViTCropper
 
         size = self.settings.vit_size
         vit = open_vit(self.settings.vit, size, self.settings.vit_weights)
-        return ViTCropper(vit.to(self.device), input_size=size)
+        return ViTCropper(vit.to(self.device), input_size=size, **options)
 
     def find_boxes(self, images, cropper, batch_size=16):
         """Boxes that the cropper finds in PIL images: (N, 4) xyxy pixels of the images."""
@@ -132,9 +134,8 @@ class Study:
                 boxes.append(cropper.boxes(batch.to(self.device)).cpu().numpy() * scale)
         return np.concatenate(boxes)
 
-    def _cropper_boxes(self, dataset):
+    def _cropper_boxes(self, dataset, cropper):
         """`find_boxes` for a data set, kept in the cache folder under everything that they depend on."""
-        cropper = self.cropper()
         finder = describe(cropper, "whole grey values", self.settings.head_precision)  # not resized as the cropper does
         return find_boxes(dataset, cropper, find=lambda pictures: self.find_boxes(pictures, cropper), finder=finder)
 
@@ -159,30 +160,46 @@ class Study:
 
     def cost(self, configuration):
         """Parameters that are trained, FLOPs and seconds an image, backbone included (one thread's CPU time)."""
-        if configuration in self._costs:
-            return self._costs[configuration]
-        head, backbone = self.head(configuration, 0).eval(), self.backbone
-
-        def run(x):
-            maps, final = backbone.forward_features(x)
-            return head([m.cpu() for m in maps], backbone.pool(final).cpu())
-
-        self._costs[configuration] = {"params": sum(p.numel() for p in head.parameters()),
-                                      **measure_cost(run, backbone.img_size, self.device)}
+        if configuration not in self._costs:
+            self._costs[configuration] = median_cost(self.costs([configuration])[configuration])
         return self._costs[configuration]
+
+    def costs(self, configurations, rounds=7):
+        """Parameters that are trained, FLOPs and times of several configurations, measured in turn (`measure_costs`)."""
+        heads = {name: self.head(name, 0).eval() for name in configurations}
+
+        def run(head, x):
+            maps, final = self.backbone.forward_features(x)
+            return head([m.cpu() for m in maps], self.backbone.pool(final).cpu())
+
+        runs = {name: partial(run, head) for name, head in heads.items()}
+        found = measure_costs(runs, self.backbone.img_size, self.device, rounds)
+        return {name: {"params": sum(p.numel() for p in heads[name].parameters()), **cost} for name, cost in found.items()}
 
 
 @torch.inference_mode()
-def measure_cost(run, img_size, device="cpu"):
-    """FLOPs and seconds an image of a function of images (B, 3, H, W): one thread's CPU time, median of seven."""
-    image, times = torch.zeros(1, 3, *img_size, device=device), []
-    with FlopCounterMode(display=False) as counter:
-        run(image)
-    for _ in range(7):
-        start = time.process_time()
-        run(image.expand(8, -1, -1, -1))
-        times.append((time.process_time() - start) / 8)
-    return {"flops": counter.get_total_flops(), "seconds": round(float(np.median(times)), 5)}
+def measure_costs(runs, img_size, device="cpu", rounds=7):
+    """FLOPs and times an image of functions of images (B, 3, H, W): dict of name -> function, to dict of name -> dict.
+
+    ``times`` are (rounds,) seconds of one thread's CPU time; in each round all functions take their turn.
+    """
+    image, times, flops = torch.zeros(1, 3, *img_size, device=device), {name: [] for name in runs}, {}
+    for name, run in runs.items():
+        with FlopCounterMode(display=False) as counter:
+            run(image)
+        flops[name] = counter.get_total_flops()
+    for _ in range(rounds):
+        for name, run in runs.items():
+            start = time.process_time()
+            run(image.expand(8, -1, -1, -1))
+            times[name].append((time.process_time() - start) / 8)
+    return {name: {"flops": flops[name], "times": np.array(times[name])} for name in runs}
+
+
+def median_cost(cost):
+    """What a row of results says of a cost: the median time stands for all rounds."""
+    return {**{name: value for name, value in cost.items() if name != "times"},
+            "seconds": round(float(np.median(cost["times"])), 5)}
 
 
 def _dataset(settings, split):

@@ -11,8 +11,12 @@ from pathlib import Path
 
 from ..errors import DataError, InputError
 from ..files import atomic_file
+from .controlled import SWEEPS
+from .costs import costs_table
 from .intervals import t_interval
 from .localisation_study import localisation_table
+from .padding import PADDINGS, SPLIT
+from .reported import reported_table
 from .results import Results, paired_difference, values_by_seed
 
 SETTINGS = {  # column -> (results of heads that look once, results of heads that look twice)
@@ -41,6 +45,18 @@ LOCALISATION = {  # results -> what was localised by what
     "localisation_cub20": "Photographs (20 classes of CUB-200-2011), ViT-S/14 trained without labels (DINOv2)",
     "localisation_sketchbirds": "SketchBirds, `vit_nano`",
 }
+COSTS = {  # column -> results of what heads cost
+    "EfficientNet-Lite0 at 160": "cost-cub20-tf_efficientnet_lite0",
+    "ViT-S/14 at 168": "cost-cub20-vit_small_patch14_dinov2",
+    "`swin_nano` at 96": "cost-sketchbirds",
+}
+PADDING = {  # column -> results of margins around the box
+    "photographs: CUB-20, EfficientNet-Lite0": "padding-cub20-tf_efficientnet_lite0",
+    "drawn birds: SketchBirds, `swin_nano`": "padding-sketchbirds",
+}
+MORE_IMAGES = "fusion-sketchbirds"  # and, for N training images of each species, fusion-sketchbirds-N
+SMALL = ("scale=0.2", "scale=0.3")  # settings of the controlled experiment in which MGFF gains most
+FACTORS = {"scale": "bird {} of the picture", "camouflage": "camouflage {}", "part_scale": "deciding parts {} times natural"}
 FINETUNED = {"linear head (baseline)": "swin_nano", "MGFF": "mgff_swin_nano"}
 FROZEN_VIT = "fusion-cub20-vit_small_patch14_dinov2"
 PHOTOGRAPHS = "finetuned-cub20-tf_efficientnet_lite0"
@@ -59,15 +75,17 @@ def tables(folder, seeds=5):
         InputError: the folder holds no results. DataError: a file is damaged or of another version.
     """
     folder = Path(folder)
-    found = {"frozen-heads": frozen_heads(folder, seeds), "frozen-vit": frozen_vit(folder, seeds),
+    found = {"frozen-heads": frozen_heads(folder, seeds), "more-images": more_images(folder, seeds),
+             "controlled": one_factor(folder, seeds), "small-birds": small_birds(folder, seeds),
+             "frozen-vit": frozen_vit(folder, seeds), "costs": what_heads_cost(folder),
              "fine-tuned-photographs": fine_tuned_on_photographs(folder, seeds), "fine-tuned": fine_tuned(folder),
              "localisation": where_is_the_bird(folder, "localisation_cub20"),
              "localisation-drawn": where_is_the_bird(folder, "localisation_sketchbirds"),
-             "vit-input-size": input_sizes(folder)}
+             "vit-input-size": input_sizes(folder), "padding": margins(folder, seeds)}
     found = {name: text for name, text in found.items() if text}
     if not found:
         raise InputError(f"{folder} holds no results for the README's tables; run an experiment first.")
-    return found
+    return {**found, "reported": reported_table()}
 
 
 def update(readme, found):
@@ -123,6 +141,70 @@ def frozen_vit(folder, seeds):
     lines += [f"| {text} | {_accuracy(rows, name, seeds)} | {_gain(rows, name, 'baseline')} |"
               for text, name in ONE_LOOK.items() if values_by_seed(rows, name)]
     return "\n".join(lines) + "\n\n" + _commands([row.command for row in rows])
+
+
+def what_heads_cost(folder):
+    """Parameters, FLOPs and time of each head, a group of columns for each backbone."""
+    columns = {title: Results(folder, name).rows for title, name in COSTS.items()}
+    if not any(columns.values()):
+        return ""
+    commands = [row.command for rows in columns.values() for row in rows]
+    return costs_table(columns, ONE_LOOK) + "\n\n" + _commands(commands)
+
+
+def more_images(folder, seeds):
+    """Heads against the number of training images: a row for each number, the gain of each head over the linear one."""
+    files = {30: Results(folder, MORE_IMAGES)}
+    for path in folder.glob(f"{MORE_IMAGES}-*.csv"):
+        files[int(path.stem.rpartition("-")[2])] = Results(folder, path.stem)
+    if len(files) < 2:
+        return ""
+    heads = [item for item in ONE_LOOK.items() if item[1] in ("mlp-control", "mgff", "mgff-literal")]
+    header = "".join(f" {text} | gain |" for text, _ in heads)
+    lines, commands = [f"| training images a species | linear head |{header}", "|---|---|" + "---|---|" * len(heads)], []
+    for count, results in sorted(files.items()):
+        cells = [_accuracy(results.rows, "baseline", seeds)]
+        for _, name in heads:
+            cells += [_accuracy(results.rows, name, seeds), _gain(results.rows, name, "baseline")]
+        lines.append(f"| {count} | {' | '.join(cells)} |")
+        commands += [row.command for row in results.rows if row.split == "test"]
+    return "\n".join(lines) + "\n\n" + _commands(commands)
+
+
+def one_factor(folder, seeds):
+    """Drawn birds under control: a row for each setting; the gain over the linear head, and over the control."""
+    rows = Results(folder, "controlled").rows
+    if not rows:
+        return ""
+    lines = ["| setting | linear head | control, gain | MGFF, gain | MGFF minus control | MGFF, two looks |", "|" + 6 * "---|"]
+    for factor, values in SWEEPS.items():
+        for value in values:
+            split = f"{factor}={value:g}"
+            cells = [_accuracy(rows, "baseline/stage1", seeds, split)]
+            cells += [_gain(rows, f"{first}/stage1", f"{second}/stage1", split) for first, second in
+                      (("mlp-control", "baseline"), ("mgff", "baseline"), ("mgff", "mlp-control"))]
+            cells.append(_accuracy(rows, "mgff/merged", seeds, split))
+            lines.append(f"| {FACTORS[factor].format(value)} | {' | '.join(cells)} |")
+    heads = {f"{name}/{look}" for name in ("baseline", "mlp-control", "mgff") for look in ("stage1", "merged")}
+    return "\n".join(lines) + "\n\n" + _commands([row.command for row in rows if row.configuration in heads
+                                                   and row.split != "validation"])
+
+
+def small_birds(folder, seeds):
+    """Each head, one look, where the birds are smallest: accuracy, and the gain over the linear head."""
+    rows = Results(folder, "controlled").rows
+    found = [item for item in ONE_LOOK.items() if any(values_by_seed(rows, f"{item[1]}/stage1", split=s) for s in SMALL)]
+    if not found:
+        return ""
+    header = "".join(f" {FACTORS['scale'].format(split.partition('=')[2])} | gain |" for split in SMALL)
+    lines = [f"| one look |{header}", "|---|" + "---|---|" * len(SMALL)]
+    for text, name in found:
+        cells = []
+        for split in SMALL:
+            cells += [_accuracy(rows, f"{name}/stage1", seeds, split),
+                      _gain(rows, f"{name}/stage1", "baseline/stage1", split)]
+        lines.append(f"| {text} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n\n" + _commands([row.command for row in rows if row.split in SMALL])
 
 
 def fine_tuned(folder):
@@ -183,8 +265,27 @@ def input_sizes(folder):
     return "The default rule against the side of the ViT's input:\n\n" + table + "\n\n" + commands
 
 
-def _accuracy(rows, name, seeds):
-    values = values_by_seed(rows, name)
+def margins(folder, seeds):
+    """The linear head on crops of several margins, on the training images, by cross-validation."""
+    columns = {title: Results(folder, name).rows for title, name in PADDING.items()}
+    if not any(columns.values()):
+        return ""
+    header = "".join(f" {title}: mean IoU | parts inside | crop alone | merged |" for title in columns)
+    lines = [f"| padding |{header}", "|---|" + "---|---|---|---|" * len(columns)]
+    for p in PADDINGS:
+        cells = []
+        for rows in columns.values():
+            for metric in ("mean IoU", "parts kept"):
+                values = values_by_seed(rows, f"padding={p:g}", metric, SPLIT)
+                cells.append(f"{values[0]:.3f}" if values else "not run")
+            cells += [_accuracy(rows, f"baseline/padding={p:g}/{look}", seeds, SPLIT) for look in ("stage2", "merged")]
+        lines.append(f"| {100 * p:g} % | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n\n" + _commands([row.command for rows in columns.values() for row in rows
+                                                   if row.split == SPLIT])
+
+
+def _accuracy(rows, name, seeds, split="test"):
+    values = values_by_seed(rows, name, split=split)
     if not values:
         return "not run"
     few = f" ({len(values)} of {seeds} seeds)" if len(values) < seeds else ""
@@ -194,11 +295,11 @@ def _accuracy(rows, name, seeds):
     return f"{bold}{t_interval(list(values.values()))}{bold}{few}"
 
 
-def _gain(rows, name, reference):
+def _gain(rows, name, reference, split="test"):
     if name == reference:
         return ""
     try:
-        d = paired_difference(rows, name, reference)
+        d = paired_difference(rows, name, reference, split=split)
     except InputError:  # not run, or with other seeds: the accuracy's cell says so
         return ""
     return f"{100 * d.mean:+.1f} ({100 * d.low:+.1f} to {100 * d.high:+.1f})"
