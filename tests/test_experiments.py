@@ -478,7 +478,7 @@ def test_tables_of_more_images_small_birds_costs_and_margins_say_what_the_rows_s
     first = found["controlled"].splitlines()[2]
     assert first.startswith("| bird 0.2 of the picture | 10.5") and first.endswith("| +20.0 (+20.0 to +20.0) | not run |")
     assert "| +10.0 (+10.0 to +10.0) | +30.0 (+30.0 to +30.0) |" in first
-    assert "| MGFF, default | 40.5 ± 6.4 | +30.0 (+30.0 to +30.0) | not run |  |" in found["small-birds"]
+    assert "| MGFF, default | 40.5 ± 6.4 | +30.0 (+30.0 to +30.0) |  | not run |  |  |" in found["small-birds"]
     assert "literal" not in found["small-birds"]
 
     Results(tmp_path, "cost-sketchbirds").add([{**row("mgff", value=1.25), "metric": "times the linear head"}])

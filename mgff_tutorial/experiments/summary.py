@@ -191,18 +191,19 @@ def one_factor(folder, seeds):
 
 
 def small_birds(folder, seeds):
-    """Each head, one look, where the birds are smallest: accuracy, and the gain over the linear head."""
+    """Each head, one look, where the birds are smallest: accuracy, its gain over the linear head and over MGFF."""
     rows = Results(folder, "controlled").rows
     found = [item for item in ONE_LOOK.items() if any(values_by_seed(rows, f"{item[1]}/stage1", split=s) for s in SMALL)]
     if not found:
         return ""
-    header = "".join(f" {FACTORS['scale'].format(split.partition('=')[2])} | gain |" for split in SMALL)
-    lines = [f"| one look |{header}", "|---|" + "---|---|" * len(SMALL)]
+    header = "".join(f" {FACTORS['scale'].format(split.partition('=')[2])} | minus the linear head | minus MGFF |"
+                     for split in SMALL)
+    lines = [f"| one look |{header}", "|---|" + "---|---|---|" * len(SMALL)]
     for text, name in found:
         cells = []
         for split in SMALL:
-            cells += [_accuracy(rows, f"{name}/stage1", seeds, split),
-                      _gain(rows, f"{name}/stage1", "baseline/stage1", split)]
+            cells.append(_accuracy(rows, f"{name}/stage1", seeds, split))
+            cells += [_gain(rows, f"{name}/stage1", f"{other}/stage1", split) for other in ("baseline", "mgff")]
         lines.append(f"| {text} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n\n" + _commands([row.command for row in rows if row.split in SMALL])
 

@@ -80,7 +80,8 @@ def draw_curves(curves, labels):
     figure, axes = plt.subplots(1, len(curves), figsize=(4.1 * len(curves), 3.5), layout="constrained", sharey=True,
                                 squeeze=False)
     names = {"scale": "size of the bird (share of the picture)", "camouflage": "camouflage (0: none, 1: full)",
-             "part_scale": "size of the deciding parts (1: natural)"}
+             "part_scale": "size of the deciding parts (1: natural)",
+             "training_images": "training pictures of each species"}
     for ax, (factor, lines) in zip(axes[0], curves.items()):
         for configuration, (values, found) in lines.items():
             text, colour = labels[configuration]
@@ -88,6 +89,10 @@ def draw_curves(curves, labels):
             ax.fill_between(values, [100 * e.low for e in found], [100 * e.high for e in found], color=colour,
                             alpha=0.18, linewidth=0)
         ax.set(xlabel=names.get(factor, factor))
+        if factor == "training_images":  # three times as many is one step, wherever one starts
+            ax.set_xscale("log")
+            ax.set_xticks(values, values)
+            ax.minorticks_off()
         ax.grid(axis="y", alpha=0.3)
     axes[0][0].set_ylabel("accuracy, %")
     axes[0][0].legend(frameon=False, fontsize=9)
