@@ -176,15 +176,16 @@ def test_stored_maps_are_computed_once_and_are_those_of_the_backbone(study, monk
     assert torch.equal(again["pooled"], stored["pooled"])
 
 
-@pytest.mark.parametrize("configuration", ["baseline", "mgff", "mgff-literal"])
+@pytest.mark.parametrize("configuration", ["baseline", "mgff", "mgff-literal", "mgff-step-replace", "mgff-step-norms",
+                                           "mgff-step-residuals"])
 def test_a_head_on_stored_maps_is_the_whole_model(study, configuration):
     from mgff_tutorial.experiments.frozen_features import View, cut
     from mgff_tutorial.mgff import MGFFClassifier
-    from mgff_tutorial.experiments.studies import CONFIGURATIONS
+    from mgff_tutorial.experiments.studies import HEADS
 
-    preset, options = CONFIGURATIONS[configuration]
+    preset, options = HEADS[configuration]
     head = study.head(configuration, 0).eval()
-    if preset == "default":
+    if getattr(head.mgff, "gate", None) is not None:
         torch.nn.init.normal_(head.mgff.gate)
     model = MGFFClassifier("swin_nano", 3, img_size=96, preset=preset, **options).eval()
     model.backbone.load_state_dict(study.backbone.state_dict())
@@ -193,6 +194,15 @@ def test_a_head_on_stored_maps_is_the_whole_model(study, configuration):
     maps, final = study.backbone.forward_features(images)
     with torch.inference_mode():
         assert torch.allclose(head(maps, study.backbone.pool(final)), model(images), atol=1e-5)
+
+
+def test_the_steps_from_the_default_to_the_text_end_there():
+    """All steps together differ from `literal` in the number of heads and the classifier's map alone."""
+    from mgff_tutorial.experiments.studies import STEPS
+    from mgff_tutorial.mgff import LITERAL, resolve_options
+
+    taken = resolve_options("default", **{name: value for _, step in STEPS.values() for name, value in step.items()})
+    assert {name for name in taken if taken[name] != LITERAL[name]} == {"last_map", "heads"}
 
 
 def test_heads_learn_repeat_and_start_alike(study):
@@ -476,8 +486,9 @@ def test_tables_of_more_images_small_birds_costs_and_margins_say_what_the_rows_s
     Results(tmp_path, "controlled").add(controlled)
     found = tables(tmp_path, seeds=2)
     first = found["controlled"].splitlines()[2]
-    assert first.startswith("| bird 0.2 of the picture | 10.5") and first.endswith("| +20.0 (+20.0 to +20.0) | not run |")
-    assert "| +10.0 (+10.0 to +10.0) | +30.0 (+30.0 to +30.0) |" in first
+    assert first.startswith("| bird 0.2 of the picture | 10.5 ± 6.4 | +30.0 (+30.0 to +30.0) | +20.0 (+20.0 to +20.0) | not")
+    Results(tmp_path, "controlled-300").add([{**row("baseline/stage1", seed, 0.3), "split": "scale=0.2"} for seed in range(2)])
+    assert tables(tmp_path, seeds=2)["controlled"].splitlines()[2].endswith("not run | 30.0 ± 0.0 |  |  | not run |")
     assert "| MGFF, default | 40.5 ± 6.4 | +30.0 (+30.0 to +30.0) |  | not run |  |  |" in found["small-birds"]
     assert "literal" not in found["small-birds"]
 

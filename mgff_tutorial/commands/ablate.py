@@ -47,7 +47,8 @@ def add_ablate_command(subparsers):
                         help="folder of the results files (default data/results)")
     parser.add_argument("--configurations", nargs="+", metavar="NAME",
                         help="heads to run instead of the usual ones: baseline, mlp-control, mgff, mgff-literal, "
-                             "mgff-no-PART (graph, self-attention, channel-attention, granularity-0 and so on)")
+                             "mgff-no-PART (graph, self-attention, channel-attention, granularity-0 and so on), "
+                             "and the steps to the paper's text: mgff-step-replace, mgff-step-norms, mgff-step-residuals")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--backbone", help="default tf_efficientnet_lite0 for photographs, swin_nano for drawn birds")
     parser.add_argument("--img-size", type=int, help="side in pixels; default 160 for photographs (224 where whole models are "
@@ -198,27 +199,27 @@ def _run_one(args):
 def _experiment(name):
     """(function of an experiment, configurations that it runs unless told otherwise, all that it can run)."""
     from ..experiments.ablation import TWO_STAGE, fusion, two_stage
-    from ..experiments.studies import CONFIGURATIONS
+    from ..experiments.studies import CONFIGURATIONS, HEADS
 
     if name == "controlled":
         from ..experiments.controlled import controlled
 
-        return controlled, ("baseline", "mlp-control", "mgff"), CONFIGURATIONS
+        return controlled, ("baseline", "mlp-control", "mgff"), HEADS
     if name.startswith("padding"):
         from ..experiments.padding import padding
 
-        return padding, TWO_STAGE[:1], CONFIGURATIONS
+        return padding, TWO_STAGE[:1], HEADS
     if name.startswith("cost"):
         from ..experiments.costs import costs
 
-        return costs, CONFIGURATIONS, CONFIGURATIONS
+        return costs, CONFIGURATIONS, HEADS
     if name == "finetuned-cub20":
         from ..experiments import finetuning
 
         return finetuning.finetuned, finetuning.USUAL, finetuning.CONFIGURATIONS
     if name.startswith("two-stage"):
-        return two_stage, TWO_STAGE, CONFIGURATIONS
-    return fusion, CONFIGURATIONS, CONFIGURATIONS
+        return two_stage, TWO_STAGE, HEADS
+    return fusion, CONFIGURATIONS, HEADS
 
 
 def settings_of(args):

@@ -14,8 +14,7 @@ from ..config import load_config
 from ..training import Trainer
 from .ablation import add_looks, has_looks, validation_scores
 from .frozen_features import View, boxes_as_views, cut
-from .studies import CONFIGURATIONS as HEADS
-from .studies import measure_costs, median_cost
+from .studies import HEADS, measure_costs, median_cost
 
 USUAL = ("baseline", "mgff", "mgff-literal")  # run unless others are asked for; one run takes minutes
 CONFIGURATIONS = {name: {"preset": preset, **options} for name, (preset, options) in HEADS.items()  # of `MGFFClassifier`

@@ -36,6 +36,13 @@ CONFIGURATIONS = {
     "mgff-no-granularity-2": ("default", {"granularities": (0, 1, 3)}),
     "mgff-no-granularity-3": ("default", {"granularities": (0, 1, 2)}),
 }
+# What lies between the default and the paper's text, one step at a time; `mgff-literal` takes them all.
+STEPS = {
+    "mgff-step-replace": ("default", {"entry": "replace"}),  # the fused vector in place of the classifier's features
+    "mgff-step-norms": ("default", {"align_norm": "none", "attention_norm": False, "norm_nodes": False}),
+    "mgff-step-residuals": ("default", {"attention_residual": False, "identity_start": False, "graph_residual": False}),
+}
+HEADS = {**CONFIGURATIONS, **STEPS}
 VALIDATION = 0.3  # of the training images; 180 of 600
 
 
@@ -140,8 +147,8 @@ class Study:
         return find_boxes(dataset, cropper, find=lambda pictures: self.find_boxes(pictures, cropper), finder=finder)
 
     def head(self, configuration, seed):
-        """A fresh head of one of `CONFIGURATIONS`; heads of the same seed start with the same classifier."""
-        preset, options = CONFIGURATIONS[configuration]
+        """A fresh head of one of `HEADS`; heads of the same seed start with the same classifier."""
+        preset, options = HEADS[configuration]
         channels, grids = self.backbone.channels, self.backbone.grids
         if preset == "mlp":  # two matrices between the width and the hidden units: as many parameters as MGFF
             mgff = self.head("mgff", seed).mgff

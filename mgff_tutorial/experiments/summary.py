@@ -34,6 +34,11 @@ ONE_LOOK = {  # row -> configuration; the gain is over the baseline
     "MGFF without graph": "mgff-no-graph",
     **{f"MGFF without granularity {i}": f"mgff-no-granularity-{i}" for i in range(4)},
 }
+STEPS = {  # row -> configuration: from the default to the text, one step each
+    "MGFF, its vector in place of the classifier's features (a step to `literal`)": "mgff-step-replace",
+    "MGFF without layer norms (a step to `literal`)": "mgff-step-norms",
+    "MGFF without residual connections (a step to `literal`)": "mgff-step-residuals",
+}
 TWO_LOOKS = {  # row -> configuration after the head's name; the gain is over the same head's one look
     "crop alone": "whole/stage2-cropper",
     "**merged**": "whole/merged-cropper",
@@ -54,7 +59,6 @@ PADDING = {  # column -> results of margins around the box
     "photographs: CUB-20, EfficientNet-Lite0": "padding-cub20-tf_efficientnet_lite0",
     "drawn birds: SketchBirds, `swin_nano`": "padding-sketchbirds",
 }
-MORE_IMAGES = "fusion-sketchbirds"  # and, for N training images of each species, fusion-sketchbirds-N
 SMALL = ("scale=0.2", "scale=0.3")  # settings of the controlled experiment in which MGFF gains most
 FACTORS = {"scale": "bird {} of the picture", "camouflage": "camouflage {}", "part_scale": "deciding parts {} times natural"}
 FINETUNED = {"linear head (baseline)": "swin_nano", "MGFF": "mgff_swin_nano"}
@@ -152,17 +156,23 @@ def what_heads_cost(folder):
     return costs_table(columns, ONE_LOOK) + "\n\n" + _commands(commands)
 
 
+def by_training_images(folder, name):
+    """Results of an experiment on drawn birds: dict of training images a species -> `Results`, those that are stored."""
+    files = {30: Results(folder, name)}
+    for path in folder.glob(f"{name}-*.csv"):
+        files[int(path.stem.rpartition("-")[2])] = Results(folder, path.stem)
+    return {count: files[count] for count in sorted(files) if files[count].rows}
+
+
 def more_images(folder, seeds):
     """Heads against the number of training images: a row for each number, the gain of each head over the linear one."""
-    files = {30: Results(folder, MORE_IMAGES)}
-    for path in folder.glob(f"{MORE_IMAGES}-*.csv"):
-        files[int(path.stem.rpartition("-")[2])] = Results(folder, path.stem)
+    files = by_training_images(folder, "fusion-sketchbirds")
     if len(files) < 2:
         return ""
     heads = [item for item in ONE_LOOK.items() if item[1] in ("mlp-control", "mgff", "mgff-literal")]
     header = "".join(f" {text} | gain |" for text, _ in heads)
     lines, commands = [f"| training images a species | linear head |{header}", "|---|---|" + "---|---|" * len(heads)], []
-    for count, results in sorted(files.items()):
+    for count, results in files.items():
         cells = [_accuracy(results.rows, "baseline", seeds)]
         for _, name in heads:
             cells += [_accuracy(results.rows, name, seeds), _gain(results.rows, name, "baseline")]
@@ -172,28 +182,31 @@ def more_images(folder, seeds):
 
 
 def one_factor(folder, seeds):
-    """Drawn birds under control: a row for each setting; the gain over the linear head, and over the control."""
-    rows = Results(folder, "controlled").rows
-    if not rows:
+    """Drawn birds under control: a row for each setting, a group of columns for each number of training images."""
+    files = by_training_images(folder, "controlled")
+    if not files:
         return ""
-    lines = ["| setting | linear head | control, gain | MGFF, gain | MGFF minus control | MGFF, two looks |", "|" + 6 * "---|"]
+    header = "".join(f" {count} images a species: linear head | MGFF, gain | MGFF minus control | MGFF, two looks |"
+                     for count in files)
+    lines = [f"| setting |{header}", "|---|" + 4 * "---|" * len(files)]
     for factor, values in SWEEPS.items():
         for value in values:
-            split = f"{factor}={value:g}"
-            cells = [_accuracy(rows, "baseline/stage1", seeds, split)]
-            cells += [_gain(rows, f"{first}/stage1", f"{second}/stage1", split) for first, second in
-                      (("mlp-control", "baseline"), ("mgff", "baseline"), ("mgff", "mlp-control"))]
-            cells.append(_accuracy(rows, "mgff/merged", seeds, split))
+            split, cells = f"{factor}={value:g}", []
+            for results in files.values():
+                cells += [_accuracy(results.rows, "baseline/stage1", seeds, split),
+                          _gain(results.rows, "mgff/stage1", "baseline/stage1", split),
+                          _gain(results.rows, "mgff/stage1", "mlp-control/stage1", split),
+                          _accuracy(results.rows, "mgff/merged", seeds, split)]
             lines.append(f"| {FACTORS[factor].format(value)} | {' | '.join(cells)} |")
     heads = {f"{name}/{look}" for name in ("baseline", "mlp-control", "mgff") for look in ("stage1", "merged")}
-    return "\n".join(lines) + "\n\n" + _commands([row.command for row in rows if row.configuration in heads
-                                                   and row.split != "validation"])
+    return "\n".join(lines) + "\n\n" + _commands([row.command for results in files.values() for row in results.rows
+                                                   if row.configuration in heads and row.split != "validation"])
 
 
 def small_birds(folder, seeds):
     """Each head, one look, where the birds are smallest: accuracy, its gain over the linear head and over MGFF."""
     rows = Results(folder, "controlled").rows
-    found = [item for item in ONE_LOOK.items() if any(values_by_seed(rows, f"{item[1]}/stage1", split=s) for s in SMALL)]
+    found = [item for item in (ONE_LOOK | STEPS).items() if any(values_by_seed(rows, f"{item[1]}/stage1", split=s) for s in SMALL)]
     if not found:
         return ""
     header = "".join(f" {FACTORS['scale'].format(split.partition('=')[2])} | minus the linear head | minus MGFF |"

@@ -70,12 +70,13 @@ def draw_sources(tables, baseline="stage1"):
     return figure
 
 
-def draw_curves(curves, labels):
-    """Accuracy against one factor a panel, with the 95 % interval over seeds as a band.
+def draw_curves(curves, labels, ylabel="accuracy, %"):
+    """Accuracy (or a difference) against one factor a panel, with the 95 % interval over seeds as a band.
 
     Args:
         curves: dict factor -> dict configuration -> (values, list of `Estimate`).
         labels: dict configuration -> (text, colour).
+        ylabel: what the estimates are, in per cent or points.
     """
     figure, axes = plt.subplots(1, len(curves), figsize=(4.1 * len(curves), 3.5), layout="constrained", sharey=True,
                                 squeeze=False)
@@ -94,7 +95,9 @@ def draw_curves(curves, labels):
             ax.set_xticks(values, values)
             ax.minorticks_off()
         ax.grid(axis="y", alpha=0.3)
-    axes[0][0].set_ylabel("accuracy, %")
+        if min(e.low for _, found in lines.values() for e in found) < 0:  # differences: on which side of nothing?
+            ax.axhline(0, color="black", linestyle="--", linewidth=0.8)
+    axes[0][0].set_ylabel(ylabel)
     axes[0][0].legend(frameon=False, fontsize=9)
     return figure
 
