@@ -432,9 +432,9 @@ def test_heads_beyond_the_usual_ones_stand_in_the_command_of_their_rows(nano, mo
     arguments = ["ablate", "--experiment", "controlled", "--out", str(nano / "out"), "--device", "cpu"]
     assert main(arguments) == 0
     assert main([*arguments, "--configurations", "mgff", "mgff-no-graph"]) == 0
-    assert commands == [(("baseline", "mlp-control", "mgff"), "python -m mgff_tutorial ablate --experiment controlled --seeds 5"),
-                        (("mgff", "mgff-no-graph"), "python -m mgff_tutorial ablate --experiment controlled --seeds 5 "
-                                                    "--configurations mgff-no-graph")]
+    usual = "python -m mgff_tutorial ablate --experiment controlled --seeds 5"
+    assert commands == [(("baseline", "mlp-control", "mgff"), usual),
+                        (("mgff", "mgff-no-graph"), f"{usual} --configurations mgff-no-graph")]
 
 
 def test_bad_arguments_of_the_command_are_one_sentence(tmp_path, capsys):

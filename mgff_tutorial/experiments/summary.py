@@ -11,33 +11,18 @@ from pathlib import Path
 
 from ..errors import DataError, InputError
 from ..files import atomic_file
-from .controlled import SWEEPS
 from .costs import costs_table
-from .intervals import t_interval
+from .drawn_tables import more_images, one_factor, small_birds
 from .localisation_study import localisation_table
 from .padding import PADDINGS, SPLIT
 from .reported import reported_table
-from .results import Results, paired_difference, values_by_seed
+from .results import Results, values_by_seed
+from .table_cells import ONE_LOOK, accuracy, command_block, gain
 
 SETTINGS = {  # column -> (results of heads that look once, results of heads that look twice)
     "photographs: CUB-20, EfficientNet-Lite0": ("fusion-cub20-tf_efficientnet_lite0",
                                                 "two-stage-cub20-tf_efficientnet_lite0"),
     "drawn birds: SketchBirds, `swin_nano`": ("fusion-sketchbirds", "two-stage-sketchbirds"),
-}
-ONE_LOOK = {  # row -> configuration; the gain is over the baseline
-    "linear head (baseline)": "baseline",
-    "two-layer head with about as many parameters (control)": "mlp-control",
-    "MGFF, default": "mgff",
-    "MGFF, `literal`": "mgff-literal",
-    "MGFF without self-attention": "mgff-no-self-attention",
-    "MGFF without channel attention": "mgff-no-channel-attention",
-    "MGFF without graph": "mgff-no-graph",
-    **{f"MGFF without granularity {i}": f"mgff-no-granularity-{i}" for i in range(4)},
-}
-STEPS = {  # row -> configuration: from the default to the text, one step each
-    "MGFF, its vector in place of the classifier's features (a step to `literal`)": "mgff-step-replace",
-    "MGFF without layer norms (a step to `literal`)": "mgff-step-norms",
-    "MGFF without residual connections (a step to `literal`)": "mgff-step-residuals",
 }
 TWO_LOOKS = {  # row -> configuration after the head's name; the gain is over the same head's one look
     "crop alone": "whole/stage2-cropper",
@@ -59,8 +44,6 @@ PADDING = {  # column -> results of margins around the box
     "photographs: CUB-20, EfficientNet-Lite0": "padding-cub20-tf_efficientnet_lite0",
     "drawn birds: SketchBirds, `swin_nano`": "padding-sketchbirds",
 }
-SMALL = ("scale=0.2", "scale=0.3")  # settings of the controlled experiment in which MGFF gains most
-FACTORS = {"scale": "bird {} of the picture", "camouflage": "camouflage {}", "part_scale": "deciding parts {} times natural"}
 FINETUNED = {"linear head (baseline)": "swin_nano", "MGFF": "mgff_swin_nano"}
 FROZEN_VIT = "fusion-cub20-vit_small_patch14_dinov2"
 PHOTOGRAPHS = "finetuned-cub20-tf_efficientnet_lite0"
@@ -130,10 +113,10 @@ def frozen_heads(folder, seeds):
     for text, which, name, reference in rows:
         cells = []
         for pair in files.values():
-            cells += [_accuracy(pair[which].rows, name, seeds), _gain(pair[which].rows, name, reference)]
+            cells += [accuracy(pair[which].rows, name, seeds), gain(pair[which].rows, name, reference)]
             commands += [row.command for row in pair[which].rows if (row.configuration, row.split) == (name, "test")]
         lines.append(f"| {text} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n\n" + _commands(commands)
+    return "\n".join(lines) + "\n\n" + command_block(commands)
 
 
 def frozen_vit(folder, seeds):
@@ -142,9 +125,9 @@ def frozen_vit(folder, seeds):
     if not rows:
         return ""
     lines = ["| photographs: CUB-20, ViT-S/14 (DINOv2), 168 x 168 | one look | gain |", "|---|---|---|"]
-    lines += [f"| {text} | {_accuracy(rows, name, seeds)} | {_gain(rows, name, 'baseline')} |"
+    lines += [f"| {text} | {accuracy(rows, name, seeds)} | {gain(rows, name, 'baseline')} |"
               for text, name in ONE_LOOK.items() if values_by_seed(rows, name)]
-    return "\n".join(lines) + "\n\n" + _commands([row.command for row in rows])
+    return "\n".join(lines) + "\n\n" + command_block([row.command for row in rows])
 
 
 def what_heads_cost(folder):
@@ -153,72 +136,7 @@ def what_heads_cost(folder):
     if not any(columns.values()):
         return ""
     commands = [row.command for rows in columns.values() for row in rows]
-    return costs_table(columns, ONE_LOOK) + "\n\n" + _commands(commands)
-
-
-def by_training_images(folder, name):
-    """Results of an experiment on drawn birds: dict of training images a species -> `Results`, those that are stored."""
-    files = {30: Results(folder, name)}
-    for path in folder.glob(f"{name}-*.csv"):
-        files[int(path.stem.rpartition("-")[2])] = Results(folder, path.stem)
-    return {count: files[count] for count in sorted(files) if files[count].rows}
-
-
-def more_images(folder, seeds):
-    """Heads against the number of training images: a row for each number, the gain of each head over the linear one."""
-    files = by_training_images(folder, "fusion-sketchbirds")
-    if len(files) < 2:
-        return ""
-    heads = [item for item in ONE_LOOK.items() if item[1] in ("mlp-control", "mgff", "mgff-literal")]
-    header = "".join(f" {text} | gain |" for text, _ in heads)
-    lines, commands = [f"| training images a species | linear head |{header}", "|---|---|" + "---|---|" * len(heads)], []
-    for count, results in files.items():
-        cells = [_accuracy(results.rows, "baseline", seeds)]
-        for _, name in heads:
-            cells += [_accuracy(results.rows, name, seeds), _gain(results.rows, name, "baseline")]
-        lines.append(f"| {count} | {' | '.join(cells)} |")
-        commands += [row.command for row in results.rows if row.split == "test"]
-    return "\n".join(lines) + "\n\n" + _commands(commands)
-
-
-def one_factor(folder, seeds):
-    """Drawn birds under control: a row for each setting, a group of columns for each number of training images."""
-    files = by_training_images(folder, "controlled")
-    if not files:
-        return ""
-    header = "".join(f" {count} images a species: linear head | MGFF, gain | MGFF minus control | MGFF, two looks |"
-                     for count in files)
-    lines = [f"| setting |{header}", "|---|" + 4 * "---|" * len(files)]
-    for factor, values in SWEEPS.items():
-        for value in values:
-            split, cells = f"{factor}={value:g}", []
-            for results in files.values():
-                cells += [_accuracy(results.rows, "baseline/stage1", seeds, split),
-                          _gain(results.rows, "mgff/stage1", "baseline/stage1", split),
-                          _gain(results.rows, "mgff/stage1", "mlp-control/stage1", split),
-                          _accuracy(results.rows, "mgff/merged", seeds, split)]
-            lines.append(f"| {FACTORS[factor].format(value)} | {' | '.join(cells)} |")
-    heads = {f"{name}/{look}" for name in ("baseline", "mlp-control", "mgff") for look in ("stage1", "merged")}
-    return "\n".join(lines) + "\n\n" + _commands([row.command for results in files.values() for row in results.rows
-                                                   if row.configuration in heads and row.split != "validation"])
-
-
-def small_birds(folder, seeds):
-    """Each head, one look, where the birds are smallest: accuracy, its gain over the linear head and over MGFF."""
-    rows = Results(folder, "controlled").rows
-    found = [item for item in (ONE_LOOK | STEPS).items() if any(values_by_seed(rows, f"{item[1]}/stage1", split=s) for s in SMALL)]
-    if not found:
-        return ""
-    header = "".join(f" {FACTORS['scale'].format(split.partition('=')[2])} | minus the linear head | minus MGFF |"
-                     for split in SMALL)
-    lines = [f"| one look |{header}", "|---|" + "---|---|---|" * len(SMALL)]
-    for text, name in found:
-        cells = []
-        for split in SMALL:
-            cells.append(_accuracy(rows, f"{name}/stage1", seeds, split))
-            cells += [_gain(rows, f"{name}/stage1", f"{other}/stage1", split) for other in ("baseline", "mgff")]
-        lines.append(f"| {text} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n\n" + _commands([row.command for row in rows if row.split in SMALL])
+    return costs_table(columns, ONE_LOOK) + "\n\n" + command_block(commands)
 
 
 def fine_tuned(folder):
@@ -230,11 +148,11 @@ def fine_tuned(folder):
     header = "| `swin_nano`, 96 x 96 | one look | crop alone | merged | merged minus one look |"
     lines = [header, "|---|---|---|---|---|"]
     for text, name in FINETUNED.items():
-        cells = [_accuracy(rows, f"{name}/{stage}", seeds) for stage in ("stage1", "stage2", "merged")]
-        lines.append(f"| {text} | {' | '.join(cells)} | {_gain(rows, f'{name}/merged', f'{name}/stage1')} |")
+        cells = [accuracy(rows, f"{name}/{stage}", seeds) for stage in ("stage1", "stage2", "merged")]
+        lines.append(f"| {text} | {' | '.join(cells)} | {gain(rows, f'{name}/merged', f'{name}/stage1')} |")
     first = min(row.seed for row in rows)
     note = f"# seed {first}; the other seeds likewise" if seeds > 1 else None
-    return "\n".join(lines) + "\n\n" + _commands([row.command for row in rows if row.seed == first], note)
+    return "\n".join(lines) + "\n\n" + command_block([row.command for row in rows if row.seed == first], note)
 
 
 def fine_tuned_on_photographs(folder, seeds):
@@ -246,11 +164,11 @@ def fine_tuned_on_photographs(folder, seeds):
     lines = ["| EfficientNet-Lite0, 224 x 224 | one look | minus the linear head | crop alone | merged | merged minus one "
              "look | merged, annotated boxes | merged, central boxes |", "|" + 8 * "---|"]
     for text, name in FINETUNED_ON_PHOTOGRAPHS.items():
-        one, crop, merged, ceiling, floor = (_accuracy(rows, f"{name}/{stage}", seeds) for stage in stages)
-        over = _gain(rows, f"{name}/stage1", "baseline/stage1")
-        second = _gain(rows, f"{name}/merged-cropper", f"{name}/stage1")
+        one, crop, merged, ceiling, floor = (accuracy(rows, f"{name}/{stage}", seeds) for stage in stages)
+        over = gain(rows, f"{name}/stage1", "baseline/stage1")
+        second = gain(rows, f"{name}/merged-cropper", f"{name}/stage1")
         lines.append(f"| {text} | {one} | {over} | {crop} | {merged} | {second} | {ceiling} | {floor} |")
-    return "\n".join(lines) + "\n\n" + _commands([row.command for row in rows])
+    return "\n".join(lines) + "\n\n" + command_block([row.command for row in rows])
 
 
 def where_is_the_bird(folder, experiment):
@@ -262,8 +180,8 @@ def where_is_the_bird(folder, experiment):
         return ""
     usual = max(sizes, key=sizes.count)
     table = localisation_table(results, "test", lambda score: str(score.input_size or usual) == usual)
-    commands = _commands(_commands_of(results, lambda size: size in ("", usual)))
-    return f"{LOCALISATION[experiment]}:\n\n{table}\n\n{commands}"
+    block = command_block(_commands_of(results, lambda size: size in ("", usual)))
+    return f"{LOCALISATION[experiment]}:\n\n{table}\n\n{block}"
 
 
 def input_sizes(folder):
@@ -275,8 +193,8 @@ def input_sizes(folder):
         return ""
     table = localisation_table(results, "test", lambda score: score.rule == "attended_object",
                                lambda score: score.input_size)
-    commands = _commands(_commands_of(results, lambda size: size != "", "attended_object"))
-    return "The default rule against the side of the ViT's input:\n\n" + table + "\n\n" + commands
+    block = command_block(_commands_of(results, lambda size: size != "", "attended_object"))
+    return "The default rule against the side of the ViT's input:\n\n" + table + "\n\n" + block
 
 
 def margins(folder, seeds):
@@ -292,31 +210,10 @@ def margins(folder, seeds):
             for metric in ("mean IoU", "parts kept"):
                 values = values_by_seed(rows, f"padding={p:g}", metric, SPLIT)
                 cells.append(f"{values[0]:.3f}" if values else "not run")
-            cells += [_accuracy(rows, f"baseline/padding={p:g}/{look}", seeds, SPLIT) for look in ("stage2", "merged")]
+            cells += [accuracy(rows, f"baseline/padding={p:g}/{look}", seeds, SPLIT) for look in ("stage2", "merged")]
         lines.append(f"| {100 * p:g} % | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n\n" + _commands([row.command for rows in columns.values() for row in rows
+    return "\n".join(lines) + "\n\n" + command_block([row.command for rows in columns.values() for row in rows
                                                    if row.split == SPLIT])
-
-
-def _accuracy(rows, name, seeds, split="test"):
-    values = values_by_seed(rows, name, split=split)
-    if not values:
-        return "not run"
-    few = f" ({len(values)} of {seeds} seeds)" if len(values) < seeds else ""
-    bold = "**" if "merged-cropper" in name and "whole" in name else ""
-    if len(values) == 1:
-        return f"{100 * next(iter(values.values())):.1f}{few}"
-    return f"{bold}{t_interval(list(values.values()))}{bold}{few}"
-
-
-def _gain(rows, name, reference, split="test"):
-    if name == reference:
-        return ""
-    try:
-        d = paired_difference(rows, name, reference, split=split)
-    except InputError:  # not run, or with other seeds: the accuracy's cell says so
-        return ""
-    return f"{100 * d.mean:+.1f} ({100 * d.low:+.1f} to {100 * d.high:+.1f})"
 
 
 def _commands_of(results, wanted, rule=None):
@@ -327,9 +224,3 @@ def _commands_of(results, wanted, rule=None):
         if row.split == "test" and wanted(size) and (rule is None or name == rule):
             out.append(row.command)
     return out
-
-
-def _commands(commands, note=None):
-    """A block of the distinct commands, in their order."""
-    lines = ([note] if note else []) + list(dict.fromkeys(commands))
-    return "```bash\n" + "\n".join(lines) + "\n```"
