@@ -489,7 +489,7 @@ def test_tables_of_more_images_small_birds_costs_and_margins_say_what_the_rows_s
     assert first.startswith("| bird 0.2 of the picture | 10.5 ± 6.4 | +30.0 (+30.0 to +30.0) | +20.0 (+20.0 to +20.0) | not")
     Results(tmp_path, "controlled-300").add([{**row("baseline/stage1", seed, 0.3), "split": "scale=0.2"} for seed in range(2)])
     assert tables(tmp_path, seeds=2)["controlled"].splitlines()[2].endswith("not run | 30.0 ± 0.0 |  |  | not run |")
-    assert "| MGFF, default | 40.5 ± 6.4 | +30.0 (+30.0 to +30.0) |  | not run |  |  |" in found["small-birds"]
+    assert "(control) | 20.5 ± 6.4 | -20.0 (-20.0 to -20.0) | not run |  |" in found["small-birds"]
     assert "literal" not in found["small-birds"]
 
     Results(tmp_path, "cost-sketchbirds").add([{**row("mgff", value=1.25), "metric": "times the linear head"}])

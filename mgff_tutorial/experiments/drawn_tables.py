@@ -56,19 +56,20 @@ def one_factor(folder, seeds):
 
 
 def small_birds(folder, seeds):
-    """Each head, one look, where the birds are smallest: accuracy, its gain over the linear head and over MGFF."""
-    rows = Results(folder, "controlled").rows
+    """Each head, one look, where the birds are smallest: accuracy and distance from the complete MGFF."""
+    columns = [(count, results.rows, split) for count, results in by_training_images(folder, "controlled").items()
+               for split in SMALL]
     found = [item for item in (ONE_LOOK | STEPS).items()
-             if any(values_by_seed(rows, f"{item[1]}/stage1", split=split) for split in SMALL)]
+             if any(values_by_seed(rows, f"{item[1]}/stage1", split=split) for _, rows, split in columns)]
     if not found:
         return ""
-    header = "".join(f" {FACTORS['scale'].format(split.partition('=')[2])} | minus the linear head | minus MGFF |"
-                     for split in SMALL)
-    lines = [f"| one look |{header}", "|---|" + "---|---|---|" * len(SMALL)]
+    header = "".join(f" {count} images a species, {FACTORS['scale'].format(split.partition('=')[2])} | minus MGFF |"
+                     for count, _, split in columns)
+    lines = [f"| one look |{header}", "|---|" + "---|---|" * len(columns)]
     for text, name in found:
         cells = []
-        for split in SMALL:
-            cells.append(accuracy(rows, f"{name}/stage1", seeds, split))
-            cells += [gain(rows, f"{name}/stage1", f"{other}/stage1", split) for other in ("baseline", "mgff")]
+        for _, rows, split in columns:
+            cells += [accuracy(rows, f"{name}/stage1", seeds, split), gain(rows, f"{name}/stage1", "mgff/stage1", split)]
         lines.append(f"| {text} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n\n" + command_block([row.command for row in rows if row.split in SMALL])
+    return "\n".join(lines) + "\n\n" + command_block([row.command for _, rows, split in columns for row in rows
+                                                     if row.split == split])
