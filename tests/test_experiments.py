@@ -526,6 +526,9 @@ def test_the_readme_is_what_the_command_prints(tmp_path, capsys):
     repository = PACKAGE.parent
     readme = (repository / "README.md").read_text(encoding="utf-8")
     stored, shown = tables(repository / "data" / "results"), marked(readme)
+    photographs = stored["fine-tuned-photographs"].splitlines()
+    assert sum("(reported)" in line for line in photographs) == 6 and "| MGFF, default | 85." in "\n".join(photographs)
+    assert len({line.count("|") for line in photographs if line.startswith("|")}) == 1
     assert {name: text for name, text in shown.items() if text} == stored, \
         "run python -m mgff_tutorial ablate --show --update README.md"
     assert main(["ablate", "--show", "--out", str(repository / "data" / "results")]) == 0
