@@ -225,6 +225,7 @@ def _experiment(name):
 def settings_of(args):
     """`StudySettings` from the arguments, with the defaults of photographs or of drawn birds."""
     from ..experiments.studies import StudySettings
+    from ..sketchbirds import IMAGES_PER_SPLIT
 
     photographs = args.experiment.endswith("cub20")
     if photographs and args.root is None:
@@ -238,7 +239,7 @@ def settings_of(args):
     backbone = args.backbone or ("tf_efficientnet_lite0" if photographs else "swin_nano")
     side = (224 if args.experiment.startswith("finetuned") else 160) if photographs else 96
     return StudySettings(
-        data=args.root or "sketchbirds", training_images=args.training_images or 30, backbone=backbone,
+        data=args.root or "sketchbirds", training_images=args.training_images or IMAGES_PER_SPLIT, backbone=backbone,
         img_size=args.img_size or side, dim=args.dim or (160 if photographs else None),
         weights=args.weights, vit=args.vit or ("vit_small_patch14_dinov2" if photographs else "vit_nano"),
         vit_size=224 if photographs else 192, vit_weights=args.vit_weights, precision=args.precision,
@@ -249,7 +250,7 @@ def experiment_name(args, settings):
     """The name of the results file: one for each backbone, or number of drawn training pictures, that was chosen."""
     if args.experiment.endswith("cub20"):
         return f"{args.experiment}-{settings.backbone}"
-    return args.experiment if settings.training_images == 30 else f"{args.experiment}-{settings.training_images}"
+    return f"{args.experiment}-{settings.training_images}" if settings.has_other_size else args.experiment
 
 
 def command_of(args, settings, configurations=()):
@@ -258,7 +259,7 @@ def command_of(args, settings, configurations=()):
     if args.experiment.endswith("cub20"):
         words += ["--root CUB_200_2011", "--backbone", settings.backbone, "--img-size", str(settings.img_size),
                   "--dim", str(settings.dim)]
-    words += [f"--training-images {settings.training_images}"] if settings.training_images != 30 else []
+    words += [f"--training-images {settings.training_images}"] if settings.has_other_size else []
     words += ["--precision bf16"] if args.precision == "bf16" else []
     words += ["--head-precision bf16"] if args.head_precision == "bf16" else []
     words += ["--configurations", *configurations] if configurations else []

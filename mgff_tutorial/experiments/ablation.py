@@ -25,13 +25,10 @@ TRIALS = {  # the plain baseline costs nothing, so all its rates are tried at bo
 def tune(study, results, configuration, command, say=print):
     """The best of the trials on the validation images (seed 0); trials that the results file holds are not repeated.
 
-    The configurations that lack one part take the recipe of the complete one: they differ from it in that part alone.
-
     Returns:
         `HeadRecipe`.
     """
-    if configuration.startswith("mgff-no-"):
-        configuration = "mgff"
+    configuration = tuned_as(configuration)
     lengths = LENGTHS if len(study.train) < MANY else LENGTHS[:1]
     trials = [trial for trial in TRIALS["baseline"] if trial.epochs in lengths]
     if configuration != "baseline":
@@ -45,6 +42,11 @@ def tune(study, results, configuration, command, say=print):
         trials += [replace(best, epochs=epochs) for epochs in lengths[1:]]
     _try(study, results, configuration, trials, command, say)
     return _best(results, configuration, trials)
+
+
+def tuned_as(configuration):
+    """Whose recipe a configuration takes: without one part, that of the complete one, to differ in that part alone."""
+    return "mgff" if configuration.startswith("mgff-no-") else configuration
 
 
 def _try(study, results, configuration, trials, command, say):

@@ -1,5 +1,6 @@
 """The README's tables of heads on drawn birds: more training images, one factor at a time, the smallest birds."""
 
+from ..sketchbirds import IMAGES_PER_SPLIT
 from .controlled import SWEEPS
 from .results import Results, values_by_seed
 from .table_cells import ONE_LOOK, STEPS, accuracy, command_block, gain
@@ -10,7 +11,7 @@ FACTORS = {"scale": "bird {} of the picture", "camouflage": "camouflage {}", "pa
 
 def by_training_images(folder, name):
     """Results of an experiment on drawn birds: dict of training images a species -> `Results`, those that are stored."""
-    files = {30: Results(folder, name)}
+    files = {IMAGES_PER_SPLIT: Results(folder, name)}
     for path in folder.glob(f"{name}-*.csv"):
         files[int(path.stem.rpartition("-")[2])] = Results(folder, path.stem)
     return {count: files[count] for count in sorted(files) if files[count].rows}

@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from ..config import load_config
 from ..training import Trainer
-from .ablation import add_looks, has_looks, validation_scores
+from .ablation import add_looks, has_looks, tuned_as, validation_scores
 from .frozen_features import View, boxes_as_views, cut
 from .studies import HEADS, measure_costs, median_cost
 
@@ -45,13 +45,10 @@ def finetuned(study, results, seeds, configurations, command, say=print):
 def choose(study, results, configuration, command, say=print):
     """The trial with the best validation accuracy (seed 0; the lower loss among equals); stored trials are not repeated.
 
-    As in `ablation.tune`, configurations that lack one part take the rates of the complete one.
-
     Returns:
         One of `TRIALS`.
     """
-    if configuration.startswith("mgff-no-"):
-        configuration = "mgff"
+    configuration = tuned_as(configuration)
     scores = {}
     for trial in TRIALS:
         names = [f"{metric} at lr={trial[0]:g},new_layer_lr={trial[1]:g}" for metric in ("accuracy", "log-loss")]

@@ -133,12 +133,16 @@ def _judge(name, guess, peak, start, boxes, parts):
     truth, rows = boxes[start:start + len(guess)], []
     for j, iou in enumerate(box_iou(guess, truth).tolist()):
         kept = float("nan")
-        if parts is not None and len(parts[start + j]):
-            points = torch.as_tensor(parts[start + j], dtype=torch.float32)
-            kept = _inside(points, guess[j]).float().mean().item()
+        if parts is not None:
+            kept = share_inside(torch.as_tensor(parts[start + j], dtype=torch.float32), guess[j])
         hit = float("nan") if peak is None else _inside(peak[j:j + 1], truth[j]).float().item()
         rows.append(Found(start + j, name, tuple(guess[j].tolist()), iou, hit, kept))
     return rows
+
+
+def share_inside(points, box):
+    """Share of (P, 2) points that a box (xyxy, the same unit) holds, its border included; NaN without points."""
+    return _inside(points, box).float().mean().item() if len(points) else float("nan")
 
 
 def _inside(points, box):

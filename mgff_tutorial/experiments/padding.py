@@ -3,13 +3,16 @@
 A tight box agrees best with the annotation; a margin keeps beaks and tails that the ViT missed, and costs pixels.
 """
 
+from functools import cache
+
 import numpy as np
 import torch
 
+from ..cropper import pad_boxes
 from .ablation import add_result, tune
 from .frozen_features import boxes_as_views
 from .frozen_heads import predict_head
-from .localisation import box_iou
+from .localisation import box_iou, share_inside
 
 PADDINGS = (0.0, 0.05, 0.1, 0.2)  # share of the box's side, on each side
 FOLDS = 5
@@ -25,20 +28,21 @@ def padding(study, results, seeds, configurations, command, say=print):
     """
     bare, truth = study.boxes("train", "bare"), study.labels
     views = {p: boxes_as_views(bare, p) for p in PADDINGS}
-    for p, found in views.items():
+    for p in PADDINGS:
         if not results.has(f"padding={p:g}", 0, SPLIT):
-            box = _clipped([view.box for view in found], study.sizes("train"))
+            box = torch.cat([pad_boxes(one[None], p, height, width)
+                             for one, (width, height) in zip(torch.as_tensor(bare).double(), study.sizes("train"))])
             scores = {"mean IoU": box_iou(box, study.train.boxes).mean().item(),
                       "parts kept": parts_kept(box, study.train.parts)}
             results.add([dict(configuration=f"padding={p:g}", seed=0, split=SPLIT, metric=metric, value=round(value, 4),
                               n=len(truth), params=0, flops=0, seconds=0.0, command=command)
                          for metric, value in scores.items()])
+    crop = cache(lambda p: study.features.extract(study.train, views[p], name=f"padding {p:g}"))
     for configuration, seed in [(c, s) for s in seeds for c in configurations]:
         todo = [p for p in PADDINGS if not results.has(f"{configuration}/padding={p:g}/merged", seed, SPLIT)]
         if not todo:
             continue
         recipe, cost = tune(study, results, configuration, command, say), study.cost(configuration)
-        crops = {p: study.features.extract(study.train, views[p], name=f"padding {p:g}") for p in todo}
         whole, shape = study.view("train", "whole"), (len(truth), len(study.train.classes))
         stage1, stage2 = torch.zeros(shape), {p: torch.zeros(shape) for p in todo}
         folds = assign_folds(study.train.labels, FOLDS, seed)
@@ -47,7 +51,7 @@ def padding(study, results, seeds, configurations, command, say=print):
             head = study.trained(configuration, recipe, seed, rest)
             stage1[held] = predict_head(head, whole, held)
             for p in todo:
-                stage2[p][held] = predict_head(head, crops[p], held)
+                stage2[p][held] = predict_head(head, crop(p), held)
         for p in todo:
             for look, probabilities in (("stage2", stage2[p]), ("merged", (stage1 + stage2[p]) / 2)):
                 add_result(results, f"{configuration}/padding={p:g}/{look}", seed, SPLIT, probabilities, truth, cost, command)
@@ -64,19 +68,11 @@ def assign_folds(labels, count, seed):
     return folds
 
 
-def _clipped(boxes, sizes):
-    limits = np.array([[width, height] * 2 for width, height in sizes], dtype=float)
-    return np.clip(np.array(boxes), 0, limits)
-
-
 def parts_kept(boxes, parts):
     """Mean over images of the share of visible parts inside the box; images without a visible part don't count.
 
     Args:
         boxes: (N, 4) xyxy pixels. parts: (N, P, 3), each x, y, visible.
     """
-    x, y, visible = parts.double().numpy().transpose(2, 0, 1)                        # each images, parts
-    left, top, right, bottom = (side[:, None] for side in boxes.T)
-    inside = (x >= left) & (x <= right) & (y >= top) & (y <= bottom) & (visible > 0)
-    some = visible.sum(1) > 0
-    return float((inside.sum(1)[some] / visible.sum(1)[some]).mean())
+    shares = [share_inside(part[part[:, 2] > 0, :2], box) for part, box in zip(parts.double(), torch.as_tensor(boxes))]
+    return float(np.nanmean(shares))

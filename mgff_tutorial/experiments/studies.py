@@ -17,6 +17,7 @@ from ..datasets.base import split_validation
 from ..device import pick_device, seed_everything
 from ..errors import InputError
 from ..images import image_geometry, upright_size
+from ..sketchbirds import IMAGES_PER_SPLIT
 from ..swin import BUILDERS
 from .frozen_features import FrozenFeatures, View, boxes_as_views, central_boxes, cut, random_views
 from .frozen_heads import FrozenHead, train_head
@@ -56,7 +57,7 @@ class StudySettings:
     """
 
     data: str = "sketchbirds"
-    training_images: int = 30
+    training_images: int = IMAGES_PER_SPLIT
     backbone: str = "swin_nano"
     img_size: int = 96
     dim: int | None = None
@@ -67,6 +68,11 @@ class StudySettings:
     precision: str = "fp32"  # of the backbone
     head_precision: str = "fp32"  # of MGFF in training, and of the cropper's ViT
     device: str = "auto"
+
+    @property
+    def has_other_size(self):
+        """Whether the training set of drawn birds is another than the embedded one."""
+        return self.training_images != IMAGES_PER_SPLIT
 
 
 class Study:
