@@ -1,7 +1,8 @@
 """MGFF: two-stage fine-grained image classification, one module for each idea.
 
-The names below are imported on first use, so that a notebook on patches does not wait for the training loop.
-``import mgff_tutorial`` itself imports torch and timm, and registers the MGFF models with timm.
+The names below are imported on first use, so that a notebook on patches does not wait for the
+training loop. ``import mgff_tutorial`` itself imports torch and timm, and registers the MGFF models
+with timm.
 """
 
 import sys
@@ -39,7 +40,8 @@ def __dir__():
     return sorted(__all__)
 
 
-# ``timm.create_model("mgff_...")`` works from here on; over ``import torch, timm`` this costs nothing measurable.
-# The command line (sys.argv[0] is "-m" while Python looks for it) imports what each command needs by itself.
+# ``timm.create_model("mgff_...")`` works from here on; over ``import torch, timm`` this costs
+# nothing measurable. The command line (sys.argv[0] is "-m" while Python looks for it) imports what
+# each command needs by itself.
 if sys.argv[:1] != ["-m"]:
     from . import models  # noqa: F401

@@ -6,14 +6,39 @@ import sys
 import warnings
 from importlib import import_module
 
-# command: (module, function that adds its parser, one line for --help). A module is imported when it is used.
+# command: (module, function that adds its parser, one line for --help). A module is imported when
+# it is used.
 COMMANDS = {
-    "train": ("commands.train", "add_train_command", "train a model by a recipe: paper, practical, nano or your own"),
-    "evaluate": ("commands.evaluate", "add_evaluate_command", "accuracy of a checkpoint, in one stage or two"),
-    "predict": ("commands.predict", "add_predict_command", "species of an image or of a folder of images"),
-    "ablate": ("commands.ablate", "add_ablate_command", "measure what each part of the system contributes"),
-    "benchmark": ("commands.benchmark", "add_benchmark_command", "speed of the models on this machine"),
-    "render": ("sketchbirds", "add_render_command", "draw SketchBirds: the data set, one picture, or a sheet"),
+    "train": (
+        "commands.train",
+        "add_train_command",
+        "train a model by a recipe: paper, practical, nano or your own",
+    ),
+    "evaluate": (
+        "commands.evaluate",
+        "add_evaluate_command",
+        "accuracy of a checkpoint, in one stage or two",
+    ),
+    "predict": (
+        "commands.predict",
+        "add_predict_command",
+        "species of an image or of a folder of images",
+    ),
+    "ablate": (
+        "commands.ablate",
+        "add_ablate_command",
+        "measure what each part of the system contributes",
+    ),
+    "benchmark": (
+        "commands.benchmark",
+        "add_benchmark_command",
+        "speed of the models on this machine",
+    ),
+    "render": (
+        "sketchbirds",
+        "add_render_command",
+        "draw SketchBirds: the data set, one picture, or a sheet",
+    ),
     "data": ("data_check", "add_data_command", "check a data set, or unpack its archive safely"),
 }
 
@@ -25,7 +50,8 @@ def main(arguments=None):
         arguments: list of text; ``sys.argv[1:]`` if None.
 
     Returns:
-        Exit code: 0 done, 1 done but not all is well, 2 the input cannot be used, 130 stopped with Ctrl-C.
+        Exit code: 0 done, 1 done but not all is well, 2 the input cannot be used, 130 stopped with
+            Ctrl-C.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     parser = build_parser(arguments)
@@ -65,10 +91,14 @@ def _fail(error):
 
 
 def build_parser(arguments):
-    """The parser; only the command that ``arguments`` name is imported, so that ``--help`` is quick."""
+    """The parser; only the command that ``arguments`` name is imported, so that ``--help`` is
+    quick.
+    """
     parser = argparse.ArgumentParser(
-        prog="python -m mgff_tutorial", description="Two-stage fine-grained image classification (MGFF).",
-        epilog="Each command has its own --help.")
+        prog="python -m mgff_tutorial",
+        description="Two-stage fine-grained image classification (MGFF).",
+        epilog="Each command has its own --help.",
+    )
     from . import __version__
 
     parser.add_argument("--version", action="version", version=__version__)

@@ -19,7 +19,8 @@ class RunData:
         progress: show a bar while images are decoded into memory.
 
     Attributes:
-        plan: `BatchPlan`. val_set, test_set: with the transform of testing; ``val_set`` is None without validation.
+        plan: `BatchPlan`. val_set, test_set: with the transform of testing; ``val_set`` is None
+            without validation.
         classes: names. stats: dict of ``mean`` and ``std``. memory: `MemoryImages`, or None.
     """
 
@@ -41,16 +42,35 @@ class RunData:
             rest, held = split_validation(train_set, config.validation, config.seed)
         self.val_set = train_set.subset(held, whole) if held else None
         self.test_set = test_set.subset(range(len(test_set)), whole)
-        self.plan = BatchPlan(len(rest), config.batch_size, config.epochs, config.seed, config.micro_batch, rank, processes)
+        self.plan = BatchPlan(
+            len(rest),
+            config.batch_size,
+            config.epochs,
+            config.seed,
+            config.micro_batch,
+            rank,
+            processes,
+        )
         if config.mixup or config.cutmix:
             self._check_pairs(processes)
         look = {"crop": config.crop, "scale": tuple(config.scale)}
         if config.in_memory:
-            self.memory = MemoryImages(train_set.subset(rest), config.img_size, config.resize, flip=config.flip,
-                                       jitter=config.jitter, close_views=config.close_views, seed=config.seed,
-                                       progress=progress, **look, **self.stats)
+            self.memory = MemoryImages(
+                train_set.subset(rest),
+                config.img_size,
+                config.resize,
+                flip=config.flip,
+                jitter=config.jitter,
+                close_views=config.close_views,
+                seed=config.seed,
+                progress=progress,
+                **look,
+                **self.stats,
+            )
             if config.close_views:
-                self.memory.boxes = self._boxes(train_set.subset(rest), rank, processes, progress, self.memory.images)
+                self.memory.boxes = self._boxes(
+                    train_set.subset(rest), rank, processes, progress, self.memory.images
+                )
             self.val_set = TensorImages(self.val_set) if held else None
         else:
             change = {"flip": 0.5 * config.flip, "colour_jitter": config.jitter, **self.stats}
@@ -58,7 +78,9 @@ class RunData:
             self.memory, self.train_set = None, train_set.subset(rest, views)
             if config.close_views:
                 boxes = self._boxes(self.train_set, rank, processes, progress)
-                whole = train_transform(config.img_size, config.img_size, **change)  # all of what was cut out
+                whole = train_transform(
+                    config.img_size, config.img_size, **change
+                )  # all of what was cut out
                 self.train_set = CloseViews(self.train_set, boxes, config.close_views, whole)
 
     def _check_pairs(self, processes):
@@ -66,27 +88,41 @@ class RunData:
         share, micro = self.plan.batch_size // processes, self.plan.micro_batch
         odd = [size for size in (micro, share % micro) if size % 2]
         if odd:
-            raise InputError(f"mixup and cutmix pair the images of a pass: choose an even batch, got {odd[0]}.")
+            raise InputError(
+                f"mixup and cutmix pair the images of a pass: choose an even batch, got {odd[0]}."
+            )
 
     def _boxes(self, dataset, rank, processes, progress, images=None):
-        """(N, 4) boxes of the training images, found by the processes together, or stored by an earlier run."""
+        """(N, 4) boxes of the training images, found by the processes together, or stored by an
+        earlier run.
+        """
         from accelerate.utils import gather_object
 
         from .boxes import find_boxes
         from .prediction import load_cropper
 
-        return find_boxes(dataset, load_cropper(self.config.cropper, self.config.device), images, rank=rank,
-                          processes=processes, gather=gather_object, progress=progress)
+        return find_boxes(
+            dataset,
+            load_cropper(self.config.cropper, self.config.device),
+            images,
+            rank=rank,
+            processes=processes,
+            gather=gather_object,
+            progress=progress,
+        )
 
     def batches(self, device):
         """Iterate (images, labels) for every pass that `plan` still has ahead."""
         if self.memory:
             return self.memory.batches(self.plan, device)
-        return file_batches(self.train_set, self.plan, self.config.seed, self.config.workers, device.type == "cuda")
+        return file_batches(
+            self.train_set, self.plan, self.config.seed, self.config.workers, device.type == "cuda"
+        )
 
 
 def make_accelerator(config):
-    """The `accelerate.Accelerator` of a run; started by ``accelerate launch`` or ``torchrun``, it spans the processes.
+    """The `accelerate.Accelerator` of a run; started by ``accelerate launch`` or ``torchrun``, it
+    spans the processes.
 
     Raises:
         InputError: the device is not there, or cannot compute in the precision.
@@ -111,15 +147,16 @@ def make_accelerator(config):
 def build_model(config, classes):
     """The model that a configuration names.
 
-    ``pretrained`` means the backbone's weights for an MGFF model, and the whole model's for any other; the path of
-    a checkpoint that holds the very model is loaded whole.
+    ``pretrained`` means the backbone's weights for an MGFF model, and the whole model's for any
+    other; the path of a checkpoint that holds the very model is loaded whole.
 
     Args:
         config: a `TrainConfig`.
         classes: number of classes.
 
     Returns:
-        (model, options): ``create_model(config.model, num_classes=classes, **options)`` builds the same model.
+        (model, options): ``create_model(config.model, num_classes=classes, **options)`` builds the
+        same model.
     """
     from .mgff import MGFFClassifier
     from .models import create_model
@@ -127,9 +164,13 @@ def build_model(config, classes):
     options = {"img_size": config.img_size, **config.model_kwargs}
     backbone = config.model.removeprefix("mgff_")
     if backbone != config.model and not _holds(config.pretrained, config.model):
-        return MGFFClassifier(backbone, num_classes=classes, pretrained=config.pretrained, **options), options
+        return MGFFClassifier(
+            backbone, num_classes=classes, pretrained=config.pretrained, **options
+        ), options
     try:
-        return create_model(config.model, config.pretrained, num_classes=classes, **options), options
+        return create_model(
+            config.model, config.pretrained, num_classes=classes, **options
+        ), options
     except TypeError as error:  # convolutional networks take any size, and no option of that name
         if "img_size" not in str(error):
             raise

@@ -1,6 +1,7 @@
 """The two attentions of MGFF: which positions a position listens to, and which channels count.
 
-MGFF paper, section 3.2: A' = softmax(Q K^T / sqrt(d) + E_pos), I = A' V, then s = sigmoid(W2 relu(W1 mean(x))), x s.
+MGFF paper, section 3.2: A' = softmax(Q K^T / sqrt(d) + E_pos), I = A' V, then s = sigmoid(W2
+    relu(W1 mean(x))), x s.
 """
 
 import torch
@@ -18,8 +19,9 @@ from .windows import relative_position_index
 class SpatialSelfAttention(nn.Module):
     """Global self-attention over the positions of one map: (B, C, H, W) -> (B, C, H, W).
 
-    The paper's text to the letter is the default here: one head, d = C, no residual, no output projection. E_pos is
-    open there; reading: Swin's relative position bias, one number a head for each of the (2H-1)(2W-1) offsets.
+    The paper's text to the letter is the default here: one head, d = C, no residual, no output
+    projection. E_pos is open there; reading: Swin's relative position bias, one number a head for
+    each of the (2H-1)(2W-1) offsets.
 
     Args:
         dim: channels C. grid: (H, W).
@@ -28,47 +30,69 @@ class SpatialSelfAttention(nn.Module):
         residual: add the input to the result.
         norm: layer norm of the input before Q, K and V.
         projection: whether a linear layer mixes the heads afterwards.
-        identity_start: let what is added to the residual start at zero: the projection, or V where there is none.
+        identity_start: let what is added to the residual start at zero: the projection, or V where
+            there is none.
 
     Raises:
         InputError: ``heads`` doesn't divide ``dim``; in ``forward``, a map of another shape.
     """
 
-    def __init__(self, dim, grid, heads=1, position_bias=True, residual=False, norm=False,
-                 projection=False, identity_start=False):
+    def __init__(
+        self,
+        dim,
+        grid,
+        heads=1,
+        position_bias=True,
+        residual=False,
+        norm=False,
+        projection=False,
+        identity_start=False,
+    ):
         super().__init__()
         check_number("dim", dim, 1, whole=True)
         grid = to_pair(grid, "grid")
         if not isinstance(heads, int) or heads < 1 or dim % heads:
-            raise InputError(f"heads must be a positive integer that divides dim={dim}, got {heads!r}.")
+            raise InputError(
+                f"heads must be a positive integer that divides dim={dim}, got {heads!r}."
+            )
         if identity_start and not residual:
-            raise InputError("identity_start needs residual=True: without it a zero start would erase the map.")
+            raise InputError(
+                "identity_start needs residual=True: without it a zero start would erase the map."
+            )
         self.dim, self.grid, self.heads, self.residual = dim, grid, heads, residual
         self.norm = MapNorm(dim) if norm else nn.Identity()
         self.qkv = init_linear(Linear(dim, 3 * dim))
         self.relative_position_bias_table = None
         if position_bias:
             h, w = self.grid
-            self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * h - 1) * (2 * w - 1), heads))
+            self.relative_position_bias_table = nn.Parameter(
+                torch.zeros((2 * h - 1) * (2 * w - 1), heads)
+            )
             nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
-            self.register_buffer("position_index", relative_position_index(self.grid), persistent=False)
+            self.register_buffer(
+                "position_index", relative_position_index(self.grid), persistent=False
+            )
         self.proj = init_linear(Linear(dim, dim)) if projection else nn.Identity()
         if identity_start:
-            nn.init.zeros_(self.proj.weight if projection else self.qkv.weight[2 * dim:])
+            nn.init.zeros_(self.proj.weight if projection else self.qkv.weight[2 * dim :])
 
     def position_bias(self):
         """E_pos as (heads, H W, H W), or None."""
         if self.relative_position_bias_table is None:
             return None
         n = self.grid[0] * self.grid[1]
-        return self.relative_position_bias_table[self.position_index.flatten()].T.reshape(self.heads, n, n)
+        return self.relative_position_bias_table[self.position_index.flatten()].T.reshape(
+            self.heads, n, n
+        )
 
     def forward(self, x, return_attention=False):
-        """(B, C, H, W) -> (B, C, H, W), and with ``return_attention`` also A' as (B, heads, H W, H W)."""
+        """(B, C, H, W) -> (B, C, H, W), and with ``return_attention`` also A' as (B, heads, H W, H
+        W).
+        """
         check_map(x, self.dim, self.grid, self.qkv.weight.dtype)
-        tokens = self.norm(x).flatten(2).transpose(1, 2)                         # B, N, C
-        qkv = self.qkv(tokens).unflatten(2, (3, self.heads, -1))                 # B, N, 3, heads, d
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)                                     # each B, heads, N, d
+        tokens = self.norm(x).flatten(2).transpose(1, 2)  # B, N, C
+        qkv = self.qkv(tokens).unflatten(2, (3, self.heads, -1))  # B, N, 3, heads, d
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each B, heads, N, d
         bias = self.position_bias()
         if bias is not None:
             bias = bias.to(q.dtype)
@@ -78,7 +102,7 @@ class SpatialSelfAttention(nn.Module):
             out = attention @ v
         else:
             out = attend(q, k, v, None if bias is None else bias[None])
-        out = self.proj(out.transpose(1, 2).flatten(2))                          # B, N, C
+        out = self.proj(out.transpose(1, 2).flatten(2))  # B, N, C
         out = out.transpose(1, 2).unflatten(2, self.grid)
         out = x + out if self.residual else out
         return (out, attention) if return_attention else out
@@ -91,7 +115,8 @@ class ChannelAttention(nn.Module):
 
     Args:
         dim: channels C. reduction: r; the squeezed width is C / r (at least 1).
-        identity_start: use 2 * sigmoid and W2 = 0 at the start, so that all weights begin at exactly 1.
+        identity_start: use 2 * sigmoid and W2 = 0 at the start, so that all weights begin at
+            exactly 1.
     """
 
     def __init__(self, dim, reduction=16, identity_start=False):

@@ -1,7 +1,8 @@
-"""Any backbone as four feature maps: our Swin by its own code, every other architecture through timm.
+"""Any backbone as four feature maps: our Swin by its own code, every other architecture through
+timm.
 
-What is known of a backbone (channels, grids, layout) is read from a dry run of the model itself, so nothing here
-is a table that a new architecture would have to be added to.
+What is known of a backbone (channels, grids, layout) is read from a dry run of the model itself, so
+nothing here is a table that a new architecture would have to be added to.
 """
 
 import torch
@@ -23,8 +24,9 @@ class Backbone(nn.Module):
         channels: channels of the four maps. grids: their (H, W).
         embed_dim: width of what the model's own head hands to its linear classifier.
 
-    The last map is what that classifier sees: after the final norm (Swin, ViT) or the head convolution
-    (EfficientNet). ``last_map="stage"`` takes the bare output of the last stage instead.
+    The last map is what that classifier sees: after the final norm (Swin, ViT) or the head
+    convolution (EfficientNet). ``last_map="stage"`` takes the bare output of the last stage
+    instead.
     """
 
     def __init__(self, model, name, img_size, last_map):
@@ -50,18 +52,25 @@ class Backbone(nn.Module):
     def add(self, final, update):
         """Add ``update`` (B, C) to every position, and to the class token, of the final features.
 
-        Under average pooling this is the same as adding it to the pooled vector, but whatever the head does after
-        pooling (ConvNeXt's norm, MobileNetV3's convolution) acts on the sum.
+        Under average pooling this is the same as adding it to the pooled vector, but whatever the
+        head does after pooling (ConvNeXt's norm, MobileNetV3's convolution) acts on the sum.
         """
         return final + self._along_channels(update, final)
 
     def pool(self, final):
-        """What the model's own head makes of its final features, just before the linear classifier: (B, embed_dim)."""
+        """What the model's own head makes of its final features, just before the linear classifier:
+        (B, embed_dim).
+        """
         return self.model.forward_head(final, pre_logits=True)
 
     def freeze_unused(self):
-        """Switch off the gradient of parameters that no feature map depends on, such as the norm of the head."""
-        state = {name: torch.empty_like(p, device="meta").requires_grad_() for name, p in self.named_parameters()}
+        """Switch off the gradient of parameters that no feature map depends on, such as the norm of
+        the head.
+        """
+        state = {
+            name: torch.empty_like(p, device="meta").requires_grad_()
+            for name, p in self.named_parameters()
+        }
         maps = self._dry_run(self.feature_maps, state)
         total = sum(m.sum() for m in maps)
         used = torch.autograd.grad(total, list(state.values()), allow_unused=True)
@@ -70,37 +79,55 @@ class Backbone(nn.Module):
                 parameter.requires_grad_(False)
 
     def check_images(self, x):
-        """Raise `InputError` unless ``x`` is a floating-point batch (B, 3, H, W) of the size this was built for."""
+        """Raise `InputError` unless ``x`` is a floating-point batch (B, 3, H, W) of the size this
+        was built for.
+        """
         check_images(x, 3, next(self.parameters()).dtype)
         if tuple(x.shape[2:]) != self.img_size:
-            raise InputError(f"images must be {self.img_size[0]} x {self.img_size[1]} pixels, got {tuple(x.shape)}; "
-                             "resize them, or build the model with another img_size.")
+            raise InputError(
+                f"images must be {self.img_size[0]} x {self.img_size[1]} pixels, got "
+                f"{tuple(x.shape)}; "
+                "resize them, or build the model with another img_size."
+            )
 
     def _dry_run(self, function, parameters=None):
-        """Run ``function`` on one image in evaluation mode, on the meta device: shapes without arithmetic.
+        """Run ``function`` on one image in evaluation mode, on the meta device: shapes without
+        arithmetic.
 
-        ``parameters`` (name -> meta tensor) take the place of the model's own, to follow their gradients.
+        ``parameters`` (name -> meta tensor) take the place of the model's own, to follow their
+        gradients.
         """
         was_training = self.training
         self.eval()
-        state = {name: t.detach().to("meta") for name, t in [*self.named_parameters(), *self.named_buffers()]}
+        state = {
+            name: t.detach().to("meta")
+            for name, t in [*self.named_parameters(), *self.named_buffers()]
+        }
         state = {f"module.{name}": t for name, t in {**state, **(parameters or {})}.items()}
-        image = torch.empty(1, 3, *self.img_size, device="meta", dtype=next(self.parameters()).dtype)
+        image = torch.empty(
+            1, 3, *self.img_size, device="meta", dtype=next(self.parameters()).dtype
+        )
         try:
             with torch.set_grad_enabled(parameters is not None):
                 return functional_call(_Call(self, function), state, (image,))
         except InputError:
             raise
         except (RuntimeError, AssertionError, ValueError, IndexError) as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise InputError(f"Backbone {self.name!r} does not accept images of {self.img_size[0]} x "
-                             f"{self.img_size[1]} pixels: {reason}") from error
+            reason = (
+                str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            )
+            raise InputError(
+                f"Backbone {self.name!r} does not accept images of {self.img_size[0]} x "
+                f"{self.img_size[1]} pixels: {reason}"
+            ) from error
         finally:
             self.train(was_training)
 
 
 class _Call(nn.Module):
-    """A function of a module as a module, so that `functional_call` can run it with other tensors."""
+    """A function of a module as a module, so that `functional_call` can run it with other
+    tensors.
+    """
 
     def __init__(self, module, function):
         super().__init__()
@@ -111,11 +138,16 @@ class _Call(nn.Module):
 
 
 class SwinBackbone(Backbone):
-    """Our `SwinTransformer`: the maps after the patch merging of stages 1 to 3, and the final stage."""
+    """Our `SwinTransformer`: the maps after the patch merging of stages 1 to 3, and the final
+    stage.
+    """
 
     def _choose_taps(self):
         if len(self.model.layers) != 4:
-            raise InputError(f"MGFF needs four feature maps; this Swin has {len(self.model.layers)} stages, not 4.")
+            raise InputError(
+                f"MGFF needs four feature maps; this Swin has {len(self.model.layers)} "
+                f"stages, not 4."
+            )
         if self.last_map == "stage":
             self.model.norm = nn.Identity()  # nothing else uses the final norm
 
@@ -131,32 +163,47 @@ class SwinBackbone(Backbone):
 class TimmBackbone(Backbone):
     """Any timm model with ``forward_intermediates``.
 
-    A pyramid gives the last map of each of its grids; where the head has a convolution of its own (EfficientNet),
-    three of them and the map after it, else four. A plain ViT gives four evenly spaced depths of its one grid,
-    class and register tokens dropped.
+    A pyramid gives the last map of each of its grids; where the head has a convolution of its own
+    (EfficientNet), three of them and the map after it, else four. A plain ViT gives four evenly
+    spaced depths of its one grid, class and register tokens dropped.
     """
 
     def _choose_taps(self):
-        if not hasattr(self.model, "forward_intermediates") or not hasattr(self.model, "forward_head"):
-            raise InputError(f"Backbone {self.name!r} gives no feature maps in this version of timm; choose another "
-                             "(Swin, ViT, ResNet, ConvNeXt, EfficientNet, ... do).")
+        if not hasattr(self.model, "forward_intermediates") or not hasattr(
+            self.model, "forward_head"
+        ):
+            raise InputError(
+                f"Backbone {self.name!r} gives no feature maps in this version of timm; "
+                f"choose another "
+                "(Swin, ViT, ResNet, ConvNeXt, EfficientNet, ... do)."
+            )
         self.indices, self.layout = None, None  # None: all
         final, maps = self._dry_run(self.model.forward_intermediates)
         grids = [tuple(m.shape[2:]) for m in maps]
         head_conv = final.ndim == 4 and maps[-1].shape[1] not in final.shape[1:]
         wanted = 3 if head_conv and self.last_map == "classifier" else 4
-        if len(set(grids)) == 1:                                                # a plain ViT
-            taps = [(i + 1) * len(maps) // wanted - 1 for i in range(wanted)] if len(maps) >= wanted else []
+        if len(set(grids)) == 1:  # a plain ViT
+            taps = (
+                [(i + 1) * len(maps) // wanted - 1 for i in range(wanted)]
+                if len(maps) >= wanted
+                else []
+            )
         else:
-            taps = [i for i, grid in enumerate(grids) if grid not in grids[i + 1:]][-wanted:]
+            taps = [i for i, grid in enumerate(grids) if grid not in grids[i + 1 :]][-wanted:]
         if len(taps) < wanted:
-            raise InputError(f"MGFF needs four feature maps, but backbone {self.name!r} at {self.img_size[0]} x "
-                             f"{self.img_size[1]} pixels gives grids {grids}; choose another backbone or size.")
+            raise InputError(
+                f"MGFF needs four feature maps, but backbone {self.name!r} at {self.img_size[0]} x "
+                f"{self.img_size[1]} pixels gives grids {grids}; choose another backbone or size."
+            )
         self.indices, self.layout = taps, self._find_layout(final, grids[-1])
 
     def _find_layout(self, final, grid):
         """Where the channels of the final features are: "NCHW", "NHWC", or tokens "NLC"."""
-        if final.ndim == 4 and getattr(self.model, "output_fmt", "NCHW") != "NHWC" and tuple(final.shape[2:]) == grid:
+        if (
+            final.ndim == 4
+            and getattr(self.model, "output_fmt", "NCHW") != "NHWC"
+            and tuple(final.shape[2:]) == grid
+        ):
             return "NCHW"
         if final.ndim == 4 and tuple(final.shape[1:3]) == grid:
             return "NHWC"
@@ -164,18 +211,25 @@ class TimmBackbone(Backbone):
             return "NLC"
         if self.last_map == "stage":
             return None
-        raise InputError(f"Backbone {self.name!r} hands its classifier features of shape {tuple(final.shape[1:])}, "
-                         f"which are no map of {grid[0]} x {grid[1]}; use last_map='stage' or another backbone.")
+        raise InputError(
+            f"Backbone {self.name!r} hands its classifier features of shape "
+            f"{tuple(final.shape[1:])}, "
+            f"which are no map of {grid[0]} x {grid[1]}; use last_map='stage' or another backbone."
+        )
 
     def _as_map(self, final, grid):
-        """Final features in the model's own layout -> (B, C, h, w), without class and register tokens."""
+        """Final features in the model's own layout -> (B, C, h, w), without class and register
+        tokens.
+        """
         if self.layout == "NLC":
-            tokens = final[:, final.shape[1] - grid[0] * grid[1]:]
+            tokens = final[:, final.shape[1] - grid[0] * grid[1] :]
             return tokens.transpose(1, 2).unflatten(2, grid)
         return final.permute(0, 3, 1, 2) if self.layout == "NHWC" else final
 
     def forward_features(self, x):
-        """Images (B, 3, H, W) -> (list of four maps (B, C, h, w), final features in the model's own layout)."""
+        """Images (B, 3, H, W) -> (list of four maps (B, C, h, w), final features in the model's own
+        layout).
+        """
         final, maps = self.model.forward_intermediates(x, indices=self.indices)
         if self.last_map == "classifier":
             last = self._as_map(final, tuple(maps[-1].shape[2:]))
@@ -192,11 +246,12 @@ def build_backbone(name, img_size=None, pretrained=False, last_map="classifier",
     """Build a backbone that gives four feature maps.
 
     Args:
-        name: one of the eight Swin builders or ``"swin_nano"`` (our own code), any timm model name, or a ready
-            model (a `SwinTransformer` or a timm model, whose classifier is then left out).
+        name: one of the eight Swin builders or ``"swin_nano"`` (our own code), any timm model name,
+            or a ready model (a `SwinTransformer` or a timm model, whose classifier is then left
+            out).
         img_size: pixels, or (height, width); None takes what the model was made for.
-        pretrained: True for published weights (fetched by timm; for the nano models the file that travels with
-            this package), or the path of a checkpoint.
+        pretrained: True for published weights (fetched by timm; for the nano models the file that
+            travels with this package), or the path of a checkpoint.
         last_map: ``"classifier"`` or ``"stage"``, see `Backbone`.
         **options: passed to the model's builder, such as ``drop_path_rate=0.1``.
 
@@ -233,17 +288,22 @@ def _timm_model(name, img_size, pretrained, options):
     path = None if isinstance(pretrained, bool) else pretrained
     options = {"num_classes": 0, **options}
     try:
-        sized = options if img_size is None else {**options, "img_size": to_pair(img_size, "img_size")}
+        sized = (
+            options if img_size is None else {**options, "img_size": to_pair(img_size, "img_size")}
+        )
         try:
             model = timm.create_model(name, pretrained=pretrained is True, **sized)
-        except TypeError as error:                        # convolutional networks take any size without being told
+        except TypeError as error:  # convolutional networks take any size without being told
             if "img_size" not in str(error) or sized is options:
                 raise
             model = timm.create_model(name, pretrained=pretrained is True, **options)
     except (OSError, RuntimeError) as error:
         if "Invalid pretrained tag" in str(error):
-            raise InputError(f"Unknown backbone {name!r}: {name.partition('.')[0]!r} has no weights of that tag; leave "
-                             "the tag out.") from None
+            raise InputError(
+                f"Unknown backbone {name!r}: {name.partition('.')[0]!r} has no weights of that "
+                f"tag; leave "
+                "the tag out."
+            ) from None
         if pretrained is not True:
             raise
         raise no_weights(name, error) from error

@@ -1,6 +1,8 @@
-"""Checkpoints that say what they are: weights in safetensors, and a card of JSON values in the header.
+"""Checkpoints that say what they are: weights in safetensors, and a card of JSON values in the
+header.
 
-Nothing in such a file can be executed. A ``.pth`` of other projects is read with ``weights_only=True`` alone.
+Nothing in such a file can be executed. A ``.pth`` of other projects is read with
+``weights_only=True`` alone.
 """
 
 import hashlib
@@ -10,7 +12,6 @@ import os
 import pickle
 import zipfile
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -25,30 +26,45 @@ FORMAT_VERSION = 1  # raised when older code could no longer read the file right
 
 
 def save_checkpoint(path, model_or_state, metadata, half=False):
-    """Write weights and their card to ``path``, atomically: the previous file stays intact until the new one is whole.
+    """Write weights and their card to ``path``, atomically: the previous file stays intact until
+    the new one is whole.
 
     Args:
         path: the ``.safetensors`` file.
         model_or_state: a module, or a state dict of tensors.
-        metadata: JSON-able values. What `build_from_checkpoint` needs: ``model`` (a name that ``create_model``
-            knows), ``kwargs`` (its options) and ``classes`` (list of names). Customary: ``mean``, ``std``,
-            ``img_size``, ``seed``, ``data``, ``command``, ``accuracy``, ``correct``, ``count``.
-        half: store floating-point weights as float16 (half the size); they are widened again on loading.
+        metadata: JSON-able values. What `build_from_checkpoint` needs: ``model`` (a name that
+            ``create_model`` knows), ``kwargs`` (its options) and ``classes`` (list of names).
+            Customary: ``mean``, ``std``, ``img_size``, ``seed``, ``data``, ``command``,
+                ``accuracy``, ``correct``, ``count``.
+        half: store floating-point weights as float16 (half the size); they are widened again on
+            loading.
 
     Raises:
-        CheckpointError: a value of ``metadata`` is not JSON-able, or the state holds something else than tensors.
+        CheckpointError: a value of ``metadata`` is not JSON-able, or the state holds something else
+            than tensors.
         OSError: the disk is full or the folder cannot be written; ``path`` is as it was.
     """
-    state = model_or_state.state_dict() if isinstance(model_or_state, torch.nn.Module) else model_or_state
+    state = (
+        model_or_state.state_dict()
+        if isinstance(model_or_state, torch.nn.Module)
+        else model_or_state
+    )
     for name, value in (("model_or_state", state), ("metadata", metadata)):
         if not isinstance(value, dict):
-            raise CheckpointError(f"{path}: {name} is {type(value).__name__}; accepted: "
-                                  f"{'a dict' if name == 'metadata' else 'a module or a state dict'}.")
+            raise CheckpointError(
+                f"{path}: {name} is {type(value).__name__}; accepted: "
+                f"{'a dict' if name == 'metadata' else 'a module or a state dict'}."
+            )
     for key, value in state.items():
         if not isinstance(value, torch.Tensor):
-            raise CheckpointError(f"{path}: state entry {key!r} is {type(value).__name__}; accepted: tensors only.")
+            raise CheckpointError(
+                f"{path}: state entry {key!r} is {type(value).__name__}; accepted: tensors only."
+            )
     # Clones, because tied weights share memory, which safetensors refuses.
-    tensors = {key: _stored(value.detach().cpu(), half).clone().contiguous() for key, value in state.items()}
+    tensors = {
+        key: _stored(value.detach().cpu(), half).clone().contiguous()
+        for key, value in state.items()
+    }
     header = {"format": FORMAT, "version": FORMAT_VERSION, **metadata}
     try:
         header = {str(key): json.dumps(value, allow_nan=False) for key, value in header.items()}
@@ -63,14 +79,18 @@ def _stored(tensor, half):
     if not half or tensor.dtype not in (torch.float32, torch.float64, torch.bfloat16):
         return tensor
     small = tensor.to(torch.float16)
-    return small if torch.isfinite(small).all() else tensor  # a value beyond 65504 stays in full precision
+    return (
+        small if torch.isfinite(small).all() else tensor
+    )  # a value beyond 65504 stays in full precision
 
 
 def read_metadata(path):
-    """The card of a checkpoint (a dict), read from the header alone; empty for a file of another project.
+    """The card of a checkpoint (a dict), read from the header alone; empty for a file of another
+    project.
 
     Raises:
-        CheckpointError: no such file, not a checkpoint, or written by a newer version of this package.
+        CheckpointError: no such file, not a checkpoint, or written by a newer version of this
+            package.
     """
     path = _existing(path)
     if _is_pickle(path):
@@ -81,19 +101,25 @@ def read_metadata(path):
 
 @contextmanager
 def embedded(name):
-    """The path of a checkpoint that travels with this package; a `CheckpointError` inside says how to get it back."""
+    """The path of a checkpoint that travels with this package; a `CheckpointError` inside says how
+    to get it back.
+    """
     try:
         yield checkpoints_dir() / f"{name}.safetensors"
     except CheckpointError as error:
-        raise CheckpointError(f"{error} If the file is missing or older than this package: git checkout -- "
-                              "data/checkpoints, or install the package again.") from None
+        raise CheckpointError(
+            f"{error} If the file is missing or older than this package: git checkout -- "
+            "data/checkpoints, or install the package again."
+        ) from None
 
 
 def read_checkpoint(path):
-    """Read a checkpoint: ``(state, metadata)``, tensors on the CPU in the precision they are stored in.
+    """Read a checkpoint: ``(state, metadata)``, tensors on the CPU in the precision they are stored
+    in.
 
-    A ``.pth`` or ``.pt`` file of plain tensors is accepted too (its ``model`` or ``state_dict`` entry is unwrapped,
-    and its metadata are empty); anything that would need unpickling of other objects is refused unexecuted.
+    A ``.pth`` or ``.pt`` file of plain tensors is accepted too (its ``model`` or ``state_dict``
+    entry is unwrapped, and its metadata are empty); anything that would need unpickling of other
+    objects is refused unexecuted.
 
     Raises:
         CheckpointError: missing, corrupt, truncated, unsafe, or written by a newer version.
@@ -106,16 +132,20 @@ def read_checkpoint(path):
         try:
             return {key: file.get_tensor(key) for key in file.keys()}, metadata
         except (SafetensorError, RuntimeError, OSError) as error:
-            raise CheckpointError(f"{path}: cannot read the weights ({error}); the file is damaged.") from None
+            raise CheckpointError(
+                f"{path}: cannot read the weights ({error}); the file is damaged."
+            ) from None
 
 
 def load_into(model, path, ignore=()):
-    """Load a checkpoint into ``model``; everything is compared first, so a refusal leaves the model as it was.
+    """Load a checkpoint into ``model``; everything is compared first, so a refusal leaves the model
+    as it was.
 
     Args:
         model: a module.
         path: the checkpoint.
-        ignore: prefixes of state-dict keys to leave alone on both sides, such as ``("head.",)`` for a new head.
+        ignore: prefixes of state-dict keys to leave alone on both sides, such as ``("head.",)`` for
+            a new head.
 
     Returns:
         The checkpoint's metadata.
@@ -149,9 +179,13 @@ def build_from_checkpoint(path, **kwargs):
     """
     metadata = read_metadata(path)
     if "model" not in metadata:
-        raise CheckpointError(f"{path}: the file does not say which model it holds; "
-                              "build the model yourself and use load_into(model, path).")
-    from .models import create_model  # here, because models reads its own weights through this module
+        raise CheckpointError(
+            f"{path}: the file does not say which model it holds; "
+            "build the model yourself and use load_into(model, path)."
+        )
+    from .models import (
+        create_model,  # here, because models reads its own weights through this module
+    )
 
     options = {**metadata.get("kwargs", {}), **kwargs}
     if metadata.get("classes"):
@@ -159,7 +193,9 @@ def build_from_checkpoint(path, **kwargs):
     try:
         model = create_model(metadata["model"], pretrained=False, **options)
     except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: cannot build its model {metadata['model']!r} here: {error}") from error
+        raise CheckpointError(
+            f"{path}: cannot build its model {metadata['model']!r} here: {error}"
+        ) from error
     model.card = load_into(model, path)
     return model.eval()
 
@@ -167,20 +203,35 @@ def build_from_checkpoint(path, **kwargs):
 def _difference(state, own, metadata, model, ignore):
     """One sentence on how the file differs from the model, or None."""
     missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-    shapes = [key for key in sorted(own.keys() & state.keys()) if own[key].shape != state[key].shape]
+    shapes = [
+        key for key in sorted(own.keys() & state.keys()) if own[key].shape != state[key].shape
+    ]
     if not (missing or extra or shapes):
         return None
-    holds = f"holds {metadata['model']!r}" if metadata.get("model") else f"holds {len(state)} tensors"
+    holds = (
+        f"holds {metadata['model']!r}" if metadata.get("model") else f"holds {len(state)} tensors"
+    )
     classes, expected = metadata.get("classes"), getattr(model, "num_classes", None)
     if classes and expected is not None and len(classes) != expected and not (missing or extra):
-        return f"{holds} for {len(classes)} classes, this model has {expected}; build it with num_classes={len(classes)}."
-    parts = [f"{name} {len(keys)} ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
-             for name, keys in (("missing", missing), ("unknown", extra)) if keys]
+        return (
+            f"{holds} for {len(classes)} classes, this model has {expected}; build it with "
+            f"num_classes={len(classes)}."
+        )
+    parts = [
+        f"{name} {len(keys)} ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
+        for name, keys in (("missing", missing), ("unknown", extra))
+        if keys
+    ]
     if shapes:
         key = shapes[0]
-        parts.append(f"{len(shapes)} of another shape ({key}: {tuple(state[key].shape)} in the file, "
-                     f"{tuple(own[key].shape)} in the model)")
-    return f"{holds}, which is another model than this {type(model).__name__}: weights {'; '.join(parts)}."
+        parts.append(
+            f"{len(shapes)} of another shape ({key}: {tuple(state[key].shape)} in the file, "
+            f"{tuple(own[key].shape)} in the model)"
+        )
+    return (
+        f"{holds}, which is another model than this {type(model).__name__}: weights "
+        f"{'; '.join(parts)}."
+    )
 
 
 def _existing(path):
@@ -189,22 +240,28 @@ def _existing(path):
         what = "is a folder" if path.is_dir() else "no such file"
         raise CheckpointError(f"{path}: {what}; expected a .safetensors checkpoint.")
     if os.path.getsize(path) < 8:
-        raise CheckpointError(f"{path}: the file is empty or cut off ({os.path.getsize(path)} bytes).")
+        raise CheckpointError(
+            f"{path}: the file is empty or cut off ({os.path.getsize(path)} bytes)."
+        )
     return path
 
 
 def _is_pickle(path):
     with open(path, "rb") as stream:
         start = stream.read(2)
-    return start == b"PK" or (start[:1] == b"\x80" and start[1] in b"\x02\x03\x04\x05" and path.suffix != ".safetensors")
+    return start == b"PK" or (
+        start[:1] == b"\x80" and start[1] in b"\x02\x03\x04\x05" and path.suffix != ".safetensors"
+    )
 
 
 def _open_safetensors(path):
     try:
         return safe_open(str(path), framework="pt", device="cpu")
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{path}: not a readable safetensors file ({error}); it is damaged, cut off, "
-                              "or of another kind.") from None
+        raise CheckpointError(
+            f"{path}: not a readable safetensors file ({error}); it is damaged, cut off, "
+            "or of another kind."
+        ) from None
 
 
 def _checked_metadata(path, header):
@@ -214,19 +271,27 @@ def _checked_metadata(path, header):
     except ValueError:
         own = False
     if not own:
-        return {}  # weights of another project: usable with load_into, but nothing is known about them
+        # weights of another project: usable with load_into, but nothing is known about them
+        return {}
     try:
         metadata = {key: json.loads(value) for key, value in header.items()}
     except ValueError:
         raise CheckpointError(f"{path}: the card in the header is damaged.") from None
     version = metadata.get("version")
     if not isinstance(version, int) or version > FORMAT_VERSION:
-        raise CheckpointError(f"{path}: written in format version {version!r}, this package reads up to "
-                              f"{FORMAT_VERSION}; update mgff-tutorial.")
-    wrong = [key for key, kind in (("model", str), ("kwargs", dict), ("classes", list))
-             if metadata.get(key) is not None and not isinstance(metadata[key], kind)]
+        raise CheckpointError(
+            f"{path}: written in format version {version!r}, this package reads up to "
+            f"{FORMAT_VERSION}; update mgff-tutorial."
+        )
+    wrong = [
+        key
+        for key, kind in (("model", str), ("kwargs", dict), ("classes", list))
+        if metadata.get(key) is not None and not isinstance(metadata[key], kind)
+    ]
     if wrong:
-        raise CheckpointError(f"{path}: the card's entry {wrong[0]!r} has the wrong type; the file is damaged.")
+        raise CheckpointError(
+            f"{path}: the card's entry {wrong[0]!r} has the wrong type; the file is damaged."
+        )
     return metadata
 
 
@@ -234,15 +299,20 @@ def _read_pickle(path):
     try:
         content = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
-        raise CheckpointError(f"{path}: holds Python objects other than tensors, which could run code; refused. "
-                              "Save its state dict with safetensors, or as a plain dict of tensors.") from None
+        raise CheckpointError(
+            f"{path}: holds Python objects other than tensors, which could run code; refused. "
+            "Save its state dict with safetensors, or as a plain dict of tensors."
+        ) from None
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"{path}: not a readable torch file ({type(error).__name__}); "
-                              "it is damaged or cut off.") from None
+        raise CheckpointError(
+            f"{path}: not a readable torch file ({type(error).__name__}); it is damaged or cut off."
+        ) from None
     for key in ("model", "state_dict"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
-    if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
+    if not isinstance(content, dict) or not all(
+        isinstance(value, torch.Tensor) for value in content.values()
+    ):
         raise CheckpointError(f"{path}: not a state dict; expected names mapped to tensors.")
     return content
 

@@ -27,11 +27,16 @@ class TrainConfig:
     # images
     img_size: int = 96
     resize: int = 96  # both sides, before the crop
-    crop: str = "resized"  # "random": a window of img_size; "resized": a random part, resized to img_size
-    scale: list = field(default_factory=lambda: [0.3, 1.0])  # share of the area that "resized" keeps
+    crop: str = (
+        "resized"  # "random": a window of img_size; "resized": a random part, resized to img_size
+    )
+    scale: list = field(
+        default_factory=lambda: [0.3, 1.0]
+    )  # share of the area that "resized" keeps
     flip: bool = True
     jitter: float = 0.0  # strength of changes to brightness, contrast and saturation
-    close_views: float = 0.0  # share of training views cut around the object that `cropper` finds, as stage 2 sees it
+    # share of training views cut around the object that `cropper` finds, as stage 2 sees it
+    close_views: float = 0.0
     cropper: str = "vit_nano"  # ViT for close_views
     in_memory: bool = False  # decode all images once and keep them (small data sets)
     workers: int = 2  # loader processes, without in_memory
@@ -41,8 +46,12 @@ class TrainConfig:
     # optimisation
     epochs: int = 40
     batch_size: int = 32  # images per update, over all processes and accumulated passes together
-    micro_batch: int | None = None  # images per pass and process; smaller than the batch: gradients accumulate
-    optimizer: str = "adamw"  # timm's names; "momentum" is plain SGD with momentum, "sgd" the Nesterov kind
+    micro_batch: int | None = (
+        None  # images per pass and process; smaller than the batch: gradients accumulate
+    )
+    optimizer: str = (
+        "adamw"  # timm's names; "momentum" is plain SGD with momentum, "sgd" the Nesterov kind
+    )
     lr: float = 3e-4
     momentum: float = 0.9
     weight_decay: float = 0.05
@@ -58,9 +67,13 @@ class TrainConfig:
     # machine
     device: str = "auto"
     precision: str = "no"  # "no" (float32), "bf16" or "fp16"
-    channels_last: bool = False  # channels side by side in memory: quicker for convolutional networks
+    channels_last: bool = (
+        False  # channels side by side in memory: quicker for convolutional networks
+    )
     checkpoint_activations: bool = False
-    deterministic: bool = False  # slower kernels that repeat bit for bit on CUDA; the CPU always does
+    deterministic: bool = (
+        False  # slower kernels that repeat bit for bit on CUDA; the CPU always does
+    )
     save_seconds: float = 60.0  # at most this much work is lost in a kill
     tensorboard: bool = False
 
@@ -94,7 +107,8 @@ def load_config(name="nano", **overrides):
         **overrides: entries of `TrainConfig`; None means "as in the recipe".
 
     Raises:
-        InputError: unknown recipe or entry, or a value of the wrong type or range; the message names it.
+        InputError: unknown recipe or entry, or a value of the wrong type or range; the message
+            names it.
     """
     path = Path(name)
     if path.suffix not in (".yaml", ".yml"):
@@ -104,11 +118,15 @@ def load_config(name="nano", **overrides):
     try:
         values = yaml.safe_load(path.read_text("utf-8")) or {}
     except FileNotFoundError:
-        raise InputError(f"{path}: no such config file; accepted: {', '.join(config_names())}, or a .yaml file.") from None
+        raise InputError(
+            f"{path}: no such config file; accepted: {', '.join(config_names())}, or a .yaml file."
+        ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not readable as YAML: {' '.join(str(error).split())}.") from None
     if not isinstance(values, dict):
-        raise InputError(f"{path}: expected entries like 'epochs: 40', got {type(values).__name__}.")
+        raise InputError(
+            f"{path}: expected entries like 'epochs: 40', got {type(values).__name__}."
+        )
     values.update({key: value for key, value in overrides.items() if value is not None})
     known = [entry.name for entry in fields(TrainConfig)]
     for key in values:
@@ -118,7 +136,9 @@ def load_config(name="nano", **overrides):
 
 
 def _typed(name, kind, value):
-    """``value`` as the field's type says; whole numbers pass as floats, and "2e-4" (text to YAML) as a number."""
+    """``value`` as the field's type says; whole numbers pass as floats, and "2e-4" (text to YAML)
+    as a number.
+    """
     kinds = kind.__args__ if hasattr(kind, "__args__") else (kind,)
     if value is None and type(None) in kinds:
         return None
@@ -146,28 +166,60 @@ def _check(config):
     """Ranges, and entries that must fit each other."""
     for name in ("img_size", "resize", "epochs", "batch_size"):
         _expect(getattr(config, name) >= 1, name, getattr(config, name), "at least 1")
-    _expect(config.micro_batch is None or config.micro_batch >= 1, "micro_batch", config.micro_batch, "at least 1")
+    _expect(
+        config.micro_batch is None or config.micro_batch >= 1,
+        "micro_batch",
+        config.micro_batch,
+        "at least 1",
+    )
     _expect(config.workers <= 1024, "workers", config.workers, "at most 1024")  # each is a process
     _expect(bool(config.out.strip()), "out", config.out, "the name of a folder")
     _expect(0 <= config.seed < 2**31, "seed", config.seed, "from 0 to 2147483647")
     for name in ("lr", "new_layer_lr"):
         value = getattr(config, name)
         _expect(value > 0 and math.isfinite(value), name, value, "a positive number")
-    for name in ("weight_decay", "warmup_epochs", "jitter", "mixup", "cutmix", "workers", "save_seconds"):
+    for name in (
+        "weight_decay",
+        "warmup_epochs",
+        "jitter",
+        "mixup",
+        "cutmix",
+        "workers",
+        "save_seconds",
+    ):
         value = getattr(config, name)
         _expect(value >= 0 and math.isfinite(value), name, value, "0 or a positive number")
     _expect(0 <= config.close_views <= 1, "close_views", config.close_views, "from 0 to 1")
     for name in ("momentum", "ema", "label_smoothing", "validation"):
         _expect(0 <= getattr(config, name) < 1, name, getattr(config, name), "from 0 to below 1")
-    _expect(config.clip_grad is None or config.clip_grad > 0, "clip_grad", config.clip_grad, "a positive number, or nothing")
-    for name, choices in (("crop", ("random", "resized")), ("schedule", ("cosine", "constant")),
-                          ("precision", ("no", "bf16", "fp16"))):
+    _expect(
+        config.clip_grad is None or config.clip_grad > 0,
+        "clip_grad",
+        config.clip_grad,
+        "a positive number, or nothing",
+    )
+    for name, choices in (
+        ("crop", ("random", "resized")),
+        ("schedule", ("cosine", "constant")),
+        ("precision", ("no", "bf16", "fp16")),
+    ):
         if getattr(config, name) not in choices:
             raise unknown_name(name, getattr(config, name), choices)
-    numbers = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in config.scale)
-    _expect(len(config.scale) == 2 and numbers and 0 < config.scale[0] <= config.scale[1] <= 1, "scale", config.scale,
-            "two numbers, 0 < low <= high <= 1")
-    _expect(config.resize >= config.img_size, "resize", config.resize, f"at least img_size ({config.img_size})")
+    numbers = all(
+        isinstance(value, (int, float)) and not isinstance(value, bool) for value in config.scale
+    )
+    _expect(
+        len(config.scale) == 2 and numbers and 0 < config.scale[0] <= config.scale[1] <= 1,
+        "scale",
+        config.scale,
+        "two numbers, 0 < low <= high <= 1",
+    )
+    _expect(
+        config.resize >= config.img_size,
+        "resize",
+        config.resize,
+        f"at least img_size ({config.img_size})",
+    )
 
 
 def _expect(condition, name, value, accepted):

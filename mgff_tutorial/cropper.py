@@ -1,7 +1,8 @@
 """From a response map to a box, and from a box to an enlarged view of the original image.
 
-MGFF paper, section 3.4: threshold the map, keep the largest connected component, take its box, crop, enlarge.
-The crop comes from the original image, so stage 2 sees pixels that the small input of stage 1 had thrown away.
+MGFF paper, section 3.4: threshold the map, keep the largest connected component, take its box,
+crop, enlarge. The crop comes from the original image, so stage 2 sees pixels that the small input
+of stage 1 had thrown away.
 """
 
 from dataclasses import dataclass
@@ -21,10 +22,11 @@ EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=int)
 
 
 def otsu(values):
-    """Otsu's threshold of each row of (B, N) values: (B, 1), the cut that separates two classes best.
+    """Otsu's threshold of each row of (B, N) values: (B, 1), the cut that separates two classes
+    best.
 
-    Exact, without a histogram: of all N - 1 ways to cut the sorted row in two, the one with the largest variance
-    between the classes; the threshold is midway between the neighbours of the cut.
+    Exact, without a histogram: of all N - 1 ways to cut the sorted row in two, the one with the
+    largest variance between the classes; the threshold is midway between the neighbours of the cut.
     """
     if not isinstance(values, torch.Tensor) or values.dim() != 2:
         got = tuple(values.shape) if isinstance(values, torch.Tensor) else type(values).__name__
@@ -42,7 +44,9 @@ def otsu(values):
 
 
 def largest_component(mask):
-    """The largest 8-connected component of each (B, H, W) boolean NumPy mask, same shape; empty stays empty."""
+    """The largest 8-connected component of each (B, H, W) boolean NumPy mask, same shape; empty
+    stays empty.
+    """
     kept = np.zeros_like(mask)
     for i, one in enumerate(mask):
         labels, count = ndimage.label(one, structure=EIGHT_NEIGHBOURS)
@@ -52,7 +56,9 @@ def largest_component(mask):
 
 
 def box_of(mask):
-    """Tight boxes of (B, H, W) boolean NumPy masks: (B, 4) xyxy pixels, right and bottom exclusive; empty: zeros."""
+    """Tight boxes of (B, H, W) boolean NumPy masks: (B, 4) xyxy pixels, right and bottom exclusive;
+    empty: zeros.
+    """
     boxes = np.zeros((len(mask), 4), dtype=np.float32)
     for i, one in enumerate(mask):
         rows, columns = np.flatnonzero(one.any(axis=1)), np.flatnonzero(one.any(axis=0))
@@ -62,7 +68,9 @@ def box_of(mask):
 
 
 def pad_boxes(boxes, padding, height, width):
-    """Enlarge (B, 4) xyxy boxes by ``padding`` times their side on each side, clipped to the image."""
+    """Enlarge (B, 4) xyxy boxes by ``padding`` times their side on each side, clipped to the
+    image.
+    """
     sides = boxes[:, 2:] - boxes[:, :2]
     low, high = boxes[:, :2] - padding * sides, boxes[:, 2:] + padding * sides
     limit = boxes.new_tensor([width, height])
@@ -79,17 +87,27 @@ def crop_and_resize(image, box, size):
         raise InputError(f"image: expected a tensor (C, H, W), got {got}.")
     height, width = image.shape[-2:]
     if len(box) != 4 or not all(isfinite(v) for v in box):
-        raise InputError(f"box: {[float(v) for v in box]} is no box; accepted: four finite numbers, xyxy pixels.")
+        raise InputError(
+            f"box: {[float(v) for v in box]} is no box; accepted: four finite numbers, xyxy pixels."
+        )
     x0, y0 = (max(0, int(np.floor(v))) for v in box[:2])
     x1, y1 = min(width, int(np.ceil(box[2]))), min(height, int(np.ceil(box[3])))
     if x1 <= x0 or y1 <= y0:
-        raise InputError(f"box: {[round(float(v), 1) for v in box]} holds no pixel of a {width} x {height} image.")
+        raise InputError(
+            f"box: {[round(float(v), 1) for v in box]} holds no pixel of a {width} x "
+            f"{height} image."
+        )
     cut = image[:, y0:y1, x0:x1]
     if cut.shape[-2:] == tuple(size):
         return cut
     half = cut.dtype in (torch.float16, torch.bfloat16)  # not every device interpolates these
-    large = F.interpolate((cut.float() if half else cut)[None], size=tuple(size), mode="bilinear",
-                          align_corners=False, antialias=True)[0]
+    large = F.interpolate(
+        (cut.float() if half else cut)[None],
+        size=tuple(size),
+        mode="bilinear",
+        align_corners=False,
+        antialias=True,
+    )[0]
     return large.to(cut.dtype)
 
 
@@ -101,7 +119,8 @@ class CropResult:
         response: (B, 1, H, W) response maps.
         mask: (B, 1, H, W) boolean, the largest component; all True where it fell back.
         boxes: (B, 4) xyxy pixels with padding, right and bottom exclusive.
-        fallback: (B,) boolean, True where the map was flat, empty or not finite and the box is the whole image.
+        fallback: (B,) boolean, True where the map was flat, empty or not finite and the box is the
+            whole image.
     """
 
     response: torch.Tensor
@@ -114,13 +133,15 @@ class ViTCropper(nn.Module):
     """Finds the object with the attention of a frozen ViT and cuts it out.
 
     Args:
-        vit: a timm ViT, or the name of one (built with ``pretrained=True``). It is frozen and kept in eval mode.
-        rule: how attention becomes a response map: a name in `mgff_tutorial.response.RULES`, or a `Rule`; None: the
-            ViT's own (`mgff_tutorial.response.rule_of`).
+        vit: a timm ViT, or the name of one (built with ``pretrained=True``). It is frozen and kept
+            in eval mode.
+        rule: how attention becomes a response map: a name in `mgff_tutorial.response.RULES`, or a
+            `Rule`; None: the ViT's own (`mgff_tutorial.response.rule_of`).
         tau: threshold: a number (mask = W' > tau * mean(W')), "otsu", or None for the rule's own.
         padding: share of the box's side added on each side.
-        input_size: side, or (height, width), at which the ViT looks; None: its own input size. Images of another
-            size are resized for the ViT; maps and boxes are in the pixels of the images given.
+        input_size: side, or (height, width), at which the ViT looks; None: its own input size.
+            Images of another size are resized for the ViT; maps and boxes are in the pixels of the
+            images given.
 
     Raises:
         InputError: unknown rule or model, a model that is no ViT, or numbers out of range.
@@ -128,18 +149,26 @@ class ViTCropper(nn.Module):
 
     def __init__(self, vit, rule=None, tau=None, padding=0.05, input_size=None):
         super().__init__()
-        self.vit = check_vit(_build(vit) if isinstance(vit, str) else getattr(vit, "_orig_mod", vit))
+        self.vit = check_vit(
+            _build(vit) if isinstance(vit, str) else getattr(vit, "_orig_mod", vit)
+        )
         self.vit.requires_grad_(False).eval()
         self.rule = get_rule(rule_of(self.vit) if rule is None else rule)
         self.tau = self.rule.tau if tau is None else tau
         if isinstance(self.tau, str) and self.tau != "otsu":
-            raise InputError(f"tau must be a number of 0 or more, 'otsu', or None for the rule's own, got {tau!r}.")
+            raise InputError(
+                f"tau must be a number of 0 or more, 'otsu', or None for the rule's own, "
+                f"got {tau!r}."
+            )
         if self.tau != "otsu":
             check_number("tau", self.tau, 0)
         check_number("padding", padding, 0, 1)
         self.padding = float(padding)
         if input_size is None:
-            input_size = getattr(self.vit.patch_embed, "img_size", None) or default_cfg(self.vit)["input_size"][-2:]
+            input_size = (
+                getattr(self.vit.patch_embed, "img_size", None)
+                or default_cfg(self.vit)["input_size"][-2:]
+            )
         self.input_size = to_pair(input_size, "input_size")
 
     @property
@@ -163,13 +192,17 @@ class ViTCropper(nn.Module):
         """The rule's number for each patch: (B, rows, columns). ``x`` as for `forward`."""
         if not isinstance(x, torch.Tensor) or not x.is_floating_point():
             got = x.dtype if isinstance(x, torch.Tensor) else type(x).__name__
-            raise TypeError(f"x: expected a float tensor of images normalised for the ViT, got {got}.")
+            raise TypeError(
+                f"x: expected a float tensor of images normalised for the ViT, got {got}."
+            )
         if x.dim() != 4 or x.shape[1] != 3 or 0 in x.shape[2:]:
             raise InputError(f"x: expected a batch (B, 3, H, W), got shape {tuple(x.shape)}.")
         parameter = next(self.vit.parameters())
         x = x.detach().to(parameter.device, parameter.dtype)
         if tuple(x.shape[-2:]) != self.input_size and len(x):
-            x = F.interpolate(x, size=self.input_size, mode="bilinear", align_corners=False, antialias=True)
+            x = F.interpolate(
+                x, size=self.input_size, mode="bilinear", align_corners=False, antialias=True
+            )
         if not len(x):
             return x.new_zeros(0, 1, 1, dtype=torch.float32)
         return token_weights(self.vit, x, self.rule)
@@ -214,63 +247,95 @@ class ViTCropper(nn.Module):
         return CropResult(response, mask[:, None].to(device), boxes.to(device), fallback.to(device))
 
     def boxes(self, x):
-        """(B, 4) boxes, xyxy pixels of ``x``, padded; the whole image where the map says nothing."""
+        """(B, 4) boxes, xyxy pixels of ``x``, padded; the whole image where the map says
+        nothing.
+        """
         return self(x).boxes
 
     def find(self, images):
-        """The objects of images of different sizes: a `CropResult` at the ViT's input size, but with boxes on the CPU
-        in the pixels of each image.
+        """The objects of images of different sizes: a `CropResult` at the ViT's input size, but
+        with boxes on the CPU in the pixels of each image.
 
         Args:
-            images: sequence of (3, H, W) float images in 0 to 1, not normalised, each of its own size.
+            images: sequence of (3, H, W) float images in 0 to 1, not normalised, each of its own
+                size.
         """
         for image in images:
-            if not isinstance(image, torch.Tensor) or image.dim() != 3 or image.shape[0] != 3 or 0 in image.shape \
-                    or not image.is_floating_point():
-                got = f"{tuple(image.shape)} of {image.dtype}" if isinstance(image, torch.Tensor) else type(image).__name__
+            if (
+                not isinstance(image, torch.Tensor)
+                or image.dim() != 3
+                or image.shape[0] != 3
+                or 0 in image.shape
+                or not image.is_floating_point()
+            ):
+                got = (
+                    f"{tuple(image.shape)} of {image.dtype}"
+                    if isinstance(image, torch.Tensor)
+                    else type(image).__name__
+                )
                 raise InputError(f"images: expected float tensors (3, H, W) in 0 to 1, got {got}.")
         if not len(images):
             raise InputError("images: got none; accepted: at least one image.")
         mean, std = (torch.tensor(v)[:, None, None] for v in (self.mean, self.std))
         inputs = torch.stack([resize(image, self.input_size) for image in images])
         found = self((inputs - mean.to(inputs.device)) / std.to(inputs.device))
-        sizes = torch.tensor([[image.shape[-1], image.shape[-2]] * 2 for image in images], dtype=torch.float32)
+        sizes = torch.tensor(
+            [[image.shape[-1], image.shape[-2]] * 2 for image in images], dtype=torch.float32
+        )
         height, width = self.input_size
-        found.boxes = found.boxes.cpu() * sizes / sizes.new_tensor([width, height] * 2)  # one synchronisation a batch
+        found.boxes = (
+            found.boxes.cpu() * sizes / sizes.new_tensor([width, height] * 2)
+        )  # one synchronisation a batch
         return found
 
     def crop(self, x, size=None):
-        """The objects of ``x`` cut out and enlarged: (B, 3, *size); ``size`` is a side or (height, width).
+        """The objects of ``x`` cut out and enlarged: (B, 3, *size); ``size`` is a side or (height,
+        width).
 
-        ``x`` is (B, 3, H, W), normalised for the ViT; a larger ``x`` gives sharper crops (the ViT sees it resized).
+        ``x`` is (B, 3, H, W), normalised for the ViT; a larger ``x`` gives sharper crops (the ViT
+        sees it resized).
         """
         boxes = self.boxes(x)
         return crop_batch(x, boxes, x.shape[-2:] if size is None else size)
 
 
 def crop_batch(images, boxes, size):
-    """Cut box i (B, 4; xyxy pixels) out of image i ((B, C, H, W), or a list of (C, H, W)): (B, C, *size)."""
+    """Cut box i (B, 4; xyxy pixels) out of image i ((B, C, H, W), or a list of (C, H, W)): (B, C,
+    *size).
+    """
     size = to_pair(size, "size")
     if not isinstance(boxes, torch.Tensor) or boxes.dim() != 2 or boxes.shape[1] != 4:
         got = tuple(boxes.shape) if isinstance(boxes, torch.Tensor) else type(boxes).__name__
         raise InputError(f"boxes: expected a tensor (B, 4), got {got}.")
     if len(images) != len(boxes):
-        raise InputError(f"boxes: got {len(boxes)} boxes for {len(images)} images; accepted: one for each.")
+        raise InputError(
+            f"boxes: got {len(boxes)} boxes for {len(images)} images; accepted: one for each."
+        )
     cuts = [crop_and_resize(image, box, size) for image, box in zip(images, boxes.tolist())]
     if cuts:
         return torch.stack(cuts)
-    return images.new_zeros(0, 3, *size) if isinstance(images, torch.Tensor) else torch.zeros(0, 3, *size)
+    return (
+        images.new_zeros(0, 3, *size)
+        if isinstance(images, torch.Tensor)
+        else torch.zeros(0, 3, *size)
+    )
 
 
 def resize(image, size):
-    """An image (C, H, W) at another size (height, width), bilinear with antialiasing; itself if it has that size."""
+    """An image (C, H, W) at another size (height, width), bilinear with antialiasing; itself if it
+    has that size.
+    """
     if tuple(image.shape[-2:]) == tuple(size):
         return image
-    return F.interpolate(image[None], size=tuple(size), mode="bilinear", align_corners=False, antialias=True)[0]
+    return F.interpolate(
+        image[None], size=tuple(size), mode="bilinear", align_corners=False, antialias=True
+    )[0]
 
 
 def default_cfg(model):
-    """timm's description of a model (input size, mean, std), however old; an empty dict if it has none."""
+    """timm's description of a model (input size, mean, std), however old; an empty dict if it has
+    none.
+    """
     return dict(getattr(model, "pretrained_cfg", None) or getattr(model, "default_cfg", None) or {})
 
 

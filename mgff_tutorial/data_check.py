@@ -1,7 +1,8 @@
-"""``python -m mgff_tutorial data check NAME --root FOLDER``: every problem of a data set, in one pass.
+"""``python -m mgff_tutorial data check NAME --root FOLDER``: every problem of a data set, in one
+pass.
 
-Text files first, with file and line; then every image is opened and compared with its box. A training run should
-never be the thing that finds image 40,000 cut off.
+Text files first, with file and line; then every image is opened and compared with its box. A
+training run should never be the thing that finds image 40,000 cut off.
 """
 
 import hashlib
@@ -49,7 +50,8 @@ def check_dataset(name, root=None, decode=True, workers=None, progress=True):
     Args:
         name: ``"cub"``, ``"cars"``, ``"pets"``, ``"nabirds"``, ``"sketchbirds"`` or ``"folder"``.
         root: its folder.
-        decode: decode every image in full; False reads the headers only, which misses images that are cut off.
+        decode: decode every image in full; False reads the headers only, which misses images that
+            are cut off.
         workers: threads that open images; one a processor if not given.
         progress: show a bar.
 
@@ -66,6 +68,7 @@ def check_dataset(name, root=None, decode=True, workers=None, progress=True):
     try:
         if name == "sketchbirds" and root is None:
             from .sketchbirds import ensure_sketchbirds
+
             root = ensure_sketchbirds()
         folder = kind.locate(root)
         found = kind.check_read(folder, problems)
@@ -76,7 +79,9 @@ def check_dataset(name, root=None, decode=True, workers=None, progress=True):
     train = sum(found.train)
     test = len(found.train) - train
     report = Report(problems, images=len(found.paths))
-    report.summary = [f"{name}: {train:,} training and {test:,} test images of {len(found.classes)} classes"]
+    report.summary = [
+        f"{name}: {train:,} training and {test:,} test images of {len(found.classes)} classes"
+    ]
     difference = count_difference(name, kind.published, train, test, len(found.classes))
     if difference:
         problems.note(found.root, None, difference)
@@ -92,7 +97,14 @@ def _check_images(found, problems, decode, workers, progress):
     opened, seen = 0, {}
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
         results = pool.map(_look, found.paths, itertools.repeat(decode))
-        bar = tqdm(results, total=len(found.paths), desc="images", unit="image", leave=False, disable=not progress or None)
+        bar = tqdm(
+            results,
+            total=len(found.paths),
+            desc="images",
+            unit="image",
+            leave=False,
+            disable=not progress or None,
+        )
         for index, (geometry, digest, reason) in enumerate(bar):
             if geometry is None:
                 source, line = _source(found, index)
@@ -103,8 +115,11 @@ def _check_images(found, problems, decode, workers, progress):
             first = seen.setdefault(digest, index) if digest else index
             if first != index:
                 halves = ["training" if found.train[i] else "test" for i in (index, first)]
-                problems.note(*_source(found, index), f"{found.paths[index].name} ({halves[0]}) has the same bytes as "
-                                                      f"{found.paths[first].name} ({halves[1]})")
+                problems.note(
+                    *_source(found, index),
+                    f"{found.paths[index].name} ({halves[0]}) has the same bytes as "
+                    f"{found.paths[first].name} ({halves[1]})",
+                )
     return opened
 
 
@@ -125,36 +140,64 @@ def _compare(found, index, geometry, problems):
     (size, orientation), source = geometry, _source(found, index)
     upright = upright_size(size, orientation)
     if orientation != 1:
-        problems.note(*source, f"{found.paths[index].name} is turned by its EXIF orientation ({orientation}); "
-                               "picture, box and parts are turned with it")
+        problems.note(
+            *source,
+            f"{found.paths[index].name} is turned by its EXIF orientation ({orientation}); "
+            "picture, box and parts are turned with it",
+        )
     annotated = found.sizes[index] if found.sizes else None
     if annotated and annotated not in (size, upright):
-        problems.add(*source, f"{found.paths[index].name} is {size[0]} x {size[1]} pixels, but was annotated at "
-                              f"{annotated[0]} x {annotated[1]}: its boxes do not fit")
+        problems.add(
+            *source,
+            f"{found.paths[index].name} is {size[0]} x {size[1]} pixels, but was annotated at "
+            f"{annotated[0]} x {annotated[1]}: its boxes do not fit",
+        )
     if found.boxes is None or np.isnan(found.boxes[index]).any():
         return
     box = found.boxes[index]
     borders = [size, upright] if orientation != 1 else [size]
-    if all(box[0] >= width or box[1] >= height or box[2] <= 0 or box[3] <= 0 for width, height in borders):
-        problems.add(*source, f"the box of {found.paths[index].name} lies outside the {size[0]} x {size[1]} image")
-    elif all(min(box[0], box[1]) < -1 or box[2] > width + 1 or box[3] > height + 1 for width, height in borders):
-        problems.note(*source, f"the box of {found.paths[index].name} reaches beyond the {size[0]} x {size[1]} image; "
-                               "it is clipped")
+    if all(
+        box[0] >= width or box[1] >= height or box[2] <= 0 or box[3] <= 0
+        for width, height in borders
+    ):
+        problems.add(
+            *source,
+            f"the box of {found.paths[index].name} lies outside the {size[0]} x {size[1]} image",
+        )
+    elif all(
+        min(box[0], box[1]) < -1 or box[2] > width + 1 or box[3] > height + 1
+        for width, height in borders
+    ):
+        problems.note(
+            *source,
+            f"the box of {found.paths[index].name} reaches beyond the {size[0]} x {size[1]} image; "
+            "it is clipped",
+        )
 
 
 def _note_strays(found, problems):
-    """Files in the image folders that no text file lists: harmless, because only listed images are read."""
+    """Files in the image folders that no text file lists: harmless, because only listed images are
+    read.
+    """
     listed = {str(path) for path in found.paths}
     for folder in sorted({str(path.parent) for path in found.paths}):
         try:
-            names = sorted(entry.name for entry in os.scandir(folder) if not entry.is_dir(follow_symlinks=False))
+            names = sorted(
+                entry.name
+                for entry in os.scandir(folder)
+                if not entry.is_dir(follow_symlinks=False)
+            )
         except OSError:  # its images were reported as missing
             continue
         strays = [name for name in names if os.path.join(folder, name) not in listed]
         if strays:
             images = sum(os.path.splitext(name)[1].lower() in EXTENSIONS for name in strays)
-            problems.note(folder, None, f"holds {len(strays)} files that are not listed ({images} of them images), "
-                                        f"such as {strays[0]}; they are not used")
+            problems.note(
+                folder,
+                None,
+                f"holds {len(strays)} files that are not listed ({images} of them images), "
+                f"such as {strays[0]}; they are not used",
+            )
 
 
 def _source(found, index):
@@ -162,7 +205,9 @@ def _source(found, index):
 
 
 def run_check(args):
-    """The command ``data check``: prints every problem, then a summary; 1 if there are problems, else 0."""
+    """The command ``data check``: prints every problem, then a summary; 1 if there are problems,
+    else 0.
+    """
     report = check_dataset(args.name, args.root, decode=not args.quick, workers=args.workers)
     for problem in report.errors:
         print(problem)
@@ -172,14 +217,17 @@ def run_check(args):
     for line in report.summary:
         print(line)
     read = "read in full" if not args.quick else "whose header is sound"
-    print(f"{report.opened:,} of {report.images:,} images {read}; {len(report.errors):,} problems, "
-          f"{len(report.notes):,} notes.")
+    print(
+        f"{report.opened:,} of {report.images:,} images {read}; {len(report.errors):,} problems, "
+        f"{len(report.notes):,} notes."
+    )
     return 1 if report.errors else 0
 
 
 def run_unpack(args):
     """The command ``data unpack``: 0, or 1 with one sentence and the folder as it was."""
     from .archives import unpack
+
     try:
         made = unpack(args.archive, args.to)
     except DataError as error:
@@ -190,17 +238,31 @@ def run_unpack(args):
 
 
 def add_data_command(subparsers):
-    """Add the command ``data`` with ``check`` and ``unpack`` to the subparsers of the command line."""
+    """Add the command ``data`` with ``check`` and ``unpack`` to the subparsers of the command
+    line.
+    """
     parser = subparsers.add_parser("data", help="check a data set, or unpack its archive safely")
     commands = parser.add_subparsers(dest="data_command", required=True)
-    check = commands.add_parser("check", help="report every problem of a data set, with file and line")
+    check = commands.add_parser(
+        "check", help="report every problem of a data set, with file and line"
+    )
     check.add_argument("name", help="cub, cars, pets, nabirds, sketchbirds or folder")
     check.add_argument("--root", help="folder of the data set (not needed for sketchbirds)")
-    check.add_argument("--quick", action="store_true", help="read image headers only; misses images that are cut off")
-    check.add_argument("--workers", type=int, help="threads that open images (default: one a processor)")
-    check.add_argument("--no-notes", action="store_true", help="print problems only, not what is odd but handled")
+    check.add_argument(
+        "--quick",
+        action="store_true",
+        help="read image headers only; misses images that are cut off",
+    )
+    check.add_argument(
+        "--workers", type=int, help="threads that open images (default: one a processor)"
+    )
+    check.add_argument(
+        "--no-notes", action="store_true", help="print problems only, not what is odd but handled"
+    )
     check.set_defaults(run=run_check)
-    extract = commands.add_parser("unpack", help="unpack a .tar, .tar.gz or .zip; refuses what would leave the folder")
+    extract = commands.add_parser(
+        "unpack", help="unpack a .tar, .tar.gz or .zip; refuses what would leave the folder"
+    )
     extract.add_argument("archive", help="the archive")
     extract.add_argument("--to", required=True, help="folder to unpack into")
     extract.set_defaults(run=run_unpack)

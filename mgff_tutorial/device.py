@@ -12,10 +12,12 @@ from .errors import InputError, check_number
 
 
 def pick_device(name="auto"):
-    """The fastest device at hand: CUDA, else Apple's MPS, else the CPU (prepared by `keep_freed_memory`).
+    """The fastest device at hand: CUDA, else Apple's MPS, else the CPU (prepared by
+    `keep_freed_memory`).
 
     Args:
-        name: ``"auto"``, or a device that must be used (``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``).
+        name: ``"auto"``, or a device that must be used (``"cpu"``, ``"cuda"``, ``"cuda:1"``,
+            ``"mps"``).
 
     Raises:
         InputError: the named device is not available on this machine.
@@ -28,9 +30,19 @@ def pick_device(name="auto"):
     try:
         device = torch.device(name)
     except (RuntimeError, TypeError):
-        raise InputError(f"Unknown device {name!r}; accepted: auto, cpu, cuda, cuda:N, mps.") from None
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not available.get(device.type, False) or device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise InputError(
+            f"Unknown device {name!r}; accepted: auto, cpu, cuda, cuda:N, mps."
+        ) from None
+    available = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if (
+        not available.get(device.type, False)
+        or device.type == "cuda"
+        and (device.index or 0) >= torch.cuda.device_count()
+    ):
         raise InputError(f"Device {name!r} is not available here; use --device auto or cpu.")
     return device
 
@@ -39,18 +51,21 @@ def pick_device(name="auto"):
 def keep_freed_memory():
     """Ask the C library to keep the memory of freed tensors for the next ones; changes no result.
 
-    Linux's usual allocator gives every block above 32 MB back to the system at once and fetches it anew, page by page,
-    in the next step of a training loop. On a CPU that can take as long as the arithmetic. The process keeps its
-    largest size until it ends. Elsewhere, and with other allocators, nothing happens.
+    Linux's usual allocator gives every block above 32 MB back to the system at once and fetches it
+    anew, page by page, in the next step of a training loop. On a CPU that can take as long as the
+    arithmetic. The process keeps its largest size until it ends. Elsewhere, and with other
+    allocators, nothing happens.
 
     Returns:
         Whether the allocator took the settings.
     """
     if not sys.platform.startswith("linux"):
         return False
-    set_option = getattr(ctypes.CDLL(None), "mallopt", None)     # glibc; musl has none
-    trim_threshold, mmap_threshold = -1, -3                      # names of the options in malloc.h
-    return bool(set_option and set_option(mmap_threshold, 2**30) and set_option(trim_threshold, 2**31 - 1))
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc; musl has none
+    trim_threshold, mmap_threshold = -1, -3  # names of the options in malloc.h
+    return bool(
+        set_option and set_option(mmap_threshold, 2**30) and set_option(trim_threshold, 2**31 - 1)
+    )
 
 
 def seed_everything(seed):
@@ -59,7 +74,7 @@ def seed_everything(seed):
     Raises:
         InputError: ``seed`` is no whole number, or beyond the 64 bits that torch keeps.
     """
-    check_number("seed", seed, -2**63, 2**64 - 1, whole=True)
+    check_number("seed", seed, -(2**63), 2**64 - 1, whole=True)
     seed = int(seed)
     random.seed(seed)
     np.random.seed(seed % 2**32)

@@ -18,7 +18,8 @@ class CheckpointError(InputError):
 
 
 def check_number(name, value, low, high=float("inf"), whole=False, below=False):
-    """``value``, if it is a finite number from ``low`` to ``high`` (``below``: not ``high`` itself).
+    """``value``, if it is a finite number from ``low`` to ``high`` (``below``: not ``high``
+    itself).
 
     Args:
         name: of the argument. whole: only integers will do. Booleans are no numbers here.
@@ -27,26 +28,44 @@ def check_number(name, value, low, high=float("inf"), whole=False, below=False):
         InputError: anything else.
     """
     kind = numbers.Integral if whole else numbers.Real
-    inside = isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value) and low <= value <= high
+    inside = (
+        isinstance(value, kind)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and low <= value <= high
+    )
     if not inside or (below and value == high):
-        bound = f"from {low} {'to below' if below else 'to'} {high}" if high < float("inf") else \
-            f"of {low} or more" if low > float("-inf") else "that is finite"
-        raise InputError(f"{name} must be {'an integer' if whole else 'a number'} {bound}, got {value!r}.")
+        bound = (
+            f"from {low} {'to below' if below else 'to'} {high}"
+            if high < float("inf")
+            else f"of {low} or more"
+            if low > float("-inf")
+            else "that is finite"
+        )
+        raise InputError(
+            f"{name} must be {'an integer' if whole else 'a number'} {bound}, got {value!r}."
+        )
     return value
 
 
 def check_three(name, values):
-    """``values`` as a tuple, if they are three finite numbers, one a colour channel; else an `InputError`."""
+    """``values`` as a tuple, if they are three finite numbers, one a colour channel; else an
+    `InputError`.
+    """
     if not isinstance(values, (tuple, list)) or len(values) != 3:
         raise InputError(f"{name} must be three numbers, got {values!r}.")
     return tuple(check_number(f"every one of {name}", value, float("-inf")) for value in values)
 
 
 def no_weights(name, error):
-    """A ``CheckpointError`` for published weights that could not be fetched: no network, or no such file there."""
+    """A ``CheckpointError`` for published weights that could not be fetched: no network, or no such
+    file there.
+    """
     reason = (str(error).splitlines() or [""])[0]
-    return CheckpointError(f"Pretrained weights of {name!r} could not be had ({type(error).__name__}: {reason}); "
-                           "connect to the network once, or use pretrained=False or the path of a checkpoint.")
+    return CheckpointError(
+        f"Pretrained weights of {name!r} could not be had ({type(error).__name__}: {reason}); "
+        "connect to the network once, or use pretrained=False or the path of a checkpoint."
+    )
 
 
 def unknown_name(kind, name, choices):

@@ -1,4 +1,6 @@
-"""What a model says about every image of a split, each counted exactly once, by any number of processes."""
+"""What a model says about every image of a split, each counted exactly once, by any number of
+processes.
+"""
 
 import numpy as np
 import torch
@@ -23,8 +25,18 @@ class _Numbered(Dataset):
 
 
 @torch.inference_mode()
-def predict_split(model, dataset, device, batch_size=64, workers=0, rank=0, processes=1, gather=None,
-                  autocast=None, progress=False):
+def predict_split(
+    model,
+    dataset,
+    device,
+    batch_size=64,
+    workers=0,
+    rank=0,
+    processes=1,
+    gather=None,
+    autocast=None,
+    progress=False,
+):
     """Probabilities of a model for all images of a data set.
 
     Args:
@@ -56,13 +68,17 @@ def predict_split(model, dataset, device, batch_size=64, workers=0, rank=0, proc
     training = model.training
     model.eval()
     try:
-        with tqdm(total=len(share), desc="evaluating", unit=" images", leave=False, disable=not progress) as bar:
+        with tqdm(
+            total=len(share), desc="evaluating", unit=" images", leave=False, disable=not progress
+        ) as bar:
             for positions, images in loader:
                 with autocast() if autocast else nullcontext():
                     logits = model(images.to(device))
                 if logits.shape[1] != len(dataset.classes):
-                    raise InputError(f"The model tells {logits.shape[1]} classes apart, the data set has "
-                                     f"{len(dataset.classes)}.")
+                    raise InputError(
+                        f"The model tells {logits.shape[1]} classes apart, the data set has "
+                        f"{len(dataset.classes)}."
+                    )
                 chunks.append(logits.float().softmax(1).cpu().numpy())
                 places.append(positions.numpy())
                 bar.update(len(images))
@@ -84,8 +100,10 @@ def collect(shares, dataset):
     """
     positions = np.concatenate([share[0] for share in shares]) if shares else np.zeros(0, int)
     if not np.array_equal(np.sort(positions), np.arange(len(dataset))):
-        raise RuntimeError(f"{len(positions)} predictions ({len(np.unique(positions))} of them different) for "
-                           f"{len(dataset)} images: each must be counted exactly once.")
+        raise RuntimeError(
+            f"{len(positions)} predictions ({len(np.unique(positions))} of them different) for "
+            f"{len(dataset)} images: each must be counted exactly once."
+        )
     probabilities = np.zeros((len(dataset), len(dataset.classes)), dtype=np.float32)
     for place, values in shares:
         probabilities[place] = values
@@ -93,7 +111,9 @@ def collect(shares, dataset):
 
 
 class TensorImages(Dataset):
-    """A small data set whose transformed images are kept: the validation split is looked at every epoch."""
+    """A small data set whose transformed images are kept: the validation split is looked at every
+    epoch.
+    """
 
     def __init__(self, dataset):
         self.labels, self.classes = list(dataset.labels), list(dataset.classes)
@@ -107,7 +127,8 @@ class TensorImages(Dataset):
 
 
 def evaluate(classifier, dataset, cropper=None, batch_size=32, workers=0, progress=False):
-    """Accuracy of a trained classifier, in one stage or in two; shared by all processes of ``accelerate launch``.
+    """Accuracy of a trained classifier, in one stage or in two; shared by all processes of
+    ``accelerate launch``.
 
     Args:
         classifier: from `prediction.load_classifier`: a module with ``.card``.
@@ -118,7 +139,8 @@ def evaluate(classifier, dataset, cropper=None, batch_size=32, workers=0, progre
         progress: show a bar.
 
     Returns:
-        dict of `Predictions`: ``"stage 1"``, and with a cropper also ``"stage 2"`` and ``"merged"``.
+        dict of `Predictions`: ``"stage 1"``, and with a cropper also ``"stage 2"`` and
+            ``"merged"``.
 
     Raises:
         InputError: the data set's classes are not the classifier's.
@@ -136,12 +158,29 @@ def evaluate(classifier, dataset, cropper=None, batch_size=32, workers=0, progre
     predictor = Predictor(classifier, cropper)
     if cropper is None:
         whole = dataset.subset(range(len(dataset)), predictor.transform)
-        return {"stage 1": predict_split(classifier, whole, device, batch_size, workers, state.process_index,
-                                         state.num_processes, gather_object, progress=progress)}
-    shares = _two_stage_share(predictor.two_stage, dataset, batch_size, state.process_index, state.num_processes, progress)
+        return {
+            "stage 1": predict_split(
+                classifier,
+                whole,
+                device,
+                batch_size,
+                workers,
+                state.process_index,
+                state.num_processes,
+                gather_object,
+                progress=progress,
+            )
+        }
+    shares = _two_stage_share(
+        predictor.two_stage, dataset, batch_size, state.process_index, state.num_processes, progress
+    )
     shares = gather_object([shares]) if state.num_processes > 1 else [shares]
-    return {name: collect([(positions, values[stage]) for positions, values in shares if len(positions)], dataset)
-            for stage, name in enumerate(("stage 1", "stage 2", "merged"))}
+    return {
+        name: collect(
+            [(positions, values[stage]) for positions, values in shares if len(positions)], dataset
+        )
+        for stage, name in enumerate(("stage 1", "stage 2", "merged"))
+    }
 
 
 def _two_stage_share(two_stage, dataset, batch_size, rank, processes, progress):
@@ -151,15 +190,24 @@ def _two_stage_share(two_stage, dataset, batch_size, rank, processes, progress):
     from .boxes import BoxStore, describe
 
     positions, found = list(range(rank, len(dataset), processes)), []
-    store = BoxStore(dataset, describe(two_stage.cropper), part=rank)  # the ViT looks at an image once, not in every run
-    with tqdm(total=len(positions), desc="two stages", unit=" images", leave=False, disable=not progress) as bar:
+    store = BoxStore(
+        dataset, describe(two_stage.cropper), part=rank
+    )  # the ViT looks at an image once, not in every run
+    with tqdm(
+        total=len(positions), desc="two stages", unit=" images", leave=False, disable=not progress
+    ) as bar:
         for start in range(0, len(positions), batch_size):
             indices = positions[start : start + batch_size]
             known = store.known(indices)
             result = two_stage.predict([dataset.image(i) for i in indices], batch_size, known)
             if known is None:
                 store.add(indices, result.boxes.cpu())
-            found.append([values.float().cpu().numpy() for values in (result.stage1, result.stage2, result.merged)])
+            found.append(
+                [
+                    values.float().cpu().numpy()
+                    for values in (result.stage1, result.stage2, result.merged)
+                ]
+            )
             bar.update(len(indices))
     store.save()
     return np.array(positions, dtype=int), [np.concatenate(stage) for stage in zip(*found)]
@@ -171,8 +219,13 @@ def check_classes(expected, classes):
     if expected == classes:
         return
     if len(expected) != len(classes):
-        raise InputError(f"The classifier tells {len(expected)} classes apart, the data set has {len(classes)}; "
-                         "choose the data set that it was trained on.")
+        raise InputError(
+            f"The classifier tells {len(expected)} classes apart, the data set has {len(classes)}; "
+            "choose the data set that it was trained on."
+        )
     place = next(i for i, (a, b) in enumerate(zip(expected, classes)) if a != b)
-    raise InputError(f"The classifier's class {place} is {expected[place]!r}, the data set's is {classes[place]!r}; "
-                     "choose the data set that it was trained on.")
+    raise InputError(
+        f"The classifier's class {place} is {expected[place]!r}, the data set's is "
+        f"{classes[place]!r}; "
+        "choose the data set that it was trained on."
+    )

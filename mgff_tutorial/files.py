@@ -17,10 +17,11 @@ def as_path(value, name="path"):
 
 @contextlib.contextmanager
 def atomic_file(path, mode="wb"):
-    """Open a temporary neighbour of ``path`` for writing; it takes the place of ``path`` only once complete.
+    """Open a temporary neighbour of ``path`` for writing; it takes the place of ``path`` only once
+    complete.
 
-    The data reach the disk (``fsync``) before the rename, so at every moment ``path`` is either the old file or
-    the new one. On any error the temporary file is removed and ``path`` is untouched.
+    The data reach the disk (``fsync``) before the rename, so at every moment ``path`` is either the
+    old file or the new one. On any error the temporary file is removed and ``path`` is untouched.
 
     Args:
         path: the file to write; its folder is made if need be.
@@ -35,7 +36,10 @@ def atomic_file(path, mode="wb"):
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with errors_naming(path), open(temporary, mode, encoding=None if "b" in mode else "utf-8") as stream:
+        with (
+            errors_naming(path),
+            open(temporary, mode, encoding=None if "b" in mode else "utf-8") as stream,
+        ):
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -50,7 +54,8 @@ def atomic_file(path, mode="wb"):
 def errors_naming(path):
     """Let the error of a write say which file it was: the system names none when the disk is full.
 
-    `torch.save` reports a full disk as a `RuntimeError` about positions in the file; it becomes the `OSError` behind it.
+    `torch.save` reports a full disk as a `RuntimeError` about positions in the file; it becomes the
+    `OSError` behind it.
     """
     try:
         yield
@@ -86,6 +91,8 @@ def write_json(path, value):
 
 
 def remove_leftovers(folder):
-    """Delete the temporary files that killed writers left in ``folder`` (not in its sub-folders)."""
+    """Delete the temporary files that killed writers left in ``folder`` (not in its
+    sub-folders).
+    """
     for leftover in Path(folder).glob(".*.tmp"):
         leftover.unlink(missing_ok=True)

@@ -1,7 +1,9 @@
-"""Floating-point operations of a computation, two for a multiply and an add, as torch's own counter counts them.
+"""Floating-point operations of a computation, two for a multiply and an add, as torch's own counter
+counts them.
 
-The counter knows the products of every device but three kernels of the CPU: oneDNN's linear layer and fused attention,
-forwards and backwards. They are taught here, so that a model has the same count on every device.
+The counter knows the products of every device but three kernels of the CPU: oneDNN's linear layer
+and fused attention, forwards and backwards. They are taught here, so that a model has the same
+count on every device.
 """
 
 from math import prod
@@ -19,7 +21,7 @@ def _attention(query, key, value, *args, out_shape=None, **kwargs):
 
 
 def _attention_backward(grad, query, key, value, *args, out_shape=None, **kwargs):
-    return 5 * prod(query) * key[-2] * 2                            # the scores once more, and four gradients
+    return 5 * prod(query) * key[-2] * 2  # the scores once more, and four gradients
 
 
 def _teach(namespace, name, formula):

@@ -1,8 +1,9 @@
-"""Open a picture file safely: always upright, always RGB, always one clear sentence when it cannot be used.
+"""Open a picture file safely: always upright, always RGB, always one clear sentence when it cannot
+be used.
 
-Photographs that circulate in data sets are grayscale, CMYK, 16-bit, palette, transparent, animated, rotated by a
-tag of the camera, cut off, or no pictures at all. Everything in the package opens files through `open_image`, so
-training, prediction and the notebooks see the same pixels.
+Photographs that circulate in data sets are grayscale, CMYK, 16-bit, palette, transparent, animated,
+rotated by a tag of the camera, cut off, or no pictures at all. Everything in the package opens
+files through `open_image`, so training, prediction and the notebooks see the same pixels.
 """
 
 import os
@@ -15,14 +16,30 @@ from PIL import Image
 
 from .errors import DataError, InputError
 
-# Formats that Pillow decodes by itself. EPS and the like start other programs, so they are not accepted.
+# Formats that Pillow decodes by itself. EPS and the like start other programs, so they are not
+# accepted.
 FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF")
-EXTENSIONS = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".avif"}
-MAX_PIXELS = 100_000_000  # 10,000 x 10,000; a small file can claim to be far larger (a decompression bomb)
+EXTENSIONS = {
+    ".jpg",
+    ".jpeg",
+    ".png",
+    ".gif",
+    ".bmp",
+    ".webp",
+    ".tif",
+    ".tiff",
+    ".ppm",
+    ".pgm",
+    ".avif",
+}
+MAX_PIXELS = (
+    100_000_000  # 10,000 x 10,000; a small file can claim to be far larger (a decompression bomb)
+)
 ORIENTATION = 0x0112  # the EXIF tag that says how the camera was held
 
-# Pillow warns of odd EXIF, once for each photograph, and of large pictures, whose size is checked below. A filter for
-# the whole process, because filters set around each call would not be safe in threads.
+# Pillow warns of odd EXIF, once for each photograph, and of large pictures, whose size is checked
+# below. A filter for the whole process, because filters set around each call would not be safe in
+# threads.
 for _category in (UserWarning, Image.DecompressionBombWarning):
     warnings.filterwarnings("ignore", category=_category, module=r"PIL\.")
 
@@ -30,20 +47,26 @@ for _category in (UserWarning, Image.DecompressionBombWarning):
 def open_image(path):
     """Read a picture file into an upright RGB PIL image.
 
-    EXIF orientation is applied; transparency is laid on white; 16-bit grey is scaled to 8 bits; an animation gives
-    its first frame. The file format is found from the bytes, whatever the extension says.
+    EXIF orientation is applied; transparency is laid on white; 16-bit grey is scaled to 8 bits; an
+    animation gives its first frame. The file format is found from the bytes, whatever the extension
+    says.
 
     Raises:
-        DataError: the file is missing, empty, cut off, too large or no picture; the message names it.
+        DataError: the file is missing, empty, cut off, too large or no picture; the message names
+            it.
     """
     with _opened(path) as image:
         return upright_rgb(image)
 
 
 def upright_rgb(image):
-    """A PIL image of any mode as a new upright RGB image without EXIF, so that nothing turns it a second time."""
+    """A PIL image of any mode as a new upright RGB image without EXIF, so that nothing turns it a
+    second time.
+    """
     image.load()
-    turn = exif_orientation(image)  # after load(): Pillow turns a TIFF itself there, and drops the tag
+    turn = exif_orientation(
+        image
+    )  # after load(): Pillow turns a TIFF itself there, and drops the tag
     upright = _to_rgb(image)
     if turn != 1:
         upright = upright.transpose(_TRANSPOSE[turn])
@@ -63,7 +86,9 @@ def image_geometry(path):
     """
     with _opened(path) as image:
         orientation = exif_orientation(image)
-        if image.format == "TIFF":  # newer Pillow gives the upright size, older the stored one; the tags never change
+        if (
+            image.format == "TIFF"
+        ):  # newer Pillow gives the upright size, older the stored one; the tags never change
             return (int(image.tag_v2[256]), int(image.tag_v2[257])), orientation
         return image.size, orientation
 
@@ -87,24 +112,42 @@ def upright_points(points, size, orientation):
     """
     points = np.asarray(points, dtype=np.float64).reshape(-1, 2)
     (width, height), x, y = size, points[:, 0], points[:, 1]
-    turned = {1: (x, y), 2: (width - x, y), 3: (width - x, height - y), 4: (x, height - y),
-              5: (y, x), 6: (height - y, x), 7: (height - y, width - x), 8: (y, width - x)}
+    turned = {
+        1: (x, y),
+        2: (width - x, y),
+        3: (width - x, height - y),
+        4: (x, height - y),
+        5: (y, x),
+        6: (height - y, x),
+        7: (height - y, width - x),
+        8: (y, width - x),
+    }
     return np.stack(turned[orientation], axis=1)
 
 
 def upright_box(box, size, orientation):
-    """Follow one box (xyxy pixels of the stored picture) through the EXIF orientation; returns 4 floats."""
+    """Follow one box (xyxy pixels of the stored picture) through the EXIF orientation; returns 4
+    floats.
+    """
     corners = upright_points(np.asarray(box, dtype=np.float64).reshape(2, 2), size, orientation)
     return np.concatenate([corners.min(axis=0), corners.max(axis=0)])
 
 
-_TRANSPOSE = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
-              5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
-              8: Image.Transpose.ROTATE_90}
+_TRANSPOSE = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 class _opened:
-    """Context manager around ``Image.open`` that turns every failure inside it into a `DataError`."""
+    """Context manager around ``Image.open`` that turns every failure inside it into a
+    `DataError`.
+    """
 
     def __init__(self, path):
         self.path = Path(path)
@@ -113,14 +156,20 @@ class _opened:
         _check_file(self.path)
         self.image = self.file = None
         try:
-            # An open file, not its name: named files are mapped into memory, which loses the orientation of grey
-            # TIFFs (Pillow 13) and kills the process if the file shrinks meanwhile.
+            # An open file, not its name: named files are mapped into memory, which loses the
+            # orientation of grey TIFFs (Pillow 13) and kills the process if the file shrinks
+            # meanwhile.
             self.file = open(self.path, "rb")
             Image.init()
-            self.image = Image.open(self.file, formats=[name for name in FORMATS if name in Image.OPEN])
+            self.image = Image.open(
+                self.file, formats=[name for name in FORMATS if name in Image.OPEN]
+            )
             width, height = self.image.size
             if width * height > MAX_PIXELS:
-                raise DataError(f"{self.path} claims {width} x {height} pixels; more than {MAX_PIXELS:,} are not opened.")
+                raise DataError(
+                    f"{self.path} claims {width} x {height} pixels; more than {MAX_PIXELS:,} are "
+                    f"not opened."
+                )
             return self.image
         except BaseException as error:
             self.__exit__(type(error), error, None)
@@ -136,13 +185,20 @@ class _opened:
 
 
 def _check_file(path):
-    """Refuse what ``open`` would hang on or report in its own words: missing, folder, pipe, empty, link loop."""
+    """Refuse what ``open`` would hang on or report in its own words: missing, folder, pipe, empty,
+    link loop.
+    """
     try:
         status = os.stat(path)
     except FileNotFoundError:
         raise DataError(f"{path} does not exist.") from None
-    except (OSError, ValueError) as error:  # a loop of links, a forbidden folder, a name with a zero byte
-        raise DataError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
+    except (
+        OSError,
+        ValueError,
+    ) as error:  # a loop of links, a forbidden folder, a name with a zero byte
+        raise DataError(
+            f"{path} cannot be read: {getattr(error, 'strerror', None) or error}."
+        ) from None
     if stat.S_ISDIR(status.st_mode):
         raise DataError(f"{path} is a folder, not an image file.")
     if not stat.S_ISREG(status.st_mode):
@@ -159,14 +215,18 @@ def _reason(error):
         return f"is not an image that can be read (accepted: {', '.join(FORMATS)})"
     if isinstance(error, PermissionError):
         return "cannot be read: permission denied"
-    return f"is a damaged or cut off image ({str(error).strip().rstrip('.') or type(error).__name__})"
+    return (
+        f"is a damaged or cut off image ({str(error).strip().rstrip('.') or type(error).__name__})"
+    )
 
 
 def exif_orientation(image):
     """EXIF orientation 1 to 8; broken or absent EXIF counts as 1, as in every viewer."""
     try:
         value = int(image.getexif().get(ORIENTATION, 1))
-    except Exception:  # EXIF is written by every camera in its own way, and Pillow raises many kinds of errors
+    except (
+        Exception
+    ):  # EXIF is written by every camera in its own way, and Pillow raises many kinds of errors
         return 1
     return value if 1 <= value <= 8 else 1
 
@@ -184,7 +244,9 @@ def _to_rgb(image):
 
 
 def _wide_grey_to_rgb(image):
-    """16-bit, 32-bit and float grey scaled to 8 bits; plain ``convert`` would clip all of it to white."""
+    """16-bit, 32-bit and float grey scaled to 8 bits; plain ``convert`` would clip all of it to
+    white.
+    """
     values = np.asarray(image).astype(np.float64)
     if not np.isfinite(values).all():
         raise InputError("the image holds values that are not finite")

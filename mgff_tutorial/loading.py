@@ -1,4 +1,6 @@
-"""Training batches whose content depends on (seed, epoch, index) only, from files or from memory."""
+"""Training batches whose content depends on (seed, epoch, index) only, from files or from
+memory.
+"""
 
 import numpy as np
 import torch
@@ -13,8 +15,9 @@ MEMORY_LIMIT = 4 * 2**30  # bytes of pixels that in_memory may keep
 class BatchPlan(Sampler):
     """Which images each pass of a process takes, from one update of the run to its end.
 
-    An update takes ``batch_size`` images; the processes share them, and each goes through its share in passes of
-    ``micro_batch`` (gradient accumulation). The last incomplete batch of an epoch is left out.
+    An update takes ``batch_size`` images; the processes share them, and each goes through its share
+    in passes of ``micro_batch`` (gradient accumulation). The last incomplete batch of an epoch is
+    left out.
 
     Args:
         size: number of training images.
@@ -32,10 +35,20 @@ class BatchPlan(Sampler):
 
     def __init__(self, size, batch_size, epochs, seed, micro_batch=None, rank=0, processes=1):
         if size < processes:
-            raise InputError(f"The training split has {size} images; at least {processes} are needed.")
+            raise InputError(
+                f"The training split has {size} images; at least {processes} are needed."
+            )
         if batch_size % processes:
-            raise InputError(f"batch_size must be a multiple of the {processes} processes, got {batch_size}.")
-        self.size, self.epochs, self.seed, self.rank, self.processes = size, epochs, seed, rank, processes
+            raise InputError(
+                f"batch_size must be a multiple of the {processes} processes, got {batch_size}."
+            )
+        self.size, self.epochs, self.seed, self.rank, self.processes = (
+            size,
+            epochs,
+            seed,
+            rank,
+            processes,
+        )
         self.batch_size = min(batch_size, size - size % processes)
         self.steps_per_epoch = size // self.batch_size
         self.total_steps = epochs * self.steps_per_epoch
@@ -48,7 +61,9 @@ class BatchPlan(Sampler):
         """All (epoch, index) pairs of one update, over all processes."""
         epoch, batch = divmod(step, self.steps_per_epoch)
         order = epoch_order(self.size, self.seed, epoch)
-        return [(epoch, int(i)) for i in order[batch * self.batch_size : (batch + 1) * self.batch_size]]
+        return [
+            (epoch, int(i)) for i in order[batch * self.batch_size : (batch + 1) * self.batch_size]
+        ]
 
     def __iter__(self):
         for step in range(self.first_step, self.total_steps):
@@ -81,13 +96,21 @@ class SeededImages(Dataset):
 
 
 def file_batches(dataset, plan, seed, workers=2, pin_memory=False):
-    """A loader of (images, labels) that decodes in ``workers`` processes, in the order of ``plan``."""
-    return DataLoader(SeededImages(dataset, seed), batch_sampler=plan, num_workers=workers, pin_memory=pin_memory,
-                      worker_init_fn=_one_thread)
+    """A loader of (images, labels) that decodes in ``workers`` processes, in the order of
+    ``plan``.
+    """
+    return DataLoader(
+        SeededImages(dataset, seed),
+        batch_sampler=plan,
+        num_workers=workers,
+        pin_memory=pin_memory,
+        worker_init_fn=_one_thread,
+    )
 
 
 class CloseViews(Dataset):
-    """A data set of which some views are cut around an object, as stage 2 sees it: `MemoryImages` from files.
+    """A data set of which some views are cut around an object, as stage 2 sees it: `MemoryImages`
+    from files.
 
     Args:
         dataset: ``dataset[i]`` is (tensor, label); with ``image(i)`` (PIL) and ``labels``.
@@ -107,21 +130,28 @@ class CloseViews(Dataset):
         if draw[4] >= self.share:
             return self.dataset[index]
         image = self.dataset.image(index)
-        top, left, height, width = _close_window(self.boxes[index], (image.height, image.width), draw)
-        return self.transform(image.crop((left, top, left + width, top + height))), self.dataset.labels[index]
+        top, left, height, width = _close_window(
+            self.boxes[index], (image.height, image.width), draw
+        )
+        return self.transform(
+            image.crop((left, top, left + width, top + height))
+        ), self.dataset.labels[index]
 
 
 def _one_thread(_):
-    torch.set_num_threads(1)  # workers share the cores; more threads each would only get in each other's way
+    torch.set_num_threads(
+        1
+    )  # workers share the cores; more threads each would only get in each other's way
 
 
 class MemoryImages:
-    """All images of a small data set, decoded once; batches are cut, resized, flipped and coloured from there.
+    """All images of a small data set, decoded once; batches are cut, resized, flipped and coloured
+    from there.
 
     Args:
         dataset: with ``image(i)`` (PIL) and ``labels``.
-        img_size, resize, crop, scale, flip, jitter, close_views: as in `TrainConfig`; the close views are cut around
-            ``boxes``, an (N, 4) array to be set before.
+        img_size, resize, crop, scale, flip, jitter, close_views: as in `TrainConfig`; the close
+            views are cut around ``boxes``, an (N, 4) array to be set before.
         mean, std: of the model, three numbers each.
         seed: of the run.
 
@@ -129,34 +159,61 @@ class MemoryImages:
         InputError: the images need more than 4 GB.
     """
 
-    def __init__(self, dataset, img_size, resize, crop="resized", scale=(0.3, 1.0), flip=True, jitter=0.0,
-                 close_views=0.0, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), seed=0, progress=False):
+    def __init__(
+        self,
+        dataset,
+        img_size,
+        resize,
+        crop="resized",
+        scale=(0.3, 1.0),
+        flip=True,
+        jitter=0.0,
+        close_views=0.0,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+        seed=0,
+        progress=False,
+    ):
         from tqdm.auto import tqdm
 
         self.img_size, self.resize, self.crop, self.scale = img_size, resize, crop, scale
-        self.flip, self.jitter, self.close_views, self.seed, self.boxes = flip, jitter, close_views, seed, None
+        self.flip, self.jitter, self.close_views, self.seed, self.boxes = (
+            flip,
+            jitter,
+            close_views,
+            seed,
+            None,
+        )
         self.mean, self.std = (torch.tensor(values).reshape(1, 3, 1, 1) for values in (mean, std))
         self.labels = torch.as_tensor(dataset.labels)
         self.images, held = [], 0
-        for index in tqdm(range(len(dataset)), desc="decoding", unit=" images", leave=False, disable=not progress):
+        for index in tqdm(
+            range(len(dataset)), desc="decoding", unit=" images", leave=False, disable=not progress
+        ):
             pixels = torch.from_numpy(np.array(dataset.image(index))).permute(2, 0, 1).contiguous()
             held += pixels.numel()
             if held > MEMORY_LIMIT:
-                raise InputError(f"in_memory: the images need more than {MEMORY_LIMIT / 2**30:.0f} GB decoded; "
-                                 "set it to false, and use workers.")
+                raise InputError(
+                    f"in_memory: the images need more than {MEMORY_LIMIT / 2**30:.0f} GB decoded; "
+                    "set it to false, and use workers."
+                )
             self.images.append(pixels)
 
     def __len__(self):
         return len(self.images)
 
     def batch(self, places, device="cpu"):
-        """(images (B, 3, S, S) float32 normalised, labels (B,)) on ``device`` for a list of (epoch, index)."""
+        """(images (B, 3, S, S) float32 normalised, labels (B,)) on ``device`` for a list of (epoch,
+        index).
+        """
         from torchvision.transforms.v2 import functional as ops
 
         numbers = np.stack([uniforms(9, self.seed, epoch, index) for epoch, index in places])
         size = [self.img_size, self.img_size]
-        cut = [ops.resized_crop(self.images[index], *self._view(index, draw), size, antialias=True)
-               for (_, index), draw in zip(places, numbers)]
+        cut = [
+            ops.resized_crop(self.images[index], *self._view(index, draw), size, antialias=True)
+            for (_, index), draw in zip(places, numbers)
+        ]
         images = torch.stack(cut).to(device).float().div_(255)
         numbers = torch.from_numpy(numbers).float().to(device)
         if self.flip:
@@ -167,7 +224,9 @@ class MemoryImages:
         return images, self.labels[[index for _, index in places]].to(device)
 
     def _view(self, index, draw):
-        """(top, left, height, width) in pixels of the part of an image to keep, around its object or anywhere."""
+        """(top, left, height, width) in pixels of the part of an image to keep, around its object
+        or anywhere.
+        """
         shape = self.images[index].shape[1:]
         if self.boxes is not None and draw[8] < self.close_views:
             return _close_window(self.boxes[index], shape, draw)
@@ -179,10 +238,19 @@ class MemoryImages:
             high = wide = self.img_size / self.resize
         else:
             area = self.scale[0] + (self.scale[1] - self.scale[0]) * draw[0]
-            stretch = (4 / 3) ** (draw[1] - 0.5)  # width : height from 3:4 to 4:3, as in torchvision
+            stretch = (4 / 3) ** (
+                draw[1] - 0.5
+            )  # width : height from 3:4 to 4:3, as in torchvision
             wide, high = min(1.0, area**0.5 * stretch), min(1.0, area**0.5 / stretch)
-        height, width = (max(1, round(float(share) * side)) for share, side in zip((high, wide), shape))
-        return (int(draw[2] * (shape[0] - height + 1)), int(draw[3] * (shape[1] - width + 1)), height, width)
+        height, width = (
+            max(1, round(float(share) * side)) for share, side in zip((high, wide), shape)
+        )
+        return (
+            int(draw[2] * (shape[0] - height + 1)),
+            int(draw[3] * (shape[1] - width + 1)),
+            height,
+            width,
+        )
 
     def batches(self, plan, device="cpu"):
         """Batches in the order of ``plan``, already on ``device``."""
@@ -191,10 +259,18 @@ class MemoryImages:
 
 
 def _close_window(box, shape, draw):
-    """(top, left, height, width) of a window 0.9 to 1.4 times as wide as a box, shifted by up to a tenth of it."""
+    """(top, left, height, width) of a window 0.9 to 1.4 times as wide as a box, shifted by up to a
+    tenth of it.
+    """
     ends = []
-    for low, high, side, shift in ((box[1], box[3], shape[0], draw[2]), (box[0], box[2], shape[1], draw[3])):
-        half, middle = (0.45 + 0.25 * draw[0]) * (high - low), (low + high) / 2 + 0.2 * (shift - 0.5) * (high - low)
+    for low, high, side, shift in (
+        (box[1], box[3], shape[0], draw[2]),
+        (box[0], box[2], shape[1], draw[3]),
+    ):
+        half, middle = (
+            (0.45 + 0.25 * draw[0]) * (high - low),
+            (low + high) / 2 + 0.2 * (shift - 0.5) * (high - low),
+        )
         first = int(max(0, min(round(middle - half), side - 2)))
         ends.append((first, min(side - first, max(2, int(round(middle + half)) - first))))
     (top, height), (left, width) = ends

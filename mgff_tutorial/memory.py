@@ -1,7 +1,10 @@
-"""How much GPU memory a training pass needs: computed from shapes, without a GPU and without the arithmetic.
+"""How much GPU memory a training pass needs: computed from shapes, without a GPU and without the
+arithmetic.
 
-The model runs on fake tensors, which have shapes and types but no numbers; what autograd keeps for the backward pass
-is added up. Not counted: the allocator's waste and the libraries' own buffers (together 1 to 2 GB on a large card).
+The model runs on fake tensors, which have shapes and types but no numbers; what autograd keeps for
+the backward pass
+is added up. Not counted: the allocator's waste and the libraries' own buffers (together 1 to 2 GB
+    on a large card).
 """
 
 from contextlib import nullcontext
@@ -22,11 +25,11 @@ class TrainingMemory:
 
     Attributes:
         parameters: number of parameters.
-        fixed: bytes of weights (in mixed precision also their halved copies), gradients and optimiser state: the same
-            for every batch size.
+        fixed: bytes of weights (in mixed precision also their halved copies), gradients and
+            optimiser state: the same for every batch size.
         per_image: bytes that autograd keeps for one image.
-        working: bytes of the largest part that is computed again in the backward pass, for one image (with
-            checkpointing; else 0).
+        working: bytes of the largest part that is computed again in the backward pass, for one
+            image (with checkpointing; else 0).
     """
 
     parameters: int
@@ -40,7 +43,9 @@ class TrainingMemory:
 
     def largest_batch(self, gigabytes, spare=2.0):
         """How many images fit into a card, leaving ``spare`` GB for what is not counted."""
-        return max(0, int(((gigabytes - spare) * GIB - self.fixed) // (self.per_image + self.working)))
+        return max(
+            0, int(((gigabytes - spare) * GIB - self.fixed) // (self.per_image + self.working))
+        )
 
 
 def training_memory(build, img_size, precision="bf16", optimizer="sgd", checkpoint=False):
@@ -79,7 +84,9 @@ def training_memory(build, img_size, precision="bf16", optimizer="sgd", checkpoi
 
 
 def _build_on_meta(build):
-    """The model, without numbers; one whose builder computes with tensors (timm's Swin of 2025) is built and stripped."""
+    """The model, without numbers; one whose builder computes with tensors (timm's Swin of 2025) is
+    built and stripped.
+    """
     try:
         with torch.device("meta"):
             return build().train()
@@ -88,13 +95,23 @@ def _build_on_meta(build):
 
 
 def _is_block(module):
-    return "Block" in type(module).__name__ and any(isinstance(part, nn.Linear) for part in module.modules())
+    return "Block" in type(module).__name__ and any(
+        isinstance(part, nn.Linear) for part in module.modules()
+    )
 
 
 def _line(model, blocks, img_size, precision):
-    """(bytes kept an image, bytes kept whatever the batch, bytes an image of the largest block), from batches of 1 and 2."""
-    (one, block_one), (two, block_two) = (_kept_bytes(model, blocks, img_size, precision, batch) for batch in (1, 2))
-    return two - one, 2 * one - two, max(b - a for a, b in zip(block_one, block_two)) if block_one else 0
+    """(bytes kept an image, bytes kept whatever the batch, bytes an image of the largest block),
+    from batches of 1 and 2.
+    """
+    (one, block_one), (two, block_two) = (
+        _kept_bytes(model, blocks, img_size, precision, batch) for batch in (1, 2)
+    )
+    return (
+        two - one,
+        2 * one - two,
+        max(b - a for a, b in zip(block_one, block_two)) if block_one else 0,
+    )
 
 
 def _kept_bytes(model, blocks, img_size, precision, batch):
@@ -105,7 +122,10 @@ def _kept_bytes(model, blocks, img_size, precision, batch):
     def keep(tensor):
         storage = tensor.untyped_storage()
         if storage._cdata not in weights:
-            seen[storage._cdata] = (storage.nbytes(), storage)  # the storage stays alive, so its address stays its own
+            seen[storage._cdata] = (
+                storage.nbytes(),
+                storage,
+            )  # the storage stays alive, so its address stays its own
         return tensor
 
     def enter(module, inputs):
@@ -114,8 +134,11 @@ def _kept_bytes(model, blocks, img_size, precision, batch):
     def leave(module, inputs, output):
         shares.append(sum(size for size, _ in seen.values()) - before[module])
 
-    handles = [hook for block in blocks
-               for hook in (block.register_forward_pre_hook(enter), block.register_forward_hook(leave))]
+    handles = [
+        hook
+        for block in blocks
+        for hook in (block.register_forward_pre_hook(enter), block.register_forward_hook(leave))
+    ]
     mixed = torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else nullcontext()
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), mixed:
         model(torch.zeros(batch, 3, img_size, img_size)).float().logsumexp(1).sum()
@@ -133,11 +156,16 @@ def memory_table(build, img_size, gigabytes=24.0, batches=(1, 2, 4, 8, 16, 32)):
         gigabytes: memory of the card.
         batches: batch sizes of the columns.
     """
-    lines = [f"{'precision':<10} {'checkpointing':<14}" + "".join(f"{n:>7}" for n in batches) + "   fits"]
+    lines = [
+        f"{'precision':<10} {'checkpointing':<14}" + "".join(f"{n:>7}" for n in batches) + "   fits"
+    ]
     for precision in ("no", "bf16"):
         for checkpoint in (False, True):
             memory = training_memory(build, img_size, precision, "momentum", checkpoint)
             cells = "".join(f"{memory.total(n) / GIB:>7.1f}" for n in batches)
-            lines.append(f"{'float32' if precision == 'no' else precision:<10} {'yes' if checkpoint else 'no':<14}{cells}"
-                         f"{memory.largest_batch(gigabytes):>7}")
+            lines.append(
+                f"{'float32' if precision == 'no' else precision:<10} "
+                f"{'yes' if checkpoint else 'no':<14}{cells}"
+                f"{memory.largest_batch(gigabytes):>7}"
+            )
     return lines

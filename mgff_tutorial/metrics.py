@@ -27,8 +27,11 @@ class Predictions:
         self.probabilities = np.asarray(self.probabilities, dtype=np.float32)
         self.labels = np.asarray(self.labels, dtype=np.int64)
         if self.probabilities.shape != (len(self.labels), len(self.classes)):
-            raise InputError(f"probabilities must have shape ({len(self.labels)}, {len(self.classes)}) for these "
-                             f"labels and classes, got {self.probabilities.shape}.")
+            raise InputError(
+                f"probabilities must have shape ({len(self.labels)}, {len(self.classes)}) "
+                f"for these "
+                f"labels and classes, got {self.probabilities.shape}."
+            )
 
     @property
     def predicted(self):
@@ -77,7 +80,8 @@ class Predictions:
         return {"accuracy": round(self.accuracy, 6), "correct": self.correct, "count": self.count}
 
     def write_csv(self, path, names=None):
-        """One row an image: index, name, true class, predicted class, its probability, whether right; atomically.
+        """One row an image: index, name, true class, predicted class, its probability, whether
+        right; atomically.
 
         Args:
             path: the file.
@@ -87,5 +91,13 @@ class Predictions:
             writer = csv.writer(stream, lineterminator="\n")
             writer.writerow(["index", "image", "label", "predicted", "probability", "right"])
             for i, (label, guess) in enumerate(zip(self.labels, self.predicted)):
-                writer.writerow([i, i if names is None else names[i], self.classes[label], self.classes[guess],
-                                 f"{self.probabilities[i, guess]:.4f}", int(label == guess)])
+                writer.writerow(
+                    [
+                        i,
+                        i if names is None else names[i],
+                        self.classes[label],
+                        self.classes[guess],
+                        f"{self.probabilities[i, guess]:.4f}",
+                        int(label == guess),
+                    ]
+                )

@@ -13,12 +13,16 @@ def cache_dir():
 
 
 def sketchbirds_dir():
-    """The checkout's ``data/sketchbirds`` if there is one, else its place in the cache (may not exist yet)."""
+    """The checkout's ``data/sketchbirds`` if there is one, else its place in the cache (may not
+    exist yet).
+    """
     checkout = PACKAGE.parent / "data" / "sketchbirds"
     return checkout if (checkout / "images.txt").is_file() else cache_dir() / "sketchbirds"
 
 
 def checkpoints_dir():
-    """The folder of the small embedded checkpoints: in the checkout, else inside the installed package."""
+    """The folder of the small embedded checkpoints: in the checkout, else inside the installed
+    package.
+    """
     checkout = PACKAGE.parent / "data" / "checkpoints"
     return checkout if checkout.is_dir() else PACKAGE / "_data" / "checkpoints"

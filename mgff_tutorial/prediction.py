@@ -3,7 +3,6 @@
 import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import torch
 
@@ -15,10 +14,12 @@ from .images import EXTENSIONS, open_image
 
 
 def find_images(path):
-    """Image files below a folder (or the file itself), one after the other, without listing them all first.
+    """Image files below a folder (or the file itself), one after the other, without listing them
+    all first.
 
-    Within a folder, files come first and by name. Hidden files and folders, and files that are no pictures by their
-    extension, are left out; links to folders are followed, each real folder once, so loops end.
+    Within a folder, files come first and by name. Hidden files and folders, and files that are no
+    pictures by their extension, are left out; links to folders are followed, each real folder once,
+    so loops end.
 
     Args:
         path: a file (taken whatever its extension) or a folder.
@@ -46,7 +47,11 @@ def find_images(path):
                 continue
             seen.add((status.st_dev, status.st_ino))
             with os.scandir(folder) as listing:
-                entries = sorted((entry.name, _is_folder(entry)) for entry in listing if not entry.name.startswith("."))
+                entries = sorted(
+                    (entry.name, _is_folder(entry))
+                    for entry in listing
+                    if not entry.name.startswith(".")
+                )
         except OSError as error:
             raise DataError(f"{folder} cannot be read: {error.strerror}.") from None
         waiting.extend(folder / name for name, is_folder in reversed(entries) if is_folder)
@@ -75,13 +80,17 @@ def load_classifier(checkpoint, device="auto"):
     device = pick_device(str(device))
     model = build_from_checkpoint(checkpoint)
     if not model.card.get("classes"):
-        raise CheckpointError(f"{checkpoint}: the card names no classes; expected a classifier trained by "
-                              "python -m mgff_tutorial train.")
+        raise CheckpointError(
+            f"{checkpoint}: the card names no classes; expected a classifier trained by "
+            "python -m mgff_tutorial train."
+        )
     return model.to(device)
 
 
 def load_cropper(vit="vit_nano", device="auto", **options):
-    """A `ViTCropper` around a ViT: a model name (with its pretrained weights), or the path of a checkpoint."""
+    """A `ViTCropper` around a ViT: a model name (with its pretrained weights), or the path of a
+    checkpoint.
+    """
     from .cropper import ViTCropper
     from .models import create_model
 
@@ -104,8 +113,11 @@ class Predictor:
 
         card = getattr(classifier, "card", None)
         if not card or not card.get("classes"):
-            raise InputError(f"classifier: {type(classifier).__name__} has no card that names its classes; open one with "
-                             "load_classifier.")
+            raise InputError(
+                f"classifier: {type(classifier).__name__} has no card that names its classes; "
+                f"open one with "
+                "load_classifier."
+            )
         check_number("top", top, 1, whole=True)
         stats = model_config(classifier)
         size = card.get("img_size", stats["img_size"])
@@ -117,14 +129,18 @@ class Predictor:
         if cropper is not None:
             from .two_stage import TwoStageClassifier
 
-            self.two_stage = TwoStageClassifier(classifier, cropper, mean=mean, std=std, resize=resize)
+            self.two_stage = TwoStageClassifier(
+                classifier, cropper, mean=mean, std=std, resize=resize
+            )
 
     def __call__(self, images):
-        """Records for a list of PIL images, and what the figures need (a `TwoStageResult`, or None).
+        """Records for a list of PIL images, and what the figures need (a `TwoStageResult`, or
+        None).
 
-        A record has ``species``, ``probability`` (of the merged prediction), ``top`` (names and probabilities), and in
-        two stages ``stage1`` and ``stage2`` (each its own species and probability), ``box`` (xyxy pixels of the
-        upright image) and ``whole_image`` (no object was found, so stage 2 saw the whole image).
+        A record has ``species``, ``probability`` (of the merged prediction), ``top`` (names and
+        probabilities), and in two stages ``stage1`` and ``stage2`` (each its own species and
+        probability), ``box`` (xyxy pixels of the upright image) and ``whole_image`` (no object was
+        found, so stage 2 saw the whole image).
         """
         if not isinstance(images, (list, tuple)):
             raise TypeError(f"images: expected a list of PIL images, got {type(images).__name__}.")
@@ -134,23 +150,48 @@ class Predictor:
             device = next(self.classifier.parameters()).device
             with torch.inference_mode():
                 batch = torch.stack([self.transform(image) for image in images]).to(device)
-                return [self._record(p) for p in self.classifier(batch).float().softmax(1).cpu()], None
+                return [
+                    self._record(p) for p in self.classifier(batch).float().softmax(1).cpu()
+                ], None
         result = self.two_stage.predict(images)
-        parts = zip(*(values.cpu() for values in (result.merged, result.stage1, result.stage2, result.boxes,
-                                                  result.fallback)))
-        records = [{**self._record(merged), "stage1": self._best(first), "stage2": self._best(second),
-                    "box": [round(float(v), 1) for v in box], "whole_image": bool(fallback)}
-                   for merged, first, second, box, fallback in parts]
+        parts = zip(
+            *(
+                values.cpu()
+                for values in (
+                    result.merged,
+                    result.stage1,
+                    result.stage2,
+                    result.boxes,
+                    result.fallback,
+                )
+            )
+        )
+        records = [
+            {
+                **self._record(merged),
+                "stage1": self._best(first),
+                "stage2": self._best(second),
+                "box": [round(float(v), 1) for v in box],
+                "whole_image": bool(fallback),
+            }
+            for merged, first, second, box, fallback in parts
+        ]
         return records, result
 
     def _record(self, probabilities):
         values, places = probabilities.topk(self.top)
-        top = [[self.classes[place], round(value, 4)] for value, place in zip(values.tolist(), places.tolist())]
+        top = [
+            [self.classes[place], round(value, 4)]
+            for value, place in zip(values.tolist(), places.tolist())
+        ]
         return {"species": top[0][0], "probability": top[0][1], "top": top}
 
     def _best(self, probabilities):
         place = int(probabilities.argmax())
-        return {"species": self.classes[place], "probability": round(float(probabilities[place]), 4)}
+        return {
+            "species": self.classes[place],
+            "probability": round(float(probabilities[place]), 4),
+        }
 
 
 def predict_files(predictor, files, batch_size=32, threads=2, each=None):
@@ -161,10 +202,12 @@ def predict_files(predictor, files, batch_size=32, threads=2, each=None):
         files: iterable of (name, path), such as `find_images`.
         batch_size: images a pass.
         threads: that decode.
-        each: called with (name, image, record, result, position in the batch) for every image that was predicted.
+        each: called with (name, image, record, result, position in the batch) for every image that
+            was predicted.
 
     Yields:
-        A list of records a batch: ``{"image": name, ...}``, or ``{"image": name, "error": sentence}`` for a broken file.
+        A list of records a batch: ``{"image": name, ...}``, or ``{"image": name, "error":
+            sentence}`` for a broken file.
     """
     for name, value in (("batch_size", batch_size), ("threads", threads)):
         check_number(name, value, 1, whole=True)
@@ -207,4 +250,7 @@ def _records(predictor, batch, each):
         by_name[name] = {"image": name, **record}
         if each is not None:
             each(name, image, by_name[name], result, position)
-    return [by_name[name] if error is None else {"image": name, "error": error} for name, _, error in batch]
+    return [
+        by_name[name] if error is None else {"image": name, "error": error}
+        for name, _, error in batch
+    ]

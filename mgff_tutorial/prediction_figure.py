@@ -1,4 +1,6 @@
-"""What both stages saw of one image, as a picture: image with box, response, crop, probabilities."""
+"""What both stages saw of one image, as a picture: image with box, response, crop,
+probabilities.
+"""
 
 import io
 
@@ -21,7 +23,9 @@ def save_figure(path, image, record, result=None, position=0):
     from matplotlib.figure import Figure
 
     two = result is not None
-    figure = Figure(figsize=(12.5, 3.3) if two else (6.5, 3.3), layout="constrained", facecolor="white")
+    figure = Figure(
+        figsize=(12.5, 3.3) if two else (6.5, 3.3), layout="constrained", facecolor="white"
+    )
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, 4 if two else 2, width_ratios=[1] * (4 if two else 2))
     axes[0].imshow(image)
@@ -43,11 +47,27 @@ def _draw_stages(axes, image, record, response):
 
     x0, y0, x1, y1 = record["box"]
     axes[0].set_title("image, no object found" if record["whole_image"] else "image and box")
-    axes[0].add_patch(Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, color="#e08a2b", linewidth=2))
+    axes[0].add_patch(
+        Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, color="#e08a2b", linewidth=2)
+    )
     axes[1].imshow(image)
-    axes[1].imshow(np.nan_to_num(response), cmap="magma", alpha=0.65, extent=(-0.5, image.width - 0.5, image.height - 0.5, -0.5))
+    axes[1].imshow(
+        np.nan_to_num(response),
+        cmap="magma",
+        alpha=0.65,
+        extent=(-0.5, image.width - 0.5, image.height - 0.5, -0.5),
+    )
     axes[1].set_title("response map")
-    axes[2].imshow(image.crop((int(x0), int(y0), max(int(np.ceil(x1)), int(x0) + 1), max(int(np.ceil(y1)), int(y0) + 1))))
+    axes[2].imshow(
+        image.crop(
+            (
+                int(x0),
+                int(y0),
+                max(int(np.ceil(x1)), int(x0) + 1),
+                max(int(np.ceil(y1)), int(y0) + 1),
+            )
+        )
+    )
     axes[2].set_title("what stage 2 sees")
 
 
@@ -56,9 +76,19 @@ def _draw_probabilities(ax, record):
 
     ax.barh(range(len(record["top"])), [value for _, value in record["top"]], color="#3b6fb6")
     for row, (name, value) in enumerate(record["top"]):
-        ax.text(0.02, row, f"{readable_name(name)}: {value:.0%}", va="center", fontsize=9,
-                bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1})
+        ax.text(
+            0.02,
+            row,
+            f"{readable_name(name)}: {value:.0%}",
+            va="center",
+            fontsize=9,
+            bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1},
+        )
     ax.set_yticks([])
     ax.invert_yaxis()
-    ax.set(xlim=(0, 1), xlabel="probability", title="merged prediction" if "box" in record else "prediction")
+    ax.set(
+        xlim=(0, 1),
+        xlabel="probability",
+        title="merged prediction" if "box" in record else "prediction",
+    )
     ax.spines[["top", "right"]].set_visible(False)

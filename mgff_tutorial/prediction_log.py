@@ -1,4 +1,6 @@
-"""Predictions written as they are made: JSON lines that a killed run can continue, and a table for people."""
+"""Predictions written as they are made: JSON lines that a killed run can continue, and a table for
+people.
+"""
 
 import hashlib
 import json
@@ -23,13 +25,17 @@ class PredictionLog:
     def __init__(self, path, resume=False):
         self.path, self.done, self.skipped = Path(path), set(), 0
         if self.path.exists() and not resume:
-            raise InputError(f"{self.path} exists; continue it with --resume, or choose another file.")
+            raise InputError(
+                f"{self.path} exists; continue it with --resume, or choose another file."
+            )
         if self.path.is_dir():
             raise InputError(f"{self.path} is a folder; expected a file such as predictions.jsonl.")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
-            raise InputError(f"{self.path.parent} is a file, so {self.path.name} cannot be written into it.") from None
+            raise InputError(
+                f"{self.path.parent} is a file, so {self.path.name} cannot be written into it."
+            ) from None
         if self.path.exists():
             self._read()
         self.stream = open(self.path, "a", encoding="utf-8")
@@ -44,7 +50,9 @@ class PredictionLog:
                     record = json.loads(line)
                     self.done.add(name_key(record["image"]))
                 except (ValueError, KeyError, TypeError):
-                    raise InputError(f"{self.path} line {number} is no prediction; choose another file.") from None
+                    raise InputError(
+                        f"{self.path} line {number} is no prediction; choose another file."
+                    ) from None
                 self.skipped += "error" in record
                 sound += len(line)
         os.truncate(self.path, sound)
@@ -83,12 +91,18 @@ def table_row(record):
     name = name if len(name) <= 32 else "..." + name[-29:]
     if "error" in record:
         return f"{name:<32} skipped"
-    row = f"{name:<32} {printable(readable_name(record['species'])):<28} {record['probability']:>6.1%}"
+    row = (
+        f"{name:<32} {printable(readable_name(record['species'])):<28} "
+        f"{record['probability']:>6.1%}"
+    )
     if "box" not in record:
         return row
     box = "whole image" if record["whole_image"] else " ".join(f"{v:.0f}" for v in record["box"])
     stages = (record[stage]["probability"] for stage in ("stage1", "stage2"))
-    marks = ("" if record[stage]["species"] == record["species"] else "*" for stage in ("stage1", "stage2"))
+    marks = (
+        "" if record[stage]["species"] == record["species"] else "*"
+        for stage in ("stage1", "stage2")
+    )
     cells = [f"{probability:.1%}{mark}" for probability, mark in zip(stages, marks)]
     return f"{row}  {cells[0]:>7}  {cells[1]:>7}  {box}"
 
@@ -96,4 +110,7 @@ def table_row(record):
 def printable(text):
     """``text`` with everything escaped that could steer a terminal or cannot be encoded."""
     text = str(text).encode("utf-8", "backslashreplace").decode("utf-8")
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )

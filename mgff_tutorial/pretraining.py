@@ -1,13 +1,17 @@
-"""Pretraining of the nano models on drawn birds of other species, the counterpart of ImageNet pretraining.
+"""Pretraining of the nano models on drawn birds of other species, the counterpart of ImageNet
+pretraining.
 
-Small attention models stay at chance when image labels are all they get from 2 cores' worth of training. The
-renderer knows more: which part every pixel shows, and in which variant. A light decoder predicts this part map from
-the feature maps, and the model's own head predicts the variant of each of the six parts from the pooled features;
-so the models leave chance within minutes. The decoder is thrown away afterwards; the model is what is kept.
+Small attention models stay at chance when image labels are all they get from 2 cores' worth of
+training. The
+renderer knows more: which part every pixel shows, and in which variant. A light decoder predicts
+this part map from the feature maps, and the model's own head predicts the variant of each of the
+six parts from the pooled features; so the models leave chance within minutes. The decoder is thrown
+away afterwards; the model is what is kept.
 
-Every picture shows a species of its own, invented for it, and never one of SketchBirds (`pretraining_species`). With
-a few hundred species seen again and again, a model learns them by their colours and reads the parts off its memory:
-on the species of such a run 98 % of the part codes were right, on new ones 44 %. `pretraining_data` draws the pictures.
+Every picture shows a species of its own, invented for it, and never one of SketchBirds
+(`pretraining_species`). With a few hundred species seen again and again, a model learns them by
+their colours and reads the parts off its memory: on the species of such a run 98 % of the part
+    codes were right, on new ones 44 %. `pretraining_data` draws the pictures.
 """
 
 import json
@@ -45,17 +49,21 @@ class PretrainConfig:
     lr: float = 2e-3
     weight_decay: float = 0.05
     code_weight: float = 1.0
-    beak_weight: float = 3.0  # of the beak in both losses: its shape is the last thing that small models learn
+    beak_weight: float = (
+        3.0  # of the beak in both losses: its shape is the last thing that small models learn
+    )
     background_weight: float = 0.2  # most pixels are background: without this the parts are drowned
     device: str = "auto"
     bf16: bool = True
 
 
-# --- the model with its supervision ------------------------------------------------------------------------------
+# --- the model with its supervision
+# ------------------------------------------------------------------------------
 
 
 class PartDecoder(nn.Module):
-    """Feature maps to a part map, top down: coarse maps say what, fine maps say where (a feature pyramid).
+    """Feature maps to a part map, top down: coarse maps say what, fine maps say where (a feature
+    pyramid).
 
     Args:
         channels: channels of the maps, finest first.
@@ -64,12 +72,12 @@ class PartDecoder(nn.Module):
         dim: width of the decoder, kept small so that the backbone has to do the work.
     """
 
-    def __init__(self, channels, grids, out_size, classes=len(PART_CLASSES), dim=96):
+    def __init__(self, channels, grids, out_size, classes=None, dim=96):
         super().__init__()
         self.lateral = nn.ModuleList(nn.Conv2d(c, dim, 1) for c in channels)
         self.smooth = nn.Sequential(nn.GELU(), nn.Conv2d(dim, dim, 3, padding=1), nn.GELU())
         self.factor = out_size // grids[0]
-        self.predict = nn.Conv2d(dim, classes * self.factor**2, 1)
+        self.predict = nn.Conv2d(dim, (classes or len(PART_CLASSES)) * self.factor**2, 1)
 
     def forward(self, maps):
         """Maps of (B, C_i, H_i, W_i), finest first -> logits (B, classes, out_size, out_size)."""
@@ -80,17 +88,23 @@ class PartDecoder(nn.Module):
 
 
 class PretrainingModel(nn.Module):
-    """A classifier whose own head predicts the part codes (22 logits, six groups), plus the decoder."""
+    """A classifier whose own head predicts the part codes (22 logits, six groups), plus the
+    decoder.
+    """
 
     def __init__(self, model, size):
         super().__init__()
         self.model = model
         with torch.no_grad():
             maps, _ = self.features(torch.zeros(1, 3, size, size))
-        self.decoder = PartDecoder([m.shape[1] for m in maps], [m.shape[2] for m in maps], size // 2)
+        self.decoder = PartDecoder(
+            [m.shape[1] for m in maps], [m.shape[2] for m in maps], size // 2
+        )
 
     def features(self, x):
-        """Images (B, 3, H, W) -> (feature maps, finest first; embedding (B, C) that the classifier sees)."""
+        """Images (B, 3, H, W) -> (feature maps, finest first; embedding (B, C) that the classifier
+        sees).
+        """
         if hasattr(self.model, "feature_maps"):
             maps = self.model.feature_maps(x)
             return maps, maps[-1].mean((2, 3))
@@ -105,18 +119,21 @@ class PretrainingModel(nn.Module):
         return codes, self.decoder(maps)
 
 
-# --- training ------------------------------------------------------------------------------------------------------
+# --- training ----------
 
 
 def one_cycle(step, steps, warm_up=0.1):
-    """Learning-rate factor: linear to 1 during ``warm_up`` of the steps, then half a cosine to 0."""
+    """Learning-rate factor: linear to 1 during ``warm_up`` of the steps, then half a cosine to
+    0.
+    """
     if step < warm_up * steps:
         return (step + 1) / (warm_up * steps)
     return 0.5 * (1 + math.cos(math.pi * (step - warm_up * steps) / (steps * (1 - warm_up))))
 
 
 def pretrain(config, out):
-    """Train a nano model on rendered birds and write ``<out>/<model>.safetensors``; resumes from ``<out>/state.pt``.
+    """Train a nano model on rendered birds and write ``<out>/<model>.safetensors``; resumes from
+    ``<out>/state.pt``.
 
     Args:
         config: `PretrainConfig`.
@@ -136,16 +153,24 @@ def pretrain(config, out):
     pool = picture_pool(config.pool, config.seed)
     held_out = min(2000, config.pool // 10)
     train_count = config.pool - held_out
-    model = PretrainingModel(create_model(config.model, num_classes=len(CODE_NAMES)), size).to(device)
-    if device.type == "cpu":  # the backward pass of fused attention over 145 tokens takes twice as long there
+    model = PretrainingModel(create_model(config.model, num_classes=len(CODE_NAMES)), size).to(
+        device
+    )
+    if (
+        device.type == "cpu"
+    ):  # the backward pass of fused attention over 145 tokens takes twice as long there
         for module in model.modules():
             if hasattr(module, "fused_attn"):
                 module.fused_attn = False
-    optimizer = torch.optim.AdamW(parameter_groups(model, config.lr, config.weight_decay), betas=(0.9, 0.98))
+    optimizer = torch.optim.AdamW(
+        parameter_groups(model, config.lr, config.weight_decay), betas=(0.9, 0.98)
+    )
     weight = torch.full((len(PART_CLASSES),), 1.0, device=device)
     weight[0] = config.background_weight
     weight[[name.startswith("beak:") for name in PART_CLASSES]] = config.beak_weight
-    part_weight = torch.tensor([config.beak_weight if part == "beak" else 1.0 for part in PART_CODES], device=device)
+    part_weight = torch.tensor(
+        [config.beak_weight if part == "beak" else 1.0 for part in PART_CODES], device=device
+    )
     steps, first = config.images // config.batch_size, 0
     state_file = out / "state.pt"
     if state_file.exists():
@@ -156,7 +181,10 @@ def pretrain(config, out):
 
     def batch_of(indices):
         images = torch.from_numpy(pool["images"][indices]).to(device).permute(0, 3, 1, 2)
-        parts, boxes = torch.from_numpy(pool["parts"][indices]).to(device), torch.from_numpy(pool["boxes"][indices])
+        parts, boxes = (
+            torch.from_numpy(pool["parts"][indices]).to(device),
+            torch.from_numpy(pool["boxes"][indices]),
+        )
         return images, parts, boxes, torch.from_numpy(np.asarray(pool["codes"][indices])).to(device)
 
     def losses(views, parts, codes):
@@ -165,26 +193,43 @@ def pretrain(config, out):
         dense = F.cross_entropy(part_logits.float(), parts, weight=weight)
         # A part that the view does not show can't be named: it does not count.
         seen = visible_parts(parts) * part_weight
-        each = torch.stack([F.cross_entropy(c.float(), codes[:, i], reduction="none") for i, c in enumerate(code_logits)], 1)
+        each = torch.stack(
+            [
+                F.cross_entropy(c.float(), codes[:, i], reduction="none")
+                for i, c in enumerate(code_logits)
+            ],
+            1,
+        )
         code = (each * seen).sum() / seen.sum().clamp(min=1)
         return dense + config.code_weight * code, code_logits, part_logits
 
     log = open(out / "log.jsonl", "a")
-    bar = tqdm(range(first, steps), initial=first, total=steps, desc=f"pretraining {config.model}", unit="step")
+    bar = tqdm(
+        range(first, steps),
+        initial=first,
+        total=steps,
+        desc=f"pretraining {config.model}",
+        unit="step",
+    )
     saved, average = time.time(), None
     for step in bar:
         model.train()
         # The step's own generator: a resumed run sees the same pictures as an uninterrupted one.
         generator = torch.Generator().manual_seed(config.seed * 10_000_000 + step)
         torch.manual_seed(config.seed * 10_000_000 + step)
-        indices = np.sort(torch.randint(train_count, (config.batch_size,), generator=generator).numpy())
+        indices = np.sort(
+            torch.randint(train_count, (config.batch_size,), generator=generator).numpy()
+        )
         images, parts, boxes, codes = batch_of(indices)
         views, parts = random_views(images, parts, boxes, size, generator)
         for group in optimizer.param_groups:
             group["lr"] = config.lr * one_cycle(step, steps)
         loss = losses(views, parts, codes)[0]
         if not torch.isfinite(loss):
-            raise InputError(f"The loss became {loss.item()} at step {step}; lower the learning rate ({config.lr}).")
+            raise InputError(
+                f"The loss became {loss.item()} at step {step}; lower the learning rate "
+                f"({config.lr})."
+            )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -199,17 +244,39 @@ def pretrain(config, out):
         if time.time() - saved >= SAVE_EVERY or step == steps - 1:
             saved = time.time()
             with atomic_file(state_file) as stream:
-                torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}, stream)
-    save_checkpoint(out / f"{config.model}.safetensors", model.model, {
-        "model": config.model, "kwargs": {}, "classes": CODE_NAMES, "img_size": size, "mean": [0.5] * 3, "std": [0.5] * 3,
-        "seed": config.seed, "data": f"{config.pool} rendered birds, each of another species, none of SketchBirds",
-        "config": asdict(config), "figures": figures}, half=True)
+                torch.save(
+                    {
+                        "model": model.state_dict(),
+                        "optimizer": optimizer.state_dict(),
+                        "step": step + 1,
+                    },
+                    stream,
+                )
+    save_checkpoint(
+        out / f"{config.model}.safetensors",
+        model.model,
+        {
+            "model": config.model,
+            "kwargs": {},
+            "classes": CODE_NAMES,
+            "img_size": size,
+            "mean": [0.5] * 3,
+            "std": [0.5] * 3,
+            "seed": config.seed,
+            "data": f"{config.pool} rendered birds, each of another species, none of SketchBirds",
+            "config": asdict(config),
+            "figures": figures,
+        },
+        half=True,
+    )
     return figures
 
 
 @torch.no_grad()
 def _held_out(model, losses, batch_of, indices, size):
-    """Accuracy of the visible parts' codes and of the bird's pixels, on pictures of the pool that are never trained on."""
+    """Accuracy of the visible parts' codes and of the bird's pixels, on pictures of the pool that
+    are never trained on.
+    """
     model.eval()
     hits, counts = torch.zeros(7), torch.zeros(7)
     generator = torch.Generator().manual_seed(0)
@@ -219,8 +286,13 @@ def _held_out(model, losses, batch_of, indices, size):
         _, code_logits, part_logits = losses(views, parts, codes)
         right = torch.stack([c.argmax(1) for c in code_logits], 1) == codes
         seen, bird = visible_parts(parts), parts > 0
-        hits += torch.cat([(right & seen).sum(0), (part_logits.argmax(1) == parts)[bird].sum()[None]]).cpu()
+        hits += torch.cat(
+            [(right & seen).sum(0), (part_logits.argmax(1) == parts)[bird].sum()[None]]
+        ).cpu()
         counts += torch.cat([seen.sum(0), bird.sum()[None]]).cpu()
     share = [round(value, 4) for value in (hits / counts).tolist()]
-    return {"part_code_accuracy": round((hits[:6].sum() / counts[:6].sum()).item(), 4), "bird_pixel_accuracy": share[6],
-            **{f"{part}_accuracy": value for part, value in zip(PART_CODES, share)}}
+    return {
+        "part_code_accuracy": round((hits[:6].sum() / counts[:6].sum()).item(), 4),
+        "bird_pixel_accuracy": share[6],
+        **{f"{part}_accuracy": value for part, value in zip(PART_CODES, share)},
+    }

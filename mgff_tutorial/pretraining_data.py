@@ -1,4 +1,6 @@
-"""Pictures for pretraining: drawn birds of invented species, and random views of them with their part maps."""
+"""Pictures for pretraining: drawn birds of invented species, and random views of them with their
+part maps.
+"""
 
 from concurrent.futures import ProcessPoolExecutor
 
@@ -14,24 +16,38 @@ from .renderer.species import PART_CLASSES, PART_CODES, pretraining_species
 
 FIRST_SEED = 10_000_000  # SketchBirds and controlled experiments draw with smaller seeds
 CODES_PER_PART = [len(options) for options in PART_CODES.values()]
-CODE_NAMES = PART_CLASSES[-sum(CODES_PER_PART):]  # "beak:cone", ...: the classes of the pretrained models
-HEAD_CLASSES = torch.tensor([i for i, name in enumerate(PART_CLASSES)
-                             if name.partition(":")[0] in ("head", "beak", "crown", "eye")])
-POOL_SIZE = 192  # side of the stored pictures: a view cut around a bird of middle size is then still sharp at 96
+CODE_NAMES = PART_CLASSES[
+    -sum(CODES_PER_PART) :
+]  # "beak:cone", ...: the classes of the pretrained models
+HEAD_CLASSES = torch.tensor(
+    [
+        i
+        for i, name in enumerate(PART_CLASSES)
+        if name.partition(":")[0] in ("head", "beak", "crown", "eye")
+    ]
+)
+# side of the stored pictures: a view cut around a bird of middle size is then still sharp at 96
+POOL_SIZE = 192
 
 
 def _draw(task):
     species, seed = task
     scene = render(species, seed, size=POOL_SIZE)
-    return np.asarray(scene.image), np.asarray(scene.part_map), np.asarray(scene.box, dtype=np.float32)
+    return (
+        np.asarray(scene.image),
+        np.asarray(scene.part_map),
+        np.asarray(scene.box, dtype=np.float32),
+    )
 
 
 def picture_pool(count, seed, workers=2):
-    """Render ``count`` pictures of as many `pretraining_species` once, and keep them in the cache folder.
+    """Render ``count`` pictures of as many `pretraining_species` once, and keep them in the cache
+    folder.
 
     Returns:
-        dict of arrays: ``images`` (N, 192, 192, 3) uint8, ``parts`` (N, 192, 192) uint8 indices into ``PART_CLASSES``,
-        ``boxes`` (N, 4) xyxy pixels, ``codes`` (N, 6) indices into ``PART_CODES``.
+        dict of arrays: ``images`` (N, 192, 192, 3) uint8, ``parts`` (N, 192, 192) uint8 indices
+        into ``PART_CLASSES``, ``boxes`` (N, 4) xyxy pixels, ``codes`` (N, 6) indices into
+        ``PART_CODES``.
     """
     folder = cache_dir() / "pretraining" / f"v{VERSION}-{POOL_SIZE}px-seed{seed}-{count}"
     if not (folder / "done").exists():
@@ -47,15 +63,27 @@ def picture_pool(count, seed, workers=2):
             for i, scene in enumerate(tqdm(drawn, total=count, desc="rendering", unit="picture")):
                 images[i], parts[i], boxes[i] = scene
         np.save(folder / "boxes.npy", boxes)
-        np.save(folder / "codes.npy", np.array([[options.index(one.code(part)) for part, options in PART_CODES.items()]
-                                                for one in species]))
+        np.save(
+            folder / "codes.npy",
+            np.array(
+                [
+                    [options.index(one.code(part)) for part, options in PART_CODES.items()]
+                    for one in species
+                ]
+            ),
+        )
         images.flush(), parts.flush()
         (folder / "done").touch()
-    return {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("images", "parts", "boxes", "codes")}
+    return {
+        name: np.load(folder / f"{name}.npy", mmap_mode="r")
+        for name in ("images", "parts", "boxes", "codes")
+    }
 
 
 def head_boxes(parts, least=40):
-    """Boxes (B, 4) xyxy around the head with its beak, from part maps (B, S, S); none is smaller than ``least`` pixels."""
+    """Boxes (B, 4) xyxy around the head with its beak, from part maps (B, S, S); none is smaller
+    than ``least`` pixels.
+    """
     mask = torch.isin(parts, HEAD_CLASSES.to(parts.device))
     edges = []
     for profile in (mask.any(1), mask.any(2)):  # columns, rows
@@ -71,8 +99,9 @@ def head_boxes(parts, least=40):
 def random_views(images, parts, boxes, size, generator):
     """Views at three distances, cut out, resized, flipped and re-coloured at random.
 
-    Four of ten show (nearly) the whole picture, as stage 1 sees it; four a loose rectangle around the bird, as stage 2
-    does; two are close to the head. What is small in the first two, above all the beak, is learned in the last.
+    Four of ten show (nearly) the whole picture, as stage 1 sees it; four a loose rectangle around
+    the bird, as stage 2 does; two are close to the head. What is small in the first two, above all
+    the beak, is learned in the last.
 
     Args:
         images: (B, 3, S, S) uint8; parts: (B, S, S) class indices; boxes: (B, 4) xyxy pixels.
@@ -93,15 +122,30 @@ def random_views(images, parts, boxes, size, generator):
     head = distance < 0.2
     boxes = torch.where(head, head_boxes(parts), boxes)
     corner, extent = boxes[:, :2], boxes[:, 2:] - boxes[:, :2]
-    loose = extent * torch.where(head, uniform(1.1, 2.5, 1), uniform(1.0, 1.6, 1)) * uniform(0.9, 1.15, 2)
-    # Half of the close views are square, so that both croppers that keep the proportions and those that do not are met.
+    loose = (
+        extent
+        * torch.where(head, uniform(1.1, 2.5, 1), uniform(1.0, 1.6, 1))
+        * uniform(0.9, 1.15, 2)
+    )
+    # Half of the close views are square, so that both croppers that keep the proportions and those
+    # that do not are met.
     square = torch.rand(batch, 1, generator=generator) < 0.5
     loose = torch.where(square, loose.amax(1, keepdim=True), loose)
-    centre = corner + extent / 2 + (torch.rand(batch, 2, generator=generator) - 0.5) * (loose - extent).abs()
+    centre = (
+        corner
+        + extent / 2
+        + (torch.rand(batch, 2, generator=generator) - 0.5) * (loose - extent).abs()
+    )
     close = torch.cat([centre - loose / 2, loose], 1)
     region = torch.where(distance < 0.6, close, whole)
 
-    edges = torch.cat([region[:, :2], region[:, :2] + region[:, 2:]], 1).round().clamp(0, side).int().tolist()
+    edges = (
+        torch.cat([region[:, :2], region[:, :2] + region[:, 2:]], 1)
+        .round()
+        .clamp(0, side)
+        .int()
+        .tolist()
+    )
     flips = (torch.rand(batch, generator=generator) < 0.5).tolist()
     views, maps = [], []
     for image, part, (left, top, right, bottom), flip in zip(images, parts[:, None], edges, flips):
@@ -111,7 +155,9 @@ def random_views(images, parts, boxes, size, generator):
         views.append(view.flip(2) if flip else view)
         maps.append(part.flip(2) if flip else part)
     gain = uniform(0.8, 1.2, 1, 1, 1) * uniform(0.92, 1.08, 3, 1, 1) / 255
-    views = torch.stack(views) * gain.to(images.device) + uniform(-0.08, 0.08, 1, 1, 1).to(images.device)
+    views = torch.stack(views) * gain.to(images.device) + uniform(-0.08, 0.08, 1, 1, 1).to(
+        images.device
+    )
     return views.clamp(0, 1) * 2 - 1, torch.cat(maps).long()
 
 
@@ -120,4 +166,6 @@ def visible_parts(parts):
     flat = parts.flatten(1)
     first = len(PART_CLASSES) - len(CODE_NAMES)
     starts = [first + sum(CODES_PER_PART[:i]) for i in range(len(CODES_PER_PART))]
-    return torch.stack([((flat >= a) & (flat < a + n)).any(1) for a, n in zip(starts, CODES_PER_PART)], 1)
+    return torch.stack(
+        [((flat >= a) & (flat < a + n)).any(1) for a, n in zip(starts, CODES_PER_PART)], 1
+    )

@@ -7,7 +7,8 @@ from .errors import InputError
 
 
 def new_layers(model):
-    """Names of the parameters that pretraining has not seen: all but the backbone, or just the classifier.
+    """Names of the parameters that pretraining has not seen: all but the backbone, or just the
+    classifier.
 
     Args:
         model: an MGFF model (with ``.backbone``) or a timm model (with ``.get_classifier()``).
@@ -41,13 +42,20 @@ def parameter_groups(model, lr, weight_decay, new_layer_lr=1.0):
         if not parameter.requires_grad:
             continue
         is_new, is_decayed = name in fresh, parameter.ndim > 1 and name not in spared
-        group = groups.setdefault((is_new, is_decayed), {
-            "name": ("new" if is_new else "pretrained") + (", decayed" if is_decayed else ""),
-            "params": [], "lr": lr * (new_layer_lr if is_new else 1.0),
-            "weight_decay": weight_decay if is_decayed else 0.0})
+        group = groups.setdefault(
+            (is_new, is_decayed),
+            {
+                "name": ("new" if is_new else "pretrained") + (", decayed" if is_decayed else ""),
+                "params": [],
+                "lr": lr * (new_layer_lr if is_new else 1.0),
+                "weight_decay": weight_decay if is_decayed else 0.0,
+            },
+        )
         group["params"].append(parameter)
     if not groups:
-        raise InputError(f"{type(model).__name__} has no parameter that can be trained (requires_grad).")
+        raise InputError(
+            f"{type(model).__name__} has no parameter that can be trained (requires_grad)."
+        )
     return list(groups.values())
 
 
@@ -64,12 +72,18 @@ def build_optimizer(model, config):
     if config.optimizer.lower() not in list_optimizers():
         raise unknown_name("optimizer", config.optimizer, list_optimizers())
     groups = parameter_groups(model, config.lr, config.weight_decay, config.new_layer_lr)
-    return create_optimizer_v2(groups, opt=config.optimizer.lower(), lr=config.lr, weight_decay=config.weight_decay,
-                               momentum=config.momentum)
+    return create_optimizer_v2(
+        groups,
+        opt=config.optimizer.lower(),
+        lr=config.lr,
+        weight_decay=config.weight_decay,
+        momentum=config.momentum,
+    )
 
 
 class Schedule:
-    """Learning rate as a function of the update number: linear warm-up, then half a cosine to 0, or constant.
+    """Learning rate as a function of the update number: linear warm-up, then half a cosine to 0, or
+    constant.
 
     A function of the update alone, so a resumed run continues on the same curve.
 
@@ -88,23 +102,32 @@ class Schedule:
             group.setdefault("initial_lr", group["lr"])
         self.optimizer, self.warmup, self.kind = optimizer, warmup, kind
         # at least 2: timm warns of a cosine over one update, whose only rate is the peak either way
-        self.cosine = CosineLRScheduler(optimizer, t_initial=max(2, total - warmup), warmup_t=warmup, warmup_prefix=True,
-                                        t_in_epochs=False)
+        self.cosine = CosineLRScheduler(
+            optimizer,
+            t_initial=max(2, total - warmup),
+            warmup_t=warmup,
+            warmup_prefix=True,
+            t_in_epochs=False,
+        )
 
     def set(self, step):
         """Set the learning rates for update ``step`` (from 0)."""
-        step = min(step + 1, self.warmup) if step < self.warmup else step  # the first update is not wasted on lr 0
+        step = (
+            min(step + 1, self.warmup) if step < self.warmup else step
+        )  # the first update is not wasted on lr 0
         if self.kind == "cosine" or step < self.warmup:
             self.cosine.step_update(step)
         else:
-            self.cosine.update_groups([group["initial_lr"] for group in self.optimizer.param_groups])
+            self.cosine.update_groups(
+                [group["initial_lr"] for group in self.optimizer.param_groups]
+            )
 
 
 class Loss:
     """Cross-entropy, with timm's mixup or cutmix where the recipe asks for them.
 
-    Called with (images (B, 3, S, S), labels (B,)); returns the images to train on and a function of the logits that
-    gives the summed loss.
+    Called with (images (B, 3, S, S), labels (B,)); returns the images to train on and a function of
+    the logits that gives the summed loss.
 
     Raises:
         InputError: mixup with an odd number of images (timm pairs them).
@@ -115,18 +138,29 @@ class Loss:
         if config.mixup or config.cutmix:
             from timm.data import Mixup
 
-            self.mix = Mixup(mixup_alpha=config.mixup, cutmix_alpha=config.cutmix, num_classes=classes,
-                             label_smoothing=config.label_smoothing)
+            self.mix = Mixup(
+                mixup_alpha=config.mixup,
+                cutmix_alpha=config.cutmix,
+                num_classes=classes,
+                label_smoothing=config.label_smoothing,
+            )
 
     def __call__(self, images, labels):
         if self.mix is None:
-            return images, lambda logits: F.cross_entropy(logits, labels, label_smoothing=self.smoothing, reduction="sum")
+            return images, lambda logits: F.cross_entropy(
+                logits, labels, label_smoothing=self.smoothing, reduction="sum"
+            )
         if len(images) % 2:
-            raise InputError(f"mixup and cutmix pair the images of a pass: choose an even batch, got {len(images)}.")
+            raise InputError(
+                f"mixup and cutmix pair the images of a pass: choose an even batch, got "
+                f"{len(images)}."
+            )
         images, targets = self.mix(images.clone(), labels)
         return images, lambda logits: F.cross_entropy(logits, targets, reduction="sum")
 
 
 def all_finite(tensors):
     """Whether every floating-point tensor of an iterable is free of NaN and infinity."""
-    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors if tensor.is_floating_point())
+    return all(
+        bool(torch.isfinite(tensor).all()) for tensor in tensors if tensor.is_floating_point()
+    )

@@ -1,18 +1,19 @@
 """From the attention of a frozen ViT to one number a token, and from there to a response map.
 
-The MGFF paper (section 3.4, "ViT-based cropping") sums the attention matrices of all layers, reads a token's
-importance off them, arranges the numbers on the grid of patches and enlarges the grid to the image. Its "row
-sums" can't be meant literally: every row of a softmax sums to 1. What differs between tokens is the attention
-they RECEIVE, the column sums. `RULES` holds that reading (``literal``) beside others.
+The MGFF paper (section 3.4, "ViT-based cropping") sums the attention matrices of all layers, reads
+a token's importance off them, arranges the numbers on the grid of patches and enlarges the grid to
+the image. Its "row sums" can't be meant literally: every row of a softmax sums to 1. What differs
+between tokens is the attention they RECEIVE, the column sums. `RULES` holds that reading
+(``literal``) beside others.
 
-The model is any timm ViT, untouched: while a block's attention runs, `watch_attention` notes the queries, keys
-and values that it hands to ``scaled_dot_product_attention``. Blocks that no rule asks for are not watched, and none
-loses its fused attention.
+The model is any timm ViT, untouched: while a block's attention runs, `watch_attention` notes the
+queries, keys and values that it hands to ``scaled_dot_product_attention``. Blocks that no rule asks
+for are not watched, and none loses its fused attention.
 """
 
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Callable
 
 import torch
 import torch.nn.functional as F
@@ -23,25 +24,34 @@ from .patches import check_dtype, check_tokens, to_pair
 
 
 class LayerAttention:
-    """Queries, keys and values of one layer, or its finished matrix; rows of the softmax are computed when asked for."""
+    """Queries, keys and values of one layer, or its finished matrix; rows of the softmax are
+    computed when asked for.
+    """
 
     def __init__(self, query=None, key=None, value=None, scale=None, bias=None, weights=None):
         self.query, self.key, self.value = query, key, value  # (B, heads, N, d) each
         self.scale, self.bias, self.weights = scale, bias, weights
 
     def matrix(self, queries=slice(None)):
-        """Softmax rows of the chosen queries: (B, heads, len(queries), N), float32, each row sums to 1."""
+        """Softmax rows of the chosen queries: (B, heads, len(queries), N), float32, each row sums
+        to 1.
+        """
         if self.weights is not None:
             return self.weights[:, :, queries].float()
         query, key = self.query[:, :, queries].float(), self.key.float()
         scores = query @ key.transpose(-2, -1) * self.scale
         if self.bias is not None:
-            scores = scores + (self.bias[..., queries, :] if self.bias.shape[-2] > 1 else self.bias).float()
+            scores = (
+                scores
+                + (self.bias[..., queries, :] if self.bias.shape[-2] > 1 else self.bias).float()
+            )
         return scores.softmax(dim=-1)
 
 
 class _AttentionWatch(TorchFunctionMode):
-    """While ``layer`` is set, notes what goes into (or comes out of) its softmax; changes nothing."""
+    """While ``layer`` is set, notes what goes into (or comes out of) its softmax; changes
+    nothing.
+    """
 
     def __init__(self):
         super().__init__()
@@ -61,14 +71,23 @@ class _AttentionWatch(TorchFunctionMode):
         return out
 
 
-def _from_fused_call(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, **kwargs):
+def _from_fused_call(
+    query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, **kwargs
+):
     if is_causal:
-        raise InputError("vit: its attention is causal; a response map needs a ViT that attends in both directions.")
+        raise InputError(
+            "vit: its attention is causal; a response map needs a ViT that attends in both "
+            "directions."
+        )
     if key.shape[1] != query.shape[1]:  # grouped-query attention: one key serves several heads
         key = key.repeat_interleave(query.shape[1] // key.shape[1], dim=1)
     if attn_mask is not None and attn_mask.dtype == torch.bool:
-        attn_mask = torch.zeros_like(attn_mask, dtype=torch.float32).masked_fill(~attn_mask, float("-inf"))
-    return LayerAttention(query, key, value, query.shape[-1] ** -0.5 if scale is None else scale, attn_mask)
+        attn_mask = torch.zeros_like(attn_mask, dtype=torch.float32).masked_fill(
+            ~attn_mask, float("-inf")
+        )
+    return LayerAttention(
+        query, key, value, query.shape[-1] ** -0.5 if scale is None else scale, attn_mask
+    )
 
 
 @dataclass
@@ -77,7 +96,8 @@ class ViTRecord:
 
     Attributes:
         layers: `LayerAttention` of the watched blocks, first to last.
-        tokens: (B, N, C) output of the ViT's last block after its final norm, prefix tokens included.
+        tokens: (B, N, C) output of the ViT's last block after its final norm, prefix tokens
+            included.
         prefix: number of tokens before the patches (class token, registers).
         grid: (rows, columns) of patches.
         has_class_token: whether token 0 is a class token.
@@ -91,11 +111,20 @@ class ViTRecord:
 
 
 def check_vit(vit):
-    """Raise `InputError` unless ``vit`` looks like a timm ViT: ``patch_embed`` and ``blocks`` with ``attn``."""
+    """Raise `InputError` unless ``vit`` looks like a timm ViT: ``patch_embed`` and ``blocks`` with
+    ``attn``.
+    """
     blocks = getattr(vit, "blocks", None)
-    if getattr(vit, "patch_embed", None) is None or not blocks or not all(hasattr(b, "attn") for b in blocks):
-        raise InputError(f"vit: {type(vit).__name__} has no patch_embed and blocks with attention; accepted: a timm "
-                         "vision transformer such as vit_base_patch16_224 or vit_small_patch14_dinov2.")
+    if (
+        getattr(vit, "patch_embed", None) is None
+        or not blocks
+        or not all(hasattr(b, "attn") for b in blocks)
+    ):
+        raise InputError(
+            f"vit: {type(vit).__name__} has no patch_embed and blocks with attention; "
+            f"accepted: a timm "
+            "vision transformer such as vit_base_patch16_224 or vit_small_patch14_dinov2."
+        )
     return vit
 
 
@@ -104,13 +133,17 @@ def grid_of(vit, height, width):
     embed = vit.patch_embed
     if hasattr(embed, "dynamic_feat_size"):
         return tuple(embed.dynamic_feat_size((height, width)))
-    rows, columns = (embed.patch_size,) * 2 if isinstance(embed.patch_size, int) else embed.patch_size
+    rows, columns = (
+        (embed.patch_size,) * 2 if isinstance(embed.patch_size, int) else embed.patch_size
+    )
     return height // rows, width // columns
 
 
 @contextmanager
 def watch_attention(vit, layers):
-    """Inside the ``with``, forward passes of ``vit`` fill the yielded dict: block index -> [LayerAttention]."""
+    """Inside the ``with``, forward passes of ``vit`` fill the yielded dict: block index ->
+    [LayerAttention].
+    """
     watch = _AttentionWatch()
 
     def enter(index):
@@ -122,8 +155,10 @@ def watch_attention(vit, layers):
     hooks = []
     for index in layers:
         attention = vit.blocks[index].attn
-        hooks += [attention.register_forward_pre_hook(enter(index)),
-                  attention.register_forward_hook(leave, always_call=True)]
+        hooks += [
+            attention.register_forward_pre_hook(enter(index)),
+            attention.register_forward_hook(leave, always_call=True),
+        ]
     try:
         with watch:
             yield watch.seen
@@ -133,17 +168,22 @@ def watch_attention(vit, layers):
 
 
 def record_attention(vit, x, last=None):
-    """One forward pass of ``vit`` on ``x``, keeping the attention of its last ``last`` blocks (None: of all).
+    """One forward pass of ``vit`` on ``x``, keeping the attention of its last ``last`` blocks
+    (None: of all).
 
     Args:
-        vit: a timm ViT; used as it is (put it into eval mode yourself, or use `ViTCropper`, which does).
+        vit: a timm ViT; used as it is (put it into eval mode yourself, or use `ViTCropper`, which
+            does).
         x: (B, 3, H, W) images, normalised for ``vit``, of a size that it accepts.
         last: how many blocks to keep, counted from the end.
 
     Raises:
-        InputError: ``vit`` is no ViT, ``x`` is no such batch, or its size is not accepted by ``vit``.
+        InputError: ``vit`` is no ViT, ``x`` is no such batch, or its size is not accepted by
+            ``vit``.
     """
-    vit = check_vit(getattr(vit, "_orig_mod", vit))  # a compiled model can't be watched; the one inside can
+    vit = check_vit(
+        getattr(vit, "_orig_mod", vit)
+    )  # a compiled model can't be watched; the one inside can
     if not isinstance(x, torch.Tensor) or not x.is_floating_point():
         got = x.dtype if isinstance(x, torch.Tensor) else type(x).__name__
         raise TypeError(f"x: expected a float tensor of normalised images, got {got}.")
@@ -152,7 +192,10 @@ def record_attention(vit, x, last=None):
     check_dtype("x: images", x, next(vit.parameters()).dtype)
     depth = len(vit.blocks)
     if last is not None and not 1 <= last <= depth:
-        raise InputError(f"last: the ViT has {depth} blocks, got {last}; accepted: 1 to {depth}, or None for all.")
+        raise InputError(
+            f"last: the ViT has {depth} blocks, got {last}; accepted: 1 to {depth}, or "
+            f"None for all."
+        )
     chosen = range(depth - (last or depth), depth)
     with watch_attention(vit, chosen) as seen:
         try:
@@ -161,55 +204,77 @@ def record_attention(vit, x, last=None):
             if isinstance(error, RuntimeError) and "size" not in str(error):
                 raise
             reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
-            raise InputError(f"x: the ViT does not accept images of shape {tuple(x.shape[1:])}: {reason}.") from error
+            raise InputError(
+                f"x: the ViT does not accept images of shape {tuple(x.shape[1:])}: {reason}."
+            ) from error
     grid, prefix = grid_of(vit, *x.shape[-2:]), getattr(vit, "num_prefix_tokens", 0)
     for index in chosen:
         if len(seen.get(index, [])) != 1:
-            raise InputError(f"vit: block {index} computes attention in {len(seen.get(index, []))} calls of softmax or "
-                             "scaled_dot_product_attention; accepted: ViTs with one a block.")
+            raise InputError(
+                f"vit: block {index} computes attention in {len(seen.get(index, []))} calls of "
+                f"softmax or "
+                "scaled_dot_product_attention; accepted: ViTs with one a block."
+            )
     if tokens.dim() != 3 or tokens.shape[1] != prefix + grid[0] * grid[1]:
-        raise InputError(f"vit: expected {prefix} + {grid[0]} x {grid[1]} tokens, got shape {tuple(tokens.shape)}; "
-                         "accepted: ViTs that keep all tokens (no patch dropout, eval mode).")
-    return ViTRecord([seen[i][0] for i in chosen], tokens, prefix, grid,
-                     has_class_token=getattr(vit, "cls_token", None) is not None)
+        raise InputError(
+            f"vit: expected {prefix} + {grid[0]} x {grid[1]} tokens, got shape "
+            f"{tuple(tokens.shape)}; "
+            "accepted: ViTs that keep all tokens (no patch dropout, eval mode)."
+        )
+    return ViTRecord(
+        [seen[i][0] for i in chosen],
+        tokens,
+        prefix,
+        grid,
+        has_class_token=getattr(vit, "cls_token", None) is not None,
+    )
 
 
 # ---- rules: a ViTRecord goes in, one number a patch token comes out, (B, rows * columns) ----
 
 
 def received(record):
-    """Attention that each patch receives from all patches, heads averaged, layers summed (the literal rule).
+    """Attention that each patch receives from all patches, heads averaged, layers summed (the
+    literal rule).
 
-    W_j = sum over layers and queries i of A[i, j]; class token and registers dropped as queries and as keys.
-    Uniform attention gives a flat map. (MGFF paper, section 3.4; reading: columns where it says rows.)
+    W_j = sum over layers and queries i of A[i, j]; class token and registers dropped as queries and
+    as keys. Uniform attention gives a flat map. (MGFF paper, section 3.4; reading: columns where it
+    says rows.)
     """
     patches = slice(record.prefix, None)
-    return sum(layer.matrix(patches)[..., patches].mean(dim=1).sum(dim=1) for layer in record.layers)
+    return sum(
+        layer.matrix(patches)[..., patches].mean(dim=1).sum(dim=1) for layer in record.layers
+    )
 
 
 def class_row(record):
     """Attention that the class token pays to each patch, averaged over heads and layers.
 
-    A ViT without class token (SigLIP, average-pooled ViTs) has no such row; there all patches ask, on average.
+    A ViT without class token (SigLIP, average-pooled ViTs) has no such row; there all patches ask,
+    on average.
     """
     queries = slice(0, 1) if record.has_class_token else slice(record.prefix, None)
-    rows = [layer.matrix(queries)[..., record.prefix:].mean(dim=(1, 2)) for layer in record.layers]
+    rows = [layer.matrix(queries)[..., record.prefix :].mean(dim=(1, 2)) for layer in record.layers]
     return torch.stack(rows).mean(dim=0)
 
 
 def rollout(record):
-    """Attention rollout (Abnar and Zuidema, 2020): product over layers of (A + I) / 2, then the class-token row."""
+    """Attention rollout (Abnar and Zuidema, 2020): product over layers of (A + I) / 2, then the
+    class-token row.
+    """
     mixed = None
     for layer in record.layers:
         attention = layer.matrix().mean(dim=1)
         attention = (attention + torch.eye(attention.shape[-1], device=attention.device)) / 2
         mixed = attention if mixed is None else attention @ mixed
     queries = slice(0, 1) if record.has_class_token else slice(record.prefix, None)
-    return mixed[:, queries, record.prefix:].mean(dim=1)
+    return mixed[:, queries, record.prefix :].mean(dim=1)
 
 
 def clip_outliers(weights, quantile=0.95):
-    """Cut (B, N) weights off at each image's own ``quantile``: a few tokens draw attention that means nothing."""
+    """Cut (B, N) weights off at each image's own ``quantile``: a few tokens draw attention that
+    means nothing.
+    """
     check_number("quantile", quantile, 0, 1)
     if not len(weights):  # torch knows no quantile of nothing
         return weights
@@ -222,10 +287,11 @@ def class_row_clipped(record):
 
 
 def affinity(record, kinds=("query",)):
-    """How much two patches belong together, (B, N, N): the mean cosine over ``kinds``, squared (0 where negative).
+    """How much two patches belong together, (B, N, N): the mean cosine over ``kinds``, squared (0
+    where negative).
 
-    ``"query"``: they ask alike; ``"value"``: they tell alike. Both are the last layer's, all heads joined. A ViT whose
-    attention shows neither is compared by its final tokens.
+    ``"query"``: they ask alike; ``"value"``: they tell alike. Both are the last layer's, all heads
+    joined. A ViT whose attention shows neither is compared by its final tokens.
     """
     layer, patches = record.layers[-1], slice(record.prefix, None)
     if layer.query is None:
@@ -238,10 +304,12 @@ def affinity(record, kinds=("query",)):
 
 
 def spectral_cut(affinity, start, doublings=4):
-    """Where the normalised cut of the patch graph separates the side that ``start`` prefers: (B, N), 0 to 1.
+    """Where the normalised cut of the patch graph separates the side that ``start`` prefers: (B,
+    N), 0 to 1.
 
-    The cut's indicator is the second eigenvector of D^-1/2 A D^-1/2 (Shi and Malik, 2000). The first, D^1/2, is
-    known and taken out; squaring what is left ``doublings`` times makes every other eigenvector fade. Applied to
+    The cut's indicator is the second eigenvector of D^-1/2 A D^-1/2 (Shi and Malik, 2000). The
+    first, D^1/2, is known and taken out; squaring what is left ``doublings`` times makes every
+    other eigenvector fade. Applied to
     ``start`` this also settles the sign. Matrix products only: no eigensolver, no loop over images.
 
     Args:
@@ -262,9 +330,11 @@ def spectral_cut(affinity, start, doublings=4):
 
 
 def spectral(record):
-    """The object as the ViT's own patches see it: `spectral_cut` of `affinity`, started at `class_row_clipped`.
+    """The object as the ViT's own patches see it: `spectral_cut` of `affinity`, started at
+    `class_row_clipped`.
 
-    TokenCut (Wang et al., 2022) cuts a graph of keys with an eigensolver; queries separate better here.
+    TokenCut (Wang et al., 2022) cuts a graph of keys with an eigensolver; queries separate better
+    here.
     """
     return spectral_cut(affinity(record), class_row_clipped(record))
 
@@ -272,7 +342,8 @@ def spectral(record):
 def attended_object(record):
     """`spectral` times `class_row_clipped`: what belongs together, and is looked at. The default.
 
-    Alone, the cut takes the perch along with the bird, and the class token looks at parts of the bird.
+    Alone, the cut takes the perch along with the bird, and the class token looks at parts of the
+    bird.
     """
     seen = class_row_clipped(record)
     return spectral_cut(affinity(record), seen) * seen
@@ -289,10 +360,12 @@ def attended_object_values(record):
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule for the response map: which layers to watch, what to read off them, where to cut the map.
+    """A rule for the response map: which layers to watch, what to read off them, where to cut the
+    map.
 
     Attributes:
-        weigh: function of a `ViTRecord` that returns (B, rows * columns) weights, higher on the object.
+        weigh: function of a `ViTRecord` that returns (B, rows * columns) weights, higher on the
+            object.
         last: number of blocks to watch, counted from the end (None: all).
         tau: default threshold of the cropper: a number times the mean, or "otsu".
     """
@@ -316,15 +389,19 @@ DEFAULT_RULE = "attended_object"
 
 
 def rule_of(vit):
-    """Name of the rule for a ViT: the one that its ``pretrained_cfg`` names as ``response_rule``, else the default.
+    """Name of the rule for a ViT: the one that its ``pretrained_cfg`` names as ``response_rule``,
+    else the default.
 
-    Which of its signals tells an object apart depends on how a ViT was trained, as do its mean and its input size.
+    Which of its signals tells an object apart depends on how a ViT was trained, as do its mean and
+    its input size.
     """
     return dict(getattr(vit, "pretrained_cfg", None) or {}).get("response_rule", DEFAULT_RULE)
 
 
 def get_rule(rule):
-    """The `Rule` of that name; a `Rule` passes through, a function of a `ViTRecord` is wrapped (all layers)."""
+    """The `Rule` of that name; a `Rule` passes through, a function of a `ViTRecord` is wrapped (all
+    layers).
+    """
     if isinstance(rule, Rule):
         return rule
     if callable(rule):
@@ -340,16 +417,26 @@ def token_weights(vit, x, rule=None):
     depth = len(check_vit(getattr(vit, "_orig_mod", vit)).blocks)
     record = record_attention(vit, x, None if rule.last is None else min(rule.last, depth))
     weights = rule.weigh(record)
-    if not isinstance(weights, torch.Tensor) or weights.numel() != len(x) * record.grid[0] * record.grid[1]:
+    if (
+        not isinstance(weights, torch.Tensor)
+        or weights.numel() != len(x) * record.grid[0] * record.grid[1]
+    ):
         got = tuple(weights.shape) if isinstance(weights, torch.Tensor) else type(weights).__name__
-        raise InputError(f"rule: it must give one number a patch, ({len(x)}, {record.grid[0] * record.grid[1]}), got {got}.")
+        raise InputError(
+            f"rule: it must give one number a patch, ({len(x)}, "
+            f"{record.grid[0] * record.grid[1]}), got {got}."
+        )
     return weights.float().reshape(len(x), *record.grid)
 
 
 def enlarge(weights, size):
-    """(B, rows, columns) weights to a (B, 1, H, W) map by bilinear interpolation (MGFF paper, section 3.4)."""
+    """(B, rows, columns) weights to a (B, 1, H, W) map by bilinear interpolation (MGFF paper,
+    section 3.4).
+    """
     check_tokens("weights", weights, (None, None, None))
-    return F.interpolate(weights[:, None], size=to_pair(size, "size"), mode="bilinear", align_corners=False)
+    return F.interpolate(
+        weights[:, None], size=to_pair(size, "size"), mode="bilinear", align_corners=False
+    )
 
 
 def response_map(vit, x, rule=None):

@@ -1,4 +1,6 @@
-"""The folder of a training run: configuration, environment, log, curves, checkpoints; and picking it up after a kill."""
+"""The folder of a training run: configuration, environment, log, curves, checkpoints; and picking
+it up after a kill.
+"""
 
 import json
 import platform
@@ -14,14 +16,22 @@ from .errors import InputError
 from .files import atomic_file, errors_naming, remove_leftovers, write_json
 
 RESUME = "resume.pt"  # all that a run needs to continue: weights, optimiser, step
-FREE = ("out", "save_seconds", "tensorboard", "workers", "cache", "device")  # may change between start and resume
+FREE = (
+    "out",
+    "save_seconds",
+    "tensorboard",
+    "workers",
+    "cache",
+    "device",
+)  # may change between start and resume
 
 
 class RunFolder:
     """What one run writes. Only the main process of a run makes one.
 
-    Files: ``config.yaml``, ``environment.json``, ``log.jsonl`` (one line an epoch), ``curves.png``, ``resume.pt``,
-    ``last.safetensors``, ``best.safetensors``, ``test_last.csv``, ``test_best.csv``, ``result.json``.
+    Files: ``config.yaml``, ``environment.json``, ``log.jsonl`` (one line an epoch), ``curves.png``,
+    ``resume.pt``, ``last.safetensors``, ``best.safetensors``, ``test_last.csv``, ``test_best.csv``,
+    ``result.json``.
 
     Args:
         folder: made if it is not there.
@@ -29,31 +39,41 @@ class RunFolder:
         resume: continue the run that the folder holds.
 
     Raises:
-        InputError: the folder holds a run and ``resume`` is false, or it holds one of another configuration.
+        InputError: the folder holds a run and ``resume`` is false, or it holds one of another
+            configuration.
     """
 
     def __init__(self, folder, config, resume=False):
         self.folder = Path(folder)
         stored = self.folder / "config.yaml"
         if stored.is_file() and not resume:
-            raise InputError(f"{self.folder} already holds a run; continue it with --resume, or choose another --out.")
+            raise InputError(
+                f"{self.folder} already holds a run; continue it with --resume, or choose "
+                f"another --out."
+            )
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
-            raise InputError(f"{self.folder} is a file or lies in one; expected a folder for the run.") from None
+            raise InputError(
+                f"{self.folder} is a file or lies in one; expected a folder for the run."
+            ) from None
         if stored.is_file():
             self._compare(yaml.safe_load(stored.read_text("utf-8")), config)
             remove_leftovers(self.folder)
         else:
             write_json(self.folder / "environment.json", environment())
-            config.save(stored)  # last, so that a folder with a configuration is a folder that can be resumed
+            config.save(
+                stored
+            )  # last, so that a folder with a configuration is a folder that can be resumed
         self.log_path = self.folder / "log.jsonl"
 
     def _compare(self, stored, config):
         for key, value in config.as_dict().items():
             if key not in FREE and stored.get(key) != value:
-                raise InputError(f"{self.folder} holds a run with {key}: {stored.get(key)!r}, not {value!r}; "
-                                 "resume it with its own configuration, or choose another --out.")
+                raise InputError(
+                    f"{self.folder} holds a run with {key}: {stored.get(key)!r}, not {value!r}; "
+                    "resume it with its own configuration, or choose another --out."
+                )
 
     def path(self, name):
         """The path of one of the run's files."""
@@ -65,15 +85,18 @@ class RunFolder:
             torch.save(state, stream)
 
     def load_state(self):
-        """What `save_state` wrote last, on the CPU; None if the run was killed before its first save."""
+        """What `save_state` wrote last, on the CPU; None if the run was killed before its first
+        save.
+        """
         path = self.path(RESUME)
         if not path.is_file():
             return None
         try:
             return torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:
-            raise CheckpointError(f"{path}: cannot be read ({type(error).__name__}); start again in another "
-                                  "folder.") from error
+            raise CheckpointError(
+                f"{path}: cannot be read ({type(error).__name__}); start again in another folder."
+            ) from error
 
     def log(self, record):
         """Append one line to the log."""
@@ -111,13 +134,29 @@ def read_log(path):
 def environment():
     """Versions and hardware that a result depends on, as plain values."""
     versions = {}
-    for name in ("torch", "torchvision", "timm", "accelerate", "numpy", "pillow", "safetensors", "mgff-tutorial"):
+    for name in (
+        "torch",
+        "torchvision",
+        "timm",
+        "accelerate",
+        "numpy",
+        "pillow",
+        "safetensors",
+        "mgff-tutorial",
+    ):
         try:
             versions[name] = version(name)
         except PackageNotFoundError:
             versions[name] = None
     cuda = torch.cuda.is_available()
-    return {"command": " ".join(["python -m mgff_tutorial", *sys.argv[1:]]), "python": platform.python_version(),
-            "system": platform.platform(), "processor": platform.processor(), "threads": torch.get_num_threads(),
-            "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if cuda else [],
-            "versions": versions}
+    return {
+        "command": " ".join(["python -m mgff_tutorial", *sys.argv[1:]]),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "processor": platform.processor(),
+        "threads": torch.get_num_threads(),
+        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+        if cuda
+        else [],
+        "versions": versions,
+    }

@@ -1,7 +1,8 @@
 """Randomness as a function of what is being done, not of what was done before.
 
-Augmentation of an image depends on (seed, epoch, index), dropout on (seed, step, process). So the number of loader
-workers changes nothing, and a resumed run needs no stored random state to continue as if it had never stopped.
+Augmentation of an image depends on (seed, epoch, index), dropout on (seed, step, process). So the
+number of loader workers changes nothing, and a resumed run needs no stored random state to continue
+as if it had never stopped.
 """
 
 import contextlib
@@ -28,7 +29,9 @@ def epoch_order(size, seed, epoch):
 
 @contextlib.contextmanager
 def fixed_randomness(seed):
-    """Within: Python, NumPy and torch (CPU) are seeded with ``seed``; afterwards they go on as if nothing was."""
+    """Within: Python, NumPy and torch (CPU) are seeded with ``seed``; afterwards they go on as if
+    nothing was.
+    """
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     try:
         random.seed(seed)

@@ -7,8 +7,9 @@ Seeds of the renderer, so that no two uses share a picture:
     200,000 + 1,000 * label + 0..29      test pictures
     10,000,000 and above                 pretraining, on other species
 
-A seed stands for a place, light and pose, so no two pictures of the data set share these either. A larger training set
-(`write_sketchbirds`, ``training_images``) begins with the pictures of the usual one; its test pictures are the same.
+A seed stands for a place, light and pose, so no two pictures of the data set share these either. A
+larger training set (`write_sketchbirds`, ``training_images``) begins with the pictures of the usual
+one; its test pictures are the same.
 """
 
 import hashlib
@@ -46,7 +47,7 @@ genera.txt               class_id genus_id genus
 part_codes.txt           class_id part_id code
 scenes.txt               image_id seed scale camouflage occluders rotation flip background pose
 checksums.txt            SHA-256 and path of every other file; `sha256sum -c checksums.txt` checks them
-"""
+"""  # noqa: E501
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,11 @@ class Report:
         return not (self.missing or self.changed)
 
     def __str__(self):
-        lines = [f"{self.checked} files listed: {len(self.missing)} missing, {len(self.changed)} changed, "
-                 f"{len(self.extra)} not listed."]
+        lines = [
+            f"{self.checked} files listed: {len(self.missing)} missing, "
+            f"{len(self.changed)} changed, "
+            f"{len(self.extra)} not listed."
+        ]
         for word in ("missing", "changed", "extra"):
             names = getattr(self, word)
             lines += [f"  {word}: {name}" for name in names[:10]]
@@ -97,13 +101,18 @@ class Comparison:
         return not self.beyond
 
     def __str__(self):
-        return (f"{self.images} images drawn again: mean absolute difference {self.differences.mean():.3f} of 255, "
-                f"worst {self.differences.max():.3f}; boxes differ by at most {self.box_differences.max():.1f} pixels; "
-                f"{len(self.beyond)} beyond the limit.")
+        return (
+            f"{self.images} images drawn again: mean absolute difference "
+            f"{self.differences.mean():.3f} of 255, "
+            f"worst {self.differences.max():.3f}; boxes differ by at most "
+            f"{self.box_differences.max():.1f} pixels; "
+            f"{len(self.beyond)} beyond the limit."
+        )
 
 
 def entries(training_images=None):
-    """All pictures of the data set as a list of `Entry`, by label, training pictures first; image_id = position + 1.
+    """All pictures of the data set as a list of `Entry`, by label, training pictures first;
+    image_id = position + 1.
 
     Args:
         training_images: of each species, 1 to 1,000; None: 30, as in the embedded set.
@@ -114,7 +123,9 @@ def entries(training_images=None):
     found = []
     for label, species in enumerate(SPECIES):
         name = species.name.replace(" ", "_")
-        for split, (first, count) in enumerate(((TRAIN_SEED, training_images), (TEST_SEED, IMAGES_PER_SPLIT))):
+        for split, (first, count) in enumerate(
+            ((TRAIN_SEED, training_images), (TEST_SEED, IMAGES_PER_SPLIT))
+        ):
             for number in range(count):
                 seed = first + SEED_STEP * label + number
                 file = f"{name}_{split * IMAGES_PER_SPLIT + number + 1:04d}_{seed}.jpg"
@@ -129,12 +140,15 @@ def _jpeg(image):
 
 
 def write_sketchbirds(root, progress=True, training_images=None):
-    """Draw the whole data set into ``root``: about 30 seconds on one core, 1,200 JPEG files of 256 x 256 pixels.
+    """Draw the whole data set into ``root``: about 30 seconds on one core, 1,200 JPEG files of 256
+    x 256 pixels.
 
-    All is written into a folder beside ``root`` that takes its place at the end, so nothing half-written remains.
+    All is written into a folder beside ``root`` that takes its place at the end, so nothing
+    half-written remains.
 
     Args:
-        root: the folder to write. If it exists it must be empty or hold SketchBirds, which are then replaced.
+        root: the folder to write. If it exists it must be empty or hold SketchBirds, which are then
+            replaced.
         progress: show a progress bar.
         training_images: of each species; see `entries`.
 
@@ -145,8 +159,12 @@ def write_sketchbirds(root, progress=True, training_images=None):
         InputError: ``root`` holds something else; a number out of range.
     """
     root, listed = Path(root), entries(training_images)
-    if root.exists() and (not root.is_dir() or (any(root.iterdir()) and not (root / "checksums.txt").is_file())):
-        raise InputError(f"{root} exists and does not hold SketchBirds; name a new or empty folder.")
+    if root.exists() and (
+        not root.is_dir() or (any(root.iterdir()) and not (root / "checksums.txt").is_file())
+    ):
+        raise InputError(
+            f"{root} exists and does not hold SketchBirds; name a new or empty folder."
+        )
     root.parent.mkdir(parents=True, exist_ok=True)
     temporary = root.with_name(f".{root.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -163,8 +181,17 @@ def write_sketchbirds(root, progress=True, training_images=None):
 
 
 def _write_files(root, listed, progress):
-    tables = {name: [] for name in ("images", "image_class_labels", "train_test_split", "bounding_boxes",
-                                    "parts/part_locs", "scenes")}
+    tables = {
+        name: []
+        for name in (
+            "images",
+            "image_class_labels",
+            "train_test_split",
+            "bounding_boxes",
+            "parts/part_locs",
+            "scenes",
+        )
+    }
     for folder in ("parts", *(f"images/{entry.path.split('/')[0]}" for entry in listed)):
         (root / folder).mkdir(parents=True, exist_ok=True)
     bar = tqdm(listed, desc="drawing SketchBirds", unit="image", disable=None if progress else True)
@@ -178,21 +205,33 @@ def _write_files(root, listed, progress):
         tables["bounding_boxes"].append(f"{number} {x0:.1f} {y0:.1f} {x1 - x0:.1f} {y1 - y0:.1f}")
         for part, name in enumerate(PART_NAMES, 1):
             x, y, visible = scene.parts[name]
-            tables["parts/part_locs"].append(f"{number} {part} {x:.1f} {y:.1f} 1" if visible
-                                             else f"{number} {part} 0.0 0.0 0")
+            tables["parts/part_locs"].append(
+                f"{number} {part} {x:.1f} {y:.1f} 1" if visible else f"{number} {part} 0.0 0.0 0"
+            )
         d = scene.details
-        tables["scenes"].append(f"{number} {entry.seed} {d['scale']:.4f} {d['camouflage']:.4f} {d['occluders']} "
-                                f"{d['rotation']:.2f} {int(d['flip'])} {d['background']} {d['pose'].replace(' ', '_')}")
+        tables["scenes"].append(
+            f"{number} {entry.seed} {d['scale']:.4f} {d['camouflage']:.4f} {d['occluders']} "
+            f"{d['rotation']:.2f} {int(d['flip'])} {d['background']} {d['pose'].replace(' ', '_')}"
+        )
     genera = list(dict.fromkeys(species.genus.name for species in SPECIES))
-    tables["classes"] = [f"{k} {k:03d}.{species.name.replace(' ', '_')}" for k, species in enumerate(SPECIES, 1)]
+    tables["classes"] = [
+        f"{k} {k:03d}.{species.name.replace(' ', '_')}" for k, species in enumerate(SPECIES, 1)
+    ]
     tables["parts/parts"] = [f"{k} {name}" for k, name in enumerate(PART_NAMES, 1)]
-    tables["genera"] = [f"{k} {genera.index(species.genus.name) + 1} {species.genus.name.replace(' ', '_')}"
-                        for k, species in enumerate(SPECIES, 1)]
-    tables["part_codes"] = [f"{k} {part} {species.code(name).replace(' ', '_')}"
-                            for k, species in enumerate(SPECIES, 1) for part, name in enumerate(PART_CODES, 1)]
+    tables["genera"] = [
+        f"{k} {genera.index(species.genus.name) + 1} {species.genus.name.replace(' ', '_')}"
+        for k, species in enumerate(SPECIES, 1)
+    ]
+    tables["part_codes"] = [
+        f"{k} {part} {species.code(name).replace(' ', '_')}"
+        for k, species in enumerate(SPECIES, 1)
+        for part, name in enumerate(PART_CODES, 1)
+    ]
     for name, lines in tables.items():
         (root / f"{name}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
-    (root / "README.txt").write_text(_README.format(version=f"version {VERSION}"), encoding="utf-8", newline="\n")
+    (root / "README.txt").write_text(
+        _README.format(version=f"version {VERSION}"), encoding="utf-8", newline="\n"
+    )
 
 
 def _files_below(root):
@@ -204,7 +243,9 @@ def _digest(path):
 
 
 def _write_checksums(root):
-    lines = [f"{_digest(root / name)}  {name}" for name in _files_below(root) if name != "checksums.txt"]
+    lines = [
+        f"{_digest(root / name)}  {name}" for name in _files_below(root) if name != "checksums.txt"
+    ]
     (root / "checksums.txt").write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
 
 
@@ -212,8 +253,8 @@ def verify_sketchbirds(root):
     """Compare every file with ``checksums.txt``.
 
     Returns:
-        `Report`: its ``missing``, ``changed`` and ``extra`` are lists of paths below ``root``; ``ok`` is True if
-        nothing is missing or changed.
+        `Report`: its ``missing``, ``changed`` and ``extra`` are lists of paths below ``root``;
+        ``ok`` is True if nothing is missing or changed.
 
     Raises:
         DataError: there is no readable ``checksums.txt``.
@@ -222,14 +263,19 @@ def verify_sketchbirds(root):
     try:
         lines = (root / "checksums.txt").read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{root / 'checksums.txt'} cannot be read ({error.__class__.__name__}); "
-                        "`python -m mgff_tutorial render --out DIR` draws the data set anew.") from None
+        raise DataError(
+            f"{root / 'checksums.txt'} cannot be read ({error.__class__.__name__}); "
+            "`python -m mgff_tutorial render --out DIR` draws the data set anew."
+        ) from None
     report = Report(root)
     listed = {"checksums.txt"}
     for number, line in enumerate(lines, 1):
         digest, gap, name = line.partition("  ")
         if not gap or len(digest) != 64:
-            raise DataError(f"{root / 'checksums.txt'}, line {number}: expected a SHA-256 and a path, got {line!r}.")
+            raise DataError(
+                f"{root / 'checksums.txt'}, line {number}: expected a SHA-256 and a path, "
+                f"got {line!r}."
+            )
         listed.add(name)
         report.checked += 1
         if not (root / name).is_file():
@@ -241,7 +287,8 @@ def verify_sketchbirds(root):
 
 
 def compare_with_render(root, limit=2.0, every=1, progress=False):
-    """Draw the pictures again and compare decoded pixels: what checksums cannot tell where libjpeg differs.
+    """Draw the pictures again and compare decoded pixels: what checksums cannot tell where libjpeg
+    differs.
 
     Args:
         root: a folder of SketchBirds.
@@ -249,7 +296,8 @@ def compare_with_render(root, limit=2.0, every=1, progress=False):
         every: compare only every n-th image.
 
     Returns:
-        `Comparison`; ``beyond`` lists the images over the limit or with a box off by more than 2 pixels.
+        `Comparison`; ``beyond`` lists the images over the limit or with a box off by more than 2
+        pixels.
 
     Raises:
         DataError: a file is missing or cannot be read.
@@ -257,16 +305,24 @@ def compare_with_render(root, limit=2.0, every=1, progress=False):
     root = Path(root)
     try:
         split = (root / "train_test_split.txt").read_text(encoding="utf-8").split("\n")
-        listed = list(enumerate(entries(sum(line.endswith(" 1") for line in split) // len(SPECIES)), 1))[::every]
+        listed = list(
+            enumerate(entries(sum(line.endswith(" 1") for line in split) // len(SPECIES)), 1)
+        )[::every]
     except (OSError, ValueError) as error:
         raise DataError(f"{root / 'train_test_split.txt'} cannot be read: {error}") from None
     try:
         lines = (root / "bounding_boxes.txt").read_text(encoding="utf-8").split("\n")
-        boxes = {int(line.split()[0]): [float(v) for v in line.split()[1:]] for line in lines if line.strip()}
+        boxes = {
+            int(line.split()[0]): [float(v) for v in line.split()[1:]]
+            for line in lines
+            if line.strip()
+        }
     except (OSError, ValueError) as error:
         raise DataError(f"{root / 'bounding_boxes.txt'} cannot be read: {error}") from None
     differences, box_differences, beyond = [], [], []
-    for number, entry in tqdm(listed, desc="comparing", unit="image", disable=None if progress else True):
+    for number, entry in tqdm(
+        listed, desc="comparing", unit="image", disable=None if progress else True
+    ):
         scene = render(entry.label, entry.seed, SIZE)
         try:
             with Image.open(root / "images" / entry.path) as stored:
@@ -285,16 +341,22 @@ def compare_with_render(root, limit=2.0, every=1, progress=False):
 
 
 def _is_current(root):
-    """Whether ``root`` was written by this version of the renderer; it is written as a whole, so it is complete."""
+    """Whether ``root`` was written by this version of the renderer; it is written as a whole, so it
+    is complete.
+    """
     readme = root / "README.txt"
-    return readme.is_file() and f"SketchBirds version {VERSION}:" in readme.read_text(encoding="utf-8")
+    return readme.is_file() and f"SketchBirds version {VERSION}:" in readme.read_text(
+        encoding="utf-8"
+    )
 
 
 def ensure_sketchbirds(training_images=None):
-    """The folder of SketchBirds: the checkout's, else one in the cache, drawn there on first use and verified.
+    """The folder of SketchBirds: the checkout's, else one in the cache, drawn there on first use
+    and verified.
 
     Args:
-        training_images: of each species; a set with others than the usual 30 always lies in the cache.
+        training_images: of each species; a set with others than the usual 30 always lies in the
+            cache.
 
     Raises:
         DataError: what was written is not what was drawn (a full disk, for one).

@@ -1,8 +1,10 @@
-"""Swin Transformer from scratch: four stages, and the builders of its published variants (blocks: `swin_blocks`).
+"""Swin Transformer from scratch: four stages, and the builders of its published variants (blocks:
+`swin_blocks`).
 
-State-dict names are timm's, so timm's pretrained weights load as they are. One layout from end to end:
-(B, H, W, C); only `SwinTransformer.feature_maps` hands out (B, C, H, W).
-Source: Liu et al., "Swin Transformer: Hierarchical Vision Transformer using Shifted Windows", ICCV 2021.
+State-dict names are timm's, so timm's pretrained weights load as they are. One layout from end to
+end: (B, H, W, C); only `SwinTransformer.feature_maps` hands out (B, C, H, W).
+Source: Liu et al., "Swin Transformer: Hierarchical Vision Transformer using Shifted Windows", ICCV
+    2021.
 """
 
 import torch
@@ -15,7 +17,9 @@ from .swin_settings import check_options, model_cfg
 
 
 class ClassifierHead(nn.Module):
-    """Mean over positions, dropout, linear layer: (B, H, W, C) -> (B, num_classes); 0 classes: the mean itself."""
+    """Mean over positions, dropout, linear layer: (B, H, W, C) -> (B, num_classes); 0 classes: the
+    mean itself.
+    """
 
     def __init__(self, dim, num_classes, global_pool="avg", drop_rate=0.0):
         super().__init__()
@@ -24,7 +28,12 @@ class ClassifierHead(nn.Module):
         self.fc = nn.Linear(dim, num_classes) if num_classes > 0 else nn.Identity()
 
     def forward(self, x, pre_logits=False):
-        check_tokens("the last map", x, (None, None, None, self.dim), getattr(getattr(self.fc, "weight", None), "dtype", None))
+        check_tokens(
+            "the last map",
+            x,
+            (None, None, None, self.dim),
+            getattr(getattr(self.fc, "weight", None), "dtype", None),
+        )
         if self.global_pool:
             x = x.mean((1, 2))
         x = self.drop(x)
@@ -34,41 +43,87 @@ class ClassifierHead(nn.Module):
 class SwinTransformer(nn.Module):
     """Swin Transformer: images (B, 3, H, W) -> logits (B, num_classes).
 
-    Images of any size from 1 x 1 are accepted; ``img_size`` is the size for which windows are fitted to the grid
-    and masks are prepared.
+    Images of any size from 1 x 1 are accepted; ``img_size`` is the size for which windows are
+    fitted to the grid and masks are prepared.
 
     Args:
         img_size, patch_size: pixels, or (height, width). in_chans: channels of the image.
         num_classes: 0 gives pooled features. global_pool: "avg", or "" for the map without pooling.
         embed_dim: channels of stage 1; each later stage doubles them.
         depths, num_heads: blocks and heads of each stage. window_size: tokens, or (height, width).
-        drop_rate, proj_drop_rate, attn_drop_rate: dropout before the head, after projections, on attention.
+        drop_rate, proj_drop_rate, attn_drop_rate: dropout before the head, after projections, on
+            attention.
         drop_path_rate: stochastic depth of the last block, rising linearly from 0 at the first.
         pad_first: see `SwinBlock`.
 
     Raises:
-        InputError: options that do not fit together; in ``forward``, images of a wrong rank, channels or dtype.
+        InputError: options that do not fit together; in ``forward``, images of a wrong rank,
+            channels or dtype.
     """
 
-    def __init__(self, img_size=224, patch_size=4, in_chans=3, num_classes=1000, global_pool="avg", embed_dim=96,
-                 depths=(2, 2, 6, 2), num_heads=(3, 6, 12, 24), window_size=7, mlp_ratio=4.0, qkv_bias=True,
-                 drop_rate=0.0, proj_drop_rate=0.0, attn_drop_rate=0.0, drop_path_rate=0.1, pad_first=False):
+    def __init__(
+        self,
+        img_size=224,
+        patch_size=4,
+        in_chans=3,
+        num_classes=1000,
+        global_pool="avg",
+        embed_dim=96,
+        depths=(2, 2, 6, 2),
+        num_heads=(3, 6, 12, 24),
+        window_size=7,
+        mlp_ratio=4.0,
+        qkv_bias=True,
+        drop_rate=0.0,
+        proj_drop_rate=0.0,
+        attn_drop_rate=0.0,
+        drop_path_rate=0.1,
+        pad_first=False,
+    ):
         super().__init__()
-        check_options(in_chans, num_classes, global_pool, embed_dim, depths, num_heads, mlp_ratio,
-                      drop_rate=drop_rate, proj_drop_rate=proj_drop_rate, attn_drop_rate=attn_drop_rate)
+        check_options(
+            in_chans,
+            num_classes,
+            global_pool,
+            embed_dim,
+            depths,
+            num_heads,
+            mlp_ratio,
+            drop_rate=drop_rate,
+            proj_drop_rate=proj_drop_rate,
+            attn_drop_rate=attn_drop_rate,
+        )
         check_number("drop_path_rate", drop_path_rate, 0, 1, below=True)
-        self.img_size, self.window_size = to_pair(img_size, "img_size"), to_pair(window_size, "window_size")
+        self.img_size, self.window_size = (
+            to_pair(img_size, "img_size"),
+            to_pair(window_size, "window_size"),
+        )
         self.in_chans, self.num_classes, self.global_pool = in_chans, num_classes, global_pool
         self.patch_embed = PatchEmbed(patch_size, in_chans, embed_dim)
         rates = torch.linspace(0, drop_path_rate, sum(depths), device="cpu").split(list(depths))
         stages, self.feature_info = [], []
         for i, grid in enumerate(self._grids(len(depths))):
             dim = embed_dim * 2**i
-            stages.append(SwinStage(dim, depths[i], num_heads[i], grid, self.window_size, downsample=i > 0,
-                                    drop_path=rates[i].tolist(), mlp_ratio=mlp_ratio, qkv_bias=qkv_bias,
-                                    proj_drop=proj_drop_rate, attn_drop=attn_drop_rate, pad_first=pad_first))
+            stages.append(
+                SwinStage(
+                    dim,
+                    depths[i],
+                    num_heads[i],
+                    grid,
+                    self.window_size,
+                    downsample=i > 0,
+                    drop_path=rates[i].tolist(),
+                    mlp_ratio=mlp_ratio,
+                    qkv_bias=qkv_bias,
+                    proj_drop=proj_drop_rate,
+                    attn_drop=attn_drop_rate,
+                    pad_first=pad_first,
+                )
+            )
             reduction = max(self.patch_embed.patch_size) * 2**i
-            self.feature_info.append({"num_chs": dim, "reduction": reduction, "module": f"layers.{i}"})
+            self.feature_info.append(
+                {"num_chs": dim, "reduction": reduction, "module": f"layers.{i}"}
+            )
         self.layers = nn.Sequential(*stages)
         self.num_features = self.head_hidden_size = embed_dim * 2 ** (len(depths) - 1)
         self.norm = nn.LayerNorm(self.num_features)
@@ -104,8 +159,9 @@ class SwinTransformer(nn.Module):
     def feature_maps(self, x):
         """Images (B, 3, H, W) -> four maps (B, C, H, W) of rising granularity.
 
-        The maps after the patch merging that ends stages 1, 2 and 3, and the final stage after the final norm.
-        For Swin-B at 384: 256 x 48 x 48, 512 x 24 x 24, 1024 x 12 x 12, 1024 x 12 x 12 (MGFF paper, section 3.1).
+        The maps after the patch merging that ends stages 1, 2 and 3, and the final stage after the
+        final norm. For Swin-B at 384: 256 x 48 x 48, 512 x 24 x 24, 1024 x 12 x 12, 1024 x 12 x 12
+        (MGFF paper, section 3.1).
         """
         x = self.layers[0](self.tokens(x))
         maps = []
@@ -130,14 +186,17 @@ class SwinTransformer(nn.Module):
         self.head.fc = head.apply(init_weights).to(weight.device, weight.dtype).train(self.training)
 
     def set_grad_checkpointing(self, enable=True):
-        """Keep only each block's input for the backward pass, and compute the rest again: less memory, more time."""
+        """Keep only each block's input for the backward pass, and compute the rest again: less
+        memory, more time.
+        """
         for stage in self.layers:
             stage.grad_checkpointing = enable
 
     def set_input_size(self, img_size=None, window_size=None):
         """Fit windows and masks to another image or window size; bias tables are interpolated.
 
-        Without ``window_size`` the window grows with the image, as in timm: 7 at 224 becomes 12 at 384.
+        Without ``window_size`` the window grows with the image, as in timm: 7 at 224 becomes 12 at
+            384.
         """
         old = self.img_size
         self.img_size = old if img_size is None else to_pair(img_size, "img_size")
@@ -149,21 +208,35 @@ class SwinTransformer(nn.Module):
         for stage, grid in zip(self.layers, self._grids(len(self.layers))):
             for block in stage.blocks:
                 block.set_input_size(grid, self.window_size)
-        self.pretrained_cfg = self.default_cfg = {**self.pretrained_cfg, "input_size": (self.in_chans, *self.img_size)}
+        self.pretrained_cfg = self.default_cfg = {
+            **self.pretrained_cfg,
+            "input_size": (self.in_chans, *self.img_size),
+        }
 
     def no_weight_decay(self):
         """Names of parameters that weight decay should leave alone: the bias tables."""
-        return {name for name, _ in self.named_parameters() if "relative_position_bias_table" in name}
+        return {
+            name for name, _ in self.named_parameters() if "relative_position_bias_table" in name
+        }
 
     def group_matcher(self, coarse=False):
         """Patterns by which timm groups parameters, as for layer-wise learning rates."""
-        blocks = r"^layers\.(\d+)" if coarse else [
-            (r"^layers\.(\d+).downsample", (0,)), (r"^layers\.(\d+)\.\w+\.(\d+)", None), (r"^norm", (99999,))]
+        blocks = (
+            r"^layers\.(\d+)"
+            if coarse
+            else [
+                (r"^layers\.(\d+).downsample", (0,)),
+                (r"^layers\.(\d+)\.\w+\.(\d+)", None),
+                (r"^norm", (99999,)),
+            ]
+        )
         return {"stem": r"^patch_embed", "blocks": blocks}
 
 
 def init_weights(module):
-    """Linear layers: truncated normal of deviation 0.02 and zero bias (Swin's published initialisation)."""
+    """Linear layers: truncated normal of deviation 0.02 and zero bias (Swin's published
+    initialisation).
+    """
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)
         if module.bias is not None:
@@ -171,7 +244,9 @@ def init_weights(module):
 
 
 def build(name, pretrained, mean_std=None, **options):
-    """A `SwinTransformer` with its name, configuration and, if asked for, weights (see `swin_weights`)."""
+    """A `SwinTransformer` with its name, configuration and, if asked for, weights (see
+    `swin_weights`).
+    """
     model = SwinTransformer(**options)
     if mean_std is not None:
         model.pretrained_cfg.update(mean=mean_std[0], std=mean_std[1])
@@ -191,65 +266,126 @@ AT_224 = dict(img_size=224, window_size=7)
 AT_384 = dict(img_size=384, window_size=12)
 
 
-# The eight published variants. ``pretrained``: True fetches timm's weights, a path loads that file, which may have
-# timm's names or the original authors'. Other options go to `SwinTransformer`.
+# The eight published variants. ``pretrained``: True fetches timm's weights, a path loads that file,
+# which may have timm's names or the original authors'. Other options go to `SwinTransformer`.
+
 
 def swin_tiny_patch4_window7_224(num_classes=1000, pretrained=False, **options):
     """Swin-T, 28 M parameters, ImageNet-1k at 224 x 224."""
-    return build("swin_tiny_patch4_window7_224", pretrained, num_classes=num_classes, **{**TINY, **AT_224, **options})
+    return build(
+        "swin_tiny_patch4_window7_224",
+        pretrained,
+        num_classes=num_classes,
+        **{**TINY, **AT_224, **options},
+    )
 
 
 def swin_small_patch4_window7_224(num_classes=1000, pretrained=False, **options):
     """Swin-S, 50 M parameters, ImageNet-1k at 224 x 224."""
-    return build("swin_small_patch4_window7_224", pretrained, num_classes=num_classes, **{**SMALL, **AT_224, **options})
+    return build(
+        "swin_small_patch4_window7_224",
+        pretrained,
+        num_classes=num_classes,
+        **{**SMALL, **AT_224, **options},
+    )
 
 
 def swin_base_patch4_window7_224(num_classes=1000, pretrained=False, **options):
     """Swin-B, 88 M parameters, ImageNet-1k at 224 x 224."""
-    return build("swin_base_patch4_window7_224", pretrained, num_classes=num_classes, **{**BASE, **AT_224, **options})
+    return build(
+        "swin_base_patch4_window7_224",
+        pretrained,
+        num_classes=num_classes,
+        **{**BASE, **AT_224, **options},
+    )
 
 
 def swin_base_patch4_window12_384(num_classes=1000, pretrained=False, **options):
     """Swin-B, 88 M parameters, ImageNet-1k at 384 x 384: the backbone of the MGFF paper."""
-    return build("swin_base_patch4_window12_384", pretrained, num_classes=num_classes, **{**BASE, **AT_384, **options})
+    return build(
+        "swin_base_patch4_window12_384",
+        pretrained,
+        num_classes=num_classes,
+        **{**BASE, **AT_384, **options},
+    )
 
 
 def swin_base_patch4_window7_224_in22k(num_classes=21841, pretrained=False, **options):
     """Swin-B, 109 M parameters, ImageNet-22k at 224 x 224."""
-    return build("swin_base_patch4_window7_224_in22k", pretrained, num_classes=num_classes,
-                 **{**BASE, **AT_224, **options})
+    return build(
+        "swin_base_patch4_window7_224_in22k",
+        pretrained,
+        num_classes=num_classes,
+        **{**BASE, **AT_224, **options},
+    )
 
 
 def swin_base_patch4_window12_384_in22k(num_classes=21841, pretrained=False, **options):
     """Swin-B, 109 M parameters, ImageNet-22k at 384 x 384."""
-    return build("swin_base_patch4_window12_384_in22k", pretrained, num_classes=num_classes,
-                 **{**BASE, **AT_384, **options})
+    return build(
+        "swin_base_patch4_window12_384_in22k",
+        pretrained,
+        num_classes=num_classes,
+        **{**BASE, **AT_384, **options},
+    )
 
 
 def swin_large_patch4_window7_224_in22k(num_classes=21841, pretrained=False, **options):
     """Swin-L, 229 M parameters, ImageNet-22k at 224 x 224."""
-    return build("swin_large_patch4_window7_224_in22k", pretrained, num_classes=num_classes,
-                 **{**LARGE, **AT_224, **options})
+    return build(
+        "swin_large_patch4_window7_224_in22k",
+        pretrained,
+        num_classes=num_classes,
+        **{**LARGE, **AT_224, **options},
+    )
 
 
 def swin_large_patch4_window12_384_in22k(num_classes=21841, pretrained=False, **options):
     """Swin-L, 229 M parameters, ImageNet-22k at 384 x 384."""
-    return build("swin_large_patch4_window12_384_in22k", pretrained, num_classes=num_classes,
-                 **{**LARGE, **AT_384, **options})
+    return build(
+        "swin_large_patch4_window12_384_in22k",
+        pretrained,
+        num_classes=num_classes,
+        **{**LARGE, **AT_384, **options},
+    )
 
 
 def swin_nano(num_classes=20, img_size=96, pretrained=False, **options):
-    """The small Swin of this tutorial: patch 4, window 6, width 32; grids 24, 12, 6, 3 at 96 x 96 pixels.
+    """The small Swin of this tutorial: patch 4, window 6, width 32; grids 24, 12, 6, 3 at 96 x 96
+    pixels.
 
-    1.5 M parameters, which two CPU cores train in minutes. Inputs are normalised with mean 0.5 and deviation 0.5.
+    1.5 M parameters, which two CPU cores train in minutes. Inputs are normalised with mean 0.5 and
+    deviation 0.5.
     """
-    settings = dict(patch_size=4, window_size=6, embed_dim=32, depths=(2, 2, 2, 1), num_heads=(1, 2, 4, 8),
-                    drop_path_rate=0.0)
-    return build("swin_nano", pretrained, ((0.5,) * 3, (0.5,) * 3), num_classes=num_classes, img_size=img_size,
-                 **{**settings, **options})
+    settings = dict(
+        patch_size=4,
+        window_size=6,
+        embed_dim=32,
+        depths=(2, 2, 2, 1),
+        num_heads=(1, 2, 4, 8),
+        drop_path_rate=0.0,
+    )
+    return build(
+        "swin_nano",
+        pretrained,
+        ((0.5,) * 3, (0.5,) * 3),
+        num_classes=num_classes,
+        img_size=img_size,
+        **{**settings, **options},
+    )
 
 
-BUILDERS = {builder.__name__: builder for builder in (
-    swin_tiny_patch4_window7_224, swin_small_patch4_window7_224, swin_base_patch4_window7_224,
-    swin_base_patch4_window12_384, swin_base_patch4_window7_224_in22k, swin_base_patch4_window12_384_in22k,
-    swin_large_patch4_window7_224_in22k, swin_large_patch4_window12_384_in22k, swin_nano)}
+BUILDERS = {
+    builder.__name__: builder
+    for builder in (
+        swin_tiny_patch4_window7_224,
+        swin_small_patch4_window7_224,
+        swin_base_patch4_window7_224,
+        swin_base_patch4_window12_384,
+        swin_base_patch4_window7_224_in22k,
+        swin_base_patch4_window12_384_in22k,
+        swin_large_patch4_window7_224_in22k,
+        swin_large_patch4_window12_384_in22k,
+        swin_nano,
+    )
+}

@@ -1,6 +1,8 @@
-"""The pieces a Swin Transformer is stacked from: the block with (shifted) window attention, and the stage.
+"""The pieces a Swin Transformer is stacked from: the block with (shifted) window attention, and the
+stage.
 
-Maps are (B, H, W, C) throughout. Source: Liu et al., "Swin Transformer", ICCV 2021, section 3.2 and figure 3.
+Maps are (B, H, W, C) throughout. Source: Liu et al., "Swin Transformer", ICCV 2021, section 3.2 and
+figure 3.
 """
 
 import torch
@@ -9,12 +11,19 @@ from torch.utils.checkpoint import checkpoint
 
 from .linear import Linear
 from .patches import PatchMerging, pad_to_multiple
-from .windows import WindowAttention, relative_position_index, resize_bias_table, shift_mask, window_partition, \
-    window_reverse
+from .windows import (
+    WindowAttention,
+    relative_position_index,
+    resize_bias_table,
+    shift_mask,
+    window_partition,
+    window_reverse,
+)
 
 
 class StochasticDepth(nn.Module):
-    """Drop the whole branch of a residual block for some samples of a training batch (Huang et al., 2016).
+    """Drop the whole branch of a residual block for some samples of a training batch (Huang et al.,
+    2016).
 
     Args:
         rate: probability of dropping; kept branches are scaled by 1 / (1 - rate).
@@ -45,23 +54,39 @@ class Mlp(nn.Module):
 
 
 class SwinBlock(nn.Module):
-    """x + attention(norm(x)), then x + mlp(norm(x)), on a map (B, H, W, C) (Swin paper, equation 3).
+    """x + attention(norm(x)), then x + mlp(norm(x)), on a map (B, H, W, C) (Swin paper, equation
+    3).
 
-    The attention stays inside windows. Every second block shifts the map by half a window first, so that
-    neighbours which a window border kept apart can exchange what they know.
+    The attention stays inside windows. Every second block shifts the map by half a window first, so
+    that neighbours which a window border kept apart can exchange what they know.
 
     Args:
         dim: channels. num_heads: heads.
-        grid: (H, W) of the map the block is built for; other sizes work, and are padded to whole windows.
-        window: (Wh, Ww) wanted; a grid that is smaller than the window becomes one window along that side.
+        grid: (H, W) of the map the block is built for; other sizes work, and are padded to whole
+            windows.
+        window: (Wh, Ww) wanted; a grid that is smaller than the window becomes one window along
+            that side.
         shifted: whether this is a block with shifted windows (SW-MSA).
-        pad_first: what comes first on a map that is no multiple of the window. False is timm's order (shift, then
-            pad), needed for equal numbers; True is the original authors' (pad, then shift), where the mask
-            also keeps the wrapped rows of a padded map apart. Without padding both are the same.
+        pad_first: what comes first on a map that is no multiple of the window. False is timm's
+            order (shift, then pad), needed for equal numbers; True is the original authors' (pad,
+            then shift), where the mask also keeps the wrapped rows of a padded map apart. Without
+            padding both are the same.
     """
 
-    def __init__(self, dim, num_heads, grid, window, shifted, mlp_ratio=4.0, qkv_bias=True, proj_drop=0.0,
-                 attn_drop=0.0, drop_path=0.0, pad_first=False):
+    def __init__(
+        self,
+        dim,
+        num_heads,
+        grid,
+        window,
+        shifted,
+        mlp_ratio=4.0,
+        qkv_bias=True,
+        proj_drop=0.0,
+        attn_drop=0.0,
+        drop_path=0.0,
+        pad_first=False,
+    ):
         super().__init__()
         self.shifted, self.pad_first = shifted, pad_first
         self._fit_window(grid, window)
@@ -70,7 +95,9 @@ class SwinBlock(nn.Module):
         self.norm2 = nn.LayerNorm(dim)
         self.mlp = Mlp(dim, int(dim * mlp_ratio), proj_drop)
         self.drop_path = StochasticDepth(drop_path)
-        self.register_buffer("attn_mask", self._mask(grid, self.norm1.weight.device), persistent=False)
+        self.register_buffer(
+            "attn_mask", self._mask(grid, self.norm1.weight.device), persistent=False
+        )
 
     def _fit_window(self, grid, window):
         self.window = tuple(min(g, w) for g, w in zip(grid, window))
@@ -81,17 +108,24 @@ class SwinBlock(nn.Module):
         return tuple(-(-g // w) * w for g, w in zip(grid, self.window))
 
     def _mask(self, grid, device):
-        return shift_mask(*self._padded(grid), self.window, self.shift, device) if any(self.shift) else None
+        return (
+            shift_mask(*self._padded(grid), self.window, self.shift, device)
+            if any(self.shift)
+            else None
+        )
 
     def set_input_size(self, grid, window):
-        """Rebuild for another grid or window: the bias table is interpolated, the mask computed anew."""
+        """Rebuild for another grid or window: the bias table is interpolated, the mask computed
+        anew.
+        """
         old, attn = self.window, self.attn
         self._fit_window(grid, window)
         table = attn.relative_position_bias_table
         if self.window != old:
             attn.window = self.window
-            attn.relative_position_bias_table = nn.Parameter(resize_bias_table(table, old, self.window),
-                                                             requires_grad=table.requires_grad)
+            attn.relative_position_bias_table = nn.Parameter(
+                resize_bias_table(table, old, self.window), requires_grad=table.requires_grad
+            )
         self.init_non_persistent_buffers()
 
     def init_non_persistent_buffers(self):
@@ -111,10 +145,10 @@ class SwinBlock(nn.Module):
         inner = x.shape[1:3]
         x = pad_to_multiple(x, self.window)
         padded = tuple(x.shape[1:3])
-        if shifted and padded != self.mask_grid:                    # another size than the last: a new mask
+        if shifted and padded != self.mask_grid:  # another size than the last: a new mask
             self.attn_mask, self.mask_grid = self._mask(padded, x.device), padded
         windows = self.attn(window_partition(x, self.window), self.attn_mask)
-        x = window_reverse(windows, self.window, *padded)[:, :inner[0], :inner[1]]
+        x = window_reverse(windows, self.window, *padded)[:, : inner[0], : inner[1]]
         if shifted:
             x = torch.roll(x, (sh, sw), dims=(1, 2))
         return x[:, :height, :width]
@@ -128,7 +162,8 @@ class SwinStage(nn.Module):
     """Patch merging (except in the first stage), then blocks, plain and shifted in turn.
 
     Args:
-        dim: channels inside the stage. depth: number of blocks. downsample: whether merging comes first.
+        dim: channels inside the stage. depth: number of blocks. downsample: whether merging comes
+            first.
         grid: (H, W) inside the stage, after the merging. drop_path: one rate for each block.
         Others as in `SwinBlock`.
     """
@@ -137,12 +172,25 @@ class SwinStage(nn.Module):
         super().__init__()
         self.grad_checkpointing = False
         self.downsample = PatchMerging(dim // 2) if downsample else nn.Identity()
-        self.blocks = nn.Sequential(*[
-            SwinBlock(dim, num_heads, grid, window, shifted=i % 2 == 1, drop_path=drop_path[i], **options)
-            for i in range(depth)])
+        self.blocks = nn.Sequential(
+            *[
+                SwinBlock(
+                    dim,
+                    num_heads,
+                    grid,
+                    window,
+                    shifted=i % 2 == 1,
+                    drop_path=drop_path[i],
+                    **options,
+                )
+                for i in range(depth)
+            ]
+        )
 
     def run_blocks(self, x):
-        """The blocks alone, (B, H, W, C) -> the same; recomputed in the backward pass under checkpointing."""
+        """The blocks alone, (B, H, W, C) -> the same; recomputed in the backward pass under
+        checkpointing.
+        """
         for block in self.blocks:
             if self.grad_checkpointing and torch.is_grad_enabled():
                 x = checkpoint(block, x, use_reentrant=False)

@@ -1,4 +1,6 @@
-"""The training loop: resumable at any moment, the same for one process or several, honest about the test split."""
+"""The training loop: resumable at any moment, the same for one process or several, honest about the
+test split.
+"""
 
 import math
 import time
@@ -23,7 +25,9 @@ from .seeding import mixed_seed
 
 
 class TrainingStopped(RuntimeError):
-    """The loss or a gradient is no longer a finite number; the run folder holds the weights from before."""
+    """The loss or a gradient is no longer a finite number; the run folder holds the weights from
+    before.
+    """
 
 
 def train(config, train_set=None, test_set=None, model=None, resume=False, progress=True):
@@ -31,16 +35,19 @@ def train(config, train_set=None, test_set=None, model=None, resume=False, progr
 
     Args:
         config: the recipe.
-        train_set, test_set: `ImageDataset` objects; opened by ``config.data`` and ``config.root`` if None.
-        model: a module to train; built by ``config.model`` if None. Give the name and options that built it in the
-            configuration, so that its checkpoints can be opened again.
-        resume: continue the run in ``config.out`` (or start it, if it was killed before its first checkpoint).
+        train_set, test_set: `ImageDataset` objects; opened by ``config.data`` and ``config.root``
+            if None.
+        model: a module to train; built by ``config.model`` if None. Give the name and options that
+            built it in the configuration, so that its checkpoints can be opened again.
+        resume: continue the run in ``config.out`` (or start it, if it was killed before its first
+            checkpoint).
         progress: show progress bars and a line for each epoch.
 
     Returns:
-        dict, also in ``result.json``: ``last`` and ``best`` (test ``accuracy``, ``correct``, ``count`` of the last
-        epoch's weights and of those with the best validation accuracy; ``best`` only with a validation split),
-        ``validation`` (accuracy of each), ``epochs``, ``steps``, ``seconds``.
+        dict, also in ``result.json``: ``last`` and ``best`` (test ``accuracy``, ``correct``,
+        ``count`` of the last epoch's weights and of those with the best validation accuracy;
+        ``best`` only with a validation split), ``validation`` (accuracy of each), ``epochs``,
+        ``steps``, ``seconds``.
 
     Raises:
         InputError: a setting, the data or the run folder cannot be used.
@@ -50,38 +57,55 @@ def train(config, train_set=None, test_set=None, model=None, resume=False, progr
 
 
 class Trainer:
-    """One run, piece by piece: `setup` in the constructor, then `run`. See `train` for the arguments."""
+    """One run, piece by piece: `setup` in the constructor, then `run`. See `train` for the
+    arguments.
+    """
 
-    def __init__(self, config, train_set=None, test_set=None, model=None, resume=False, progress=True):
+    def __init__(
+        self, config, train_set=None, test_set=None, model=None, resume=False, progress=True
+    ):
         self.config = config
         self.accelerator = make_accelerator(config)
         self.is_main = self.accelerator.is_main_process
         self.progress = progress and self.is_main
-        if config.tensorboard and find_spec("tensorboard") is None:  # now, not after the first epoch
-            raise InputError("tensorboard: true needs the package tensorboard; pip install tensorboard.")
+        if (
+            config.tensorboard and find_spec("tensorboard") is None
+        ):  # now, not after the first epoch
+            raise InputError(
+                "tensorboard: true needs the package tensorboard; pip install tensorboard."
+            )
         self.device = self.accelerator.device
         self.rank, self.processes = self.accelerator.process_index, self.accelerator.num_processes
         from .datasets import open_split
 
-        train_set = open_split(config.data, config.root, "train") if train_set is None else train_set
+        train_set = (
+            open_split(config.data, config.root, "train") if train_set is None else train_set
+        )
         test_set = open_split(config.data, config.root, "test") if test_set is None else test_set
         seed_everything(config.seed)
-        self.model, self.options = (model, config.model_kwargs) if model is not None else \
-            build_model(config, len(train_set.classes))
-        self.data = RunData(config, train_set, test_set, self.model, self.rank, self.processes, self.progress)
+        self.model, self.options = (
+            (model, config.model_kwargs)
+            if model is not None
+            else build_model(config, len(train_set.classes))
+        )
+        self.data = RunData(
+            config, train_set, test_set, self.model, self.rank, self.processes, self.progress
+        )
         self.plan = self.data.plan
         self.folder = self._from_main(lambda: RunFolder(config.out, config, resume))
         self._prepare_model()
         self.step, self.best, self.totals, self.seconds = 0, None, _zero_totals(), 0.0
         self._load_state()
 
-    # --- preparation --------------------------------------------------------------------------------------------
+    # --- preparation ----------
 
     def _prepare_model(self):
         config = self.config
         if config.checkpoint_activations:
             if not hasattr(self.model, "set_grad_checkpointing"):
-                raise InputError(f"checkpoint_activations: {config.model} has no set_grad_checkpointing.")
+                raise InputError(
+                    f"checkpoint_activations: {config.model} has no set_grad_checkpointing."
+                )
             self.model.set_grad_checkpointing(True)
         self.model.to(self.device)
         if config.channels_last:
@@ -99,7 +123,9 @@ class Trainer:
         self.model, self.optimizer = self.accelerator.prepare(self.model, optimizer)
 
     def _from_main(self, action):
-        """What ``action`` gives on the main process, on all of them; its failure stops all (or they would wait for ever)."""
+        """What ``action`` gives on the main process, on all of them; its failure stops all (or they
+        would wait for ever).
+        """
         from accelerate.utils import broadcast_object_list
 
         result, failure = None, None
@@ -115,7 +141,7 @@ class Trainer:
             raise failure or InputError(box[1])
         return box[0]
 
-    # --- state --------------------------------------------------------------------------------------------------
+    # --- state ----------
 
     def _weights(self):
         """The weights that are validated and saved: the averaged ones, if the recipe averages."""
@@ -125,11 +151,18 @@ class Trainer:
         if not self.is_main:
             return
         scaler = getattr(self.accelerator, "scaler", None)
-        self.folder.save_state({
-            "step": self.step, "best": self.best, "totals": self.totals,
-            "seconds": self.seconds + time.monotonic() - self.started, "model": self.bare.state_dict(),
-            "optimizer": self.optimizer.state_dict(), "ema": self.ema.module.state_dict() if self.ema else None,
-            "scaler": scaler.state_dict() if scaler else None})
+        self.folder.save_state(
+            {
+                "step": self.step,
+                "best": self.best,
+                "totals": self.totals,
+                "seconds": self.seconds + time.monotonic() - self.started,
+                "model": self.bare.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "ema": self.ema.module.state_dict() if self.ema else None,
+                "scaler": scaler.state_dict() if scaler else None,
+            }
+        )
         self.saved_at = time.monotonic()
 
     def _load_state(self):
@@ -140,7 +173,9 @@ class Trainer:
             if self.is_main:
                 self.folder.cut_log(0)
             return
-        self.step, self.best, self.totals, self.seconds = (state[key] for key in ("step", "best", "totals", "seconds"))
+        self.step, self.best, self.totals, self.seconds = (
+            state[key] for key in ("step", "best", "totals", "seconds")
+        )
         self.bare.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.ema:
@@ -153,15 +188,27 @@ class Trainer:
     def card(self, **values):
         """What a checkpoint of this run says about itself."""
         config = self.config
-        return {"model": config.model, "kwargs": self.options, "classes": self.data.classes, **self.data.stats,
-                "img_size": config.img_size, "resize": config.resize, "data": config.data, "seed": config.seed,
-                "package": __version__, "recipe": config.as_dict(), **values}
+        return {
+            "model": config.model,
+            "kwargs": self.options,
+            "classes": self.data.classes,
+            **self.data.stats,
+            "img_size": config.img_size,
+            "resize": config.resize,
+            "data": config.data,
+            "seed": config.seed,
+            "package": __version__,
+            "recipe": config.as_dict(),
+            **values,
+        }
 
     def _save_weights(self, name, **values):
         if self.is_main:
-            save_checkpoint(self.folder.path(f"{name}.safetensors"), self._weights(), self.card(**values))
+            save_checkpoint(
+                self.folder.path(f"{name}.safetensors"), self._weights(), self.card(**values)
+            )
 
-    # --- training -----------------------------------------------------------------------------------------------
+    # --- training ----------
 
     def run(self):
         """Train what is left of the run, then evaluate; see `train`."""
@@ -181,8 +228,13 @@ class Trainer:
         self.model.train()
         plan.first_step = self.step
         batches = iter(self.data.batches(self.device))
-        with tqdm(total=plan.total_steps, initial=self.step, unit=" updates", disable=not self.progress,
-                  dynamic_ncols=True) as bar:
+        with tqdm(
+            total=plan.total_steps,
+            initial=self.step,
+            unit=" updates",
+            disable=not self.progress,
+            dynamic_ncols=True,
+        ) as bar:
             while self.step < plan.total_steps:
                 epoch = self.step // plan.steps_per_epoch
                 bar.set_description(f"epoch {epoch + 1}/{config.epochs}", refresh=False)
@@ -199,11 +251,17 @@ class Trainer:
                     self._save_state()
 
     def _due(self, before):
-        return self.step == self.plan.total_steps or time.monotonic() - before >= self.config.save_seconds
+        return (
+            self.step == self.plan.total_steps
+            or time.monotonic() - before >= self.config.save_seconds
+        )
 
     def _update(self, batches):
-        """One optimiser update: all passes over this process's share, averaged over the images of all processes."""
-        # Dropout and mixup depend on (seed, step, process) only: a resumed run draws the same numbers.
+        """One optimiser update: all passes over this process's share, averaged over the images of
+        all processes.
+        """
+        # Dropout and mixup depend on (seed, step, process) only: a resumed run draws the same
+        # numbers.
         seed_everything(mixed_seed(self.config.seed, self.step, self.rank))
         self.schedule.set(self.step)
         self.optimizer.zero_grad()
@@ -211,7 +269,10 @@ class Trainer:
         loss_sum, correct = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
         for number in range(self.plan.passes):
             images, labels = next(batches)
-            images, labels = images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
+            images, labels = (
+                images.to(self.device, non_blocking=True),
+                labels.to(self.device, non_blocking=True),
+            )
             last = number == self.plan.passes - 1
             with nullcontext() if last else self.accelerator.no_sync(self.model):
                 images, loss_of = self.loss(images, labels)
@@ -220,8 +281,12 @@ class Trainer:
                 self.accelerator.backward(loss / share)
             loss_sum += loss.detach()
             correct += (logits.detach().argmax(1) == labels).sum()
-        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip_grad or math.inf)
-        loss_sum, correct = self.accelerator.reduce(torch.stack([loss_sum, correct.float()])).tolist()
+        norm = self.accelerator.clip_grad_norm_(
+            self.model.parameters(), self.config.clip_grad or math.inf
+        )
+        loss_sum, correct = self.accelerator.reduce(
+            torch.stack([loss_sum, correct.float()])
+        ).tolist()
         self._stop_if_not_finite(loss_sum / self.plan.batch_size, norm)
         self.optimizer.step()
         if self.ema:
@@ -232,26 +297,41 @@ class Trainer:
         totals["images"] += self.plan.batch_size
 
     def _stop_if_not_finite(self, loss, norm):
-        scaled = getattr(self.accelerator, "scaler", None) is not None  # float16: the scaler skips such updates itself
+        scaled = (
+            getattr(self.accelerator, "scaler", None) is not None
+        )  # float16: the scaler skips such updates itself
         if math.isfinite(loss) and (scaled or norm is None or math.isfinite(float(norm))):
             return
         what = f"loss is {loss}" if not math.isfinite(loss) else f"gradient norm is {float(norm)}"
         if all_finite(self.bare.state_dict().values()):
             self._save_weights("last", epoch=self.step // self.plan.steps_per_epoch)
-        name = "last.safetensors" if (Path(self.config.out) / "last.safetensors").is_file() else "resume.pt"
+        name = (
+            "last.safetensors"
+            if (Path(self.config.out) / "last.safetensors").is_file()
+            else "resume.pt"
+        )
         rate = max(group["lr"] for group in self.optimizer.param_groups)
-        raise TrainingStopped(f"The {what} in epoch {self.step // self.plan.steps_per_epoch + 1}, update {self.step + 1} "
-                              f"(learning rate {rate:.2g}); training stopped before that update. The weights from before "
-                              f"are in {Path(self.config.out) / name}. Try a smaller lr, a longer warm-up, clip_grad, "
-                              "or precision: bf16 instead of fp16.")
+        raise TrainingStopped(
+            f"The {what} in epoch {self.step // self.plan.steps_per_epoch + 1}, update "
+            f"{self.step + 1} "
+            f"(learning rate {rate:.2g}); training stopped before that update. The weights "
+            f"from before "
+            f"are in {Path(self.config.out) / name}. Try a smaller lr, a longer warm-up, "
+            f"clip_grad, "
+            "or precision: bf16 instead of fp16."
+        )
 
     def _show(self, bar):
         seen = self.totals["images"]
         bar.update(1)
         if self.progress:
             rate = (bar.format_dict["rate"] or 0) * self.plan.batch_size
-            bar.set_postfix_str(f"loss {self.totals['loss'] / seen:.3f}, accuracy {self.totals['correct'] / seen:.1%}, "
-                                f"{rate:.0f} images/s", refresh=False)
+            bar.set_postfix_str(
+                f"loss {self.totals['loss'] / seen:.3f}, accuracy "
+                f"{self.totals['correct'] / seen:.1%}, "
+                f"{rate:.0f} images/s",
+                refresh=False,
+            )
 
     def _end_epoch(self, epoch):
         totals, record = self.totals, {"epoch": epoch, "step": self.step}
@@ -260,9 +340,14 @@ class Trainer:
         record["train_accuracy"] = totals["correct"] / totals["images"]
         self.totals = _zero_totals()
         if self.data.val_set:
-            found = self._predict(self._weights(), self.data.val_set, autocast=self.accelerator.autocast)
+            found = self._predict(
+                self._weights(), self.data.val_set, autocast=self.accelerator.autocast
+            )
             record.update(val_loss=found.loss, val_accuracy=found.accuracy)
-            if self.best is None or (found.accuracy, -found.loss) > (self.best["accuracy"], -self.best["loss"]):
+            if self.best is None or (found.accuracy, -found.loss) > (
+                self.best["accuracy"],
+                -self.best["loss"],
+            ):
                 self.best = {"accuracy": found.accuracy, "loss": found.loss, "epoch": epoch}
                 self._save_weights("best", epoch=epoch, validation=found.summary())
         if not self.is_main:
@@ -270,11 +355,17 @@ class Trainer:
         self.folder.log(record)
         if self.config.tensorboard:
             self._tensorboard(record)
-        if epoch == self.config.epochs or time.monotonic() - self.saved_at >= self.config.save_seconds > 0:
+        if (
+            epoch == self.config.epochs
+            or time.monotonic() - self.saved_at >= self.config.save_seconds > 0
+        ):
             save_curves(self.folder.read_log(), self.folder.path("curves.png"))
         if self.progress:
             val = f", validation {record['val_accuracy']:.1%}" if self.data.val_set else ""
-            tqdm.write(f"epoch {epoch:3d}: loss {record['train_loss']:.3f}, training {record['train_accuracy']:.1%}{val}")
+            tqdm.write(
+                f"epoch {epoch:3d}: loss {record['train_loss']:.3f}, training "
+                f"{record['train_accuracy']:.1%}{val}"
+            )
 
     def _tensorboard(self, record):
         from torch.utils.tensorboard import SummaryWriter
@@ -284,23 +375,33 @@ class Trainer:
                 if key not in ("epoch", "step"):
                     writer.add_scalar(key, value, record["epoch"])
 
-    # --- the test split, once -----------------------------------------------------------------------------------
+    # --- the test split, once ----------
 
     def _test(self):
-        plain = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)  # float32, as `evaluate` will do
+        plain = self.accelerator.unwrap_model(
+            self.model, keep_fp32_wrapper=False
+        )  # float32, as `evaluate` will do
         last = {key: value.detach().clone() for key, value in self._weights().state_dict().items()}
-        result = {"epochs": self.config.epochs, "steps": self.plan.total_steps, "seconds": round(self.seconds + time.monotonic() - self.started, 1),
-                  "validation": {"images": len(self.data.val_set)} if self.data.val_set else None}
+        result = {
+            "epochs": self.config.epochs,
+            "steps": self.plan.total_steps,
+            "seconds": round(self.seconds + time.monotonic() - self.started, 1),
+            "validation": {"images": len(self.data.val_set)} if self.data.val_set else None,
+        }
         for name in ("last", "best") if self.best else ("last",):
             weights = last
             if name == "best":
-                weights = self._from_main(lambda: read_checkpoint(self.folder.path("best.safetensors"))[0])
+                weights = self._from_main(
+                    lambda: read_checkpoint(self.folder.path("best.safetensors"))[0]
+                )
             plain.load_state_dict(weights)
             found = self._predict(plain, self.data.test_set)
             epoch = self.best["epoch"] if name == "best" else self.config.epochs
             result[name] = {**found.summary(), "epoch": epoch}
             if self.is_main:
-                found.write_csv(self.folder.path(f"test_{name}.csv"), names=_names(self.data.test_set))
+                found.write_csv(
+                    self.folder.path(f"test_{name}.csv"), names=_names(self.data.test_set)
+                )
                 card = self.card(epoch=epoch, split="test", **found.summary())
                 if name == "best":
                     card["validation"] = self.best
@@ -315,9 +416,18 @@ class Trainer:
     def _predict(self, model, dataset, autocast=None):
         from accelerate.utils import gather_object
 
-        return predict_split(model, dataset, self.device, batch_size=max(self.plan.micro_batch, 16),
-                             workers=0 if self.data.memory else self.config.workers, rank=self.rank,
-                             processes=self.processes, gather=gather_object, autocast=autocast, progress=self.progress)
+        return predict_split(
+            model,
+            dataset,
+            self.device,
+            batch_size=max(self.plan.micro_batch, 16),
+            workers=0 if self.data.memory else self.config.workers,
+            rank=self.rank,
+            processes=self.processes,
+            gather=gather_object,
+            autocast=autocast,
+            progress=self.progress,
+        )
 
 
 def _zero_totals():

@@ -1,8 +1,10 @@
-"""From a PIL image of any size to the normalised square that a model takes, and boxes along with it.
+"""From a PIL image of any size to the normalised square that a model takes, and boxes along with
+it.
 
-Paper: resize to 512 x 512, random 384 crop and flip in training, centre crop in test. For another input size the
-resize keeps that ratio (96 is cropped from 128). The resize to a square ignores the aspect ratio, as the paper does.
-All transforms are torchvision's (v2), so boxes can follow the picture: see `transform_with_box`.
+Paper: resize to 512 x 512, random 384 crop and flip in training, centre crop in test. For another
+input size the resize keeps that ratio (96 is cropped from 128). The resize to a square ignores the
+aspect ratio, as the paper does. All transforms are torchvision's (v2), so boxes can follow the
+picture: see `transform_with_box`.
 """
 
 import numpy as np
@@ -20,21 +22,36 @@ PAPER_RATIO = 512 / 384  # resize : crop
 
 
 def default_resize(img_size):
-    """Side that images are resized to before the crop: 512 for 384, and in that ratio for other sizes."""
+    """Side that images are resized to before the crop: 512 for 384, and in that ratio for other
+    sizes.
+    """
     return round(check_number("img_size", img_size, 1) * PAPER_RATIO)
 
 
-def train_transform(img_size=384, resize=None, mean=HALF, std=HALF, interpolation="bilinear", crop="random",
-                    scale=(0.3, 1.0), flip=0.5, colour_jitter=0.0, erase=0.0):
+def train_transform(
+    img_size=384,
+    resize=None,
+    mean=HALF,
+    std=HALF,
+    interpolation="bilinear",
+    crop="random",
+    scale=(0.3, 1.0),
+    flip=0.5,
+    colour_jitter=0.0,
+    erase=0.0,
+):
     """Training transform: PIL image to a float tensor (3, img_size, img_size), normalised.
 
     Args:
         img_size: side of the model's input in pixels.
-        resize: side of the square that the image is resized to first; `default_resize` if not given.
+        resize: side of the square that the image is resized to first; `default_resize` if not
+            given.
         mean, std: of the model's pretraining, three numbers each (see `transforms_for`).
-        interpolation: ``"nearest"``, ``"bilinear"`` (paper's code is silent; torchvision's default) or ``"bicubic"``.
-        crop: ``"random"`` (the paper: a crop of ``img_size`` at a random place of the resized image) or
-            ``"resized"`` (a random part of the original, enlarged: the ImageNet habit, stronger augmentation).
+        interpolation: ``"nearest"``, ``"bilinear"`` (paper's code is silent; torchvision's default)
+            or ``"bicubic"``.
+        crop: ``"random"`` (the paper: a crop of ``img_size`` at a random place of the resized
+            image) or ``"resized"`` (a random part of the original, enlarged: the ImageNet habit,
+            stronger augmentation).
         scale: for ``crop="resized"``, range of the part's share of the image area.
         flip: probability of a horizontal flip.
         colour_jitter: strength of random brightness, contrast and saturation (0 is off).
@@ -47,13 +64,22 @@ def train_transform(img_size=384, resize=None, mean=HALF, std=HALF, interpolatio
     for name, value in (("flip", flip), ("erase", erase)):
         check_number(name, value, 0, 1)
     check_number("colour_jitter", colour_jitter, 0)
-    if not (isinstance(scale, (tuple, list)) and len(scale) == 2 and 0 < check_number("the lower scale", scale[0], 0, 1)
-            <= check_number("the upper scale", scale[1], 0, 1)):
-        raise InputError(f"scale must be two shares of the area with 0 < low <= high <= 1, got {scale!r}.")
+    if not (
+        isinstance(scale, (tuple, list))
+        and len(scale) == 2
+        and 0
+        < check_number("the lower scale", scale[0], 0, 1)
+        <= check_number("the upper scale", scale[1], 0, 1)
+    ):
+        raise InputError(
+            f"scale must be two shares of the area with 0 < low <= high <= 1, got {scale!r}."
+        )
     if crop == "random":
         steps = [v2.Resize((resize, resize), mode, antialias=True), v2.RandomCrop(img_size)]
     elif crop == "resized":
-        steps = [v2.RandomResizedCrop(img_size, scale=tuple(scale), interpolation=mode, antialias=True)]
+        steps = [
+            v2.RandomResizedCrop(img_size, scale=tuple(scale), interpolation=mode, antialias=True)
+        ]
     else:
         raise unknown_name("crop", crop, ["random", "resized"])
     if flip:
@@ -67,12 +93,14 @@ def train_transform(img_size=384, resize=None, mean=HALF, std=HALF, interpolatio
 
 
 def eval_transform(img_size=384, resize=None, mean=HALF, std=HALF, interpolation="bilinear"):
-    """Test transform: resize to a square, centre crop, normalise. ``resize=img_size`` keeps the whole image.
+    """Test transform: resize to a square, centre crop, normalise. ``resize=img_size`` keeps the
+    whole image.
 
     Arguments, result and errors as in `train_transform`.
     """
     img_size, resize, mode = _check(img_size, resize, mean, std, interpolation)
-    # Numbers first: pixels rounded after the resize would differ from those of `TwoStageClassifier`'s first stage.
+    # Numbers first: pixels rounded after the resize would differ from those of
+    # `TwoStageClassifier`'s first stage.
     steps = [v2.Resize((resize, resize), mode, antialias=True), _within_range]
     if resize > img_size:
         steps.append(v2.CenterCrop(img_size))
@@ -86,7 +114,8 @@ def _within_range(image, *boxes):
 
 
 def _picture(image, *boxes):
-    """The first step of every transform: an RGB picture, whatever its mode; anything else is refused, not passed on.
+    """The first step of every transform: an RGB picture, whatever its mode; anything else is
+    refused, not passed on.
 
     EXIF orientation is applied where no box comes along (`transform_with_box` turns both).
     """
@@ -100,26 +129,36 @@ def _picture(image, *boxes):
 
 
 def model_config(model):
-    """Mean, std, input size and interpolation of a model, from its ``pretrained_cfg`` or ``default_cfg``.
+    """Mean, std, input size and interpolation of a model, from its ``pretrained_cfg`` or
+    ``default_cfg``.
 
     Returns:
-        dict with ``mean``, ``std``, ``img_size`` and ``interpolation``, ready for `train_transform`.
+        dict with ``mean``, ``std``, ``img_size`` and ``interpolation``, ready for
+        `train_transform`.
 
     Raises:
         InputError: the model carries no such configuration.
     """
     config = getattr(model, "pretrained_cfg", None) or getattr(model, "default_cfg", None)
     if not config:
-        raise InputError(f"{type(model).__name__} has no pretrained_cfg with mean and std; pass mean and std yourself.")
+        raise InputError(
+            f"{type(model).__name__} has no pretrained_cfg with mean and std; pass mean and "
+            f"std yourself."
+        )
     config = config if isinstance(config, dict) else vars(config)
     size = config.get("input_size") or (3, 224, 224)
     mode = config.get("interpolation") or "bilinear"
-    return {"mean": tuple(config.get("mean") or IMAGENET_MEAN), "std": tuple(config.get("std") or IMAGENET_STD),
-            "img_size": int(size[-1]), "interpolation": mode if mode in _MODES else "bilinear"}
+    return {
+        "mean": tuple(config.get("mean") or IMAGENET_MEAN),
+        "std": tuple(config.get("std") or IMAGENET_STD),
+        "img_size": int(size[-1]),
+        "interpolation": mode if mode in _MODES else "bilinear",
+    }
 
 
 def transforms_for(model, train=False, **options):
-    """`train_transform` or `eval_transform` with the mean, std, size and interpolation of ``model``.
+    """`train_transform` or `eval_transform` with the mean, std, size and interpolation of
+    ``model``.
 
     ``options`` are passed on and override the model's configuration.
     """
@@ -127,7 +166,8 @@ def transforms_for(model, train=False, **options):
 
 
 def transform_with_box(transform, image, box):
-    """Apply a transform of this module to a picture and a box at once, with the same random choices.
+    """Apply a transform of this module to a picture and a box at once, with the same random
+    choices.
 
     Args:
         transform: from `train_transform` or `eval_transform`.
@@ -144,7 +184,9 @@ def transform_with_box(transform, image, box):
         raise InputError(f"box must be one box of four numbers, got {_describe(box)}.")
     turn = exif_orientation(image)
     if turn != 1:
-        corners = torch.as_tensor(upright_box(corners[0], image.size, turn), dtype=torch.float32).reshape(1, 4)
+        corners = torch.as_tensor(
+            upright_box(corners[0], image.size, turn), dtype=torch.float32
+        ).reshape(1, 4)
         image = upright_rgb(image)
     width, height = image.size
     boxes = tv_tensors.BoundingBoxes(corners, format="XYXY", canvas_size=(height, width))
@@ -161,7 +203,8 @@ def box_to_input(box, image_size, img_size=384, resize=None):
         img_size, resize: as given to `eval_transform`.
 
     Returns:
-        float tensor (..., 4), xyxy pixels of the input; parts that the centre crop removes are outside 0 to img_size.
+        float tensor (..., 4), xyxy pixels of the input; parts that the centre crop removes are
+        outside 0 to img_size.
     """
     scale, margin = _eval_geometry(image_size, img_size, resize)
     return _boxes(box) * scale - margin
@@ -175,19 +218,28 @@ def box_to_image(box, image_size, img_size=384, resize=None):
 
 def denormalise(images, mean=HALF, std=HALF):
     """Undo the normalisation: (..., 3, H, W) tensor back to the range 0 to 1, for showing."""
-    if not (isinstance(images, torch.Tensor) and images.is_floating_point() and images.ndim >= 3
-            and images.shape[-3] == 3):
+    if not (
+        isinstance(images, torch.Tensor)
+        and images.is_floating_point()
+        and images.ndim >= 3
+        and images.shape[-3] == 3
+    ):
         raise InputError(f"images must be a float tensor (..., 3, H, W), got {_describe(images)}.")
     for name, values in (("mean", mean), ("std", std)):
-        check_three(name, values.tolist() if isinstance(values, (torch.Tensor, np.ndarray)) else values)
+        check_three(
+            name, values.tolist() if isinstance(values, (torch.Tensor, np.ndarray)) else values
+        )
     shape = (3, 1, 1)
     mean = torch.as_tensor(mean, dtype=images.dtype, device=images.device).reshape(shape)
     std = torch.as_tensor(std, dtype=images.dtype, device=images.device).reshape(shape)
     return (images * std + mean).clamp(0, 1)
 
 
-_MODES = {"nearest": InterpolationMode.NEAREST, "bilinear": InterpolationMode.BILINEAR,
-          "bicubic": InterpolationMode.BICUBIC}
+_MODES = {
+    "nearest": InterpolationMode.NEAREST,
+    "bilinear": InterpolationMode.BILINEAR,
+    "bicubic": InterpolationMode.BICUBIC,
+}
 
 
 def _eval_geometry(image_size, img_size, resize):
@@ -197,7 +249,9 @@ def _eval_geometry(image_size, img_size, resize):
         if not (width >= 1 and height >= 1):
             raise ValueError
     except (TypeError, ValueError):
-        raise InputError(f"image_size must be (width, height) in pixels, got {image_size!r}.") from None
+        raise InputError(
+            f"image_size must be (width, height) in pixels, got {image_size!r}."
+        ) from None
     scale = torch.tensor([resize / width, resize / height] * 2, dtype=torch.float32)
     # torchvision rounds the margin of the centre crop half to even, and so must the box.
     return scale, float(round((resize - img_size) / 2))
@@ -206,17 +260,27 @@ def _eval_geometry(image_size, img_size, resize):
 def _boxes(box):
     """A float tensor (..., 4) on the CPU, or an InputError."""
     try:
-        corners = torch.as_tensor(np.asarray(box.detach().cpu() if isinstance(box, torch.Tensor) else box, dtype=np.float32))
+        corners = torch.as_tensor(
+            np.asarray(
+                box.detach().cpu() if isinstance(box, torch.Tensor) else box, dtype=np.float32
+            )
+        )
     except (TypeError, ValueError):
         corners = torch.zeros(0)
     if corners.ndim == 0 or corners.shape[-1] != 4:
-        raise InputError(f"box must hold x0, y0, x1, y1 in its last dimension, got {_describe(box)}.")
+        raise InputError(
+            f"box must hold x0, y0, x1, y1 in its last dimension, got {_describe(box)}."
+        )
     return corners
 
 
 def _describe(value):
     shape = getattr(value, "shape", None)
-    return f"{type(value).__name__} {value!r}" if shape is None else f"{type(value).__name__} of shape {tuple(shape)}"
+    return (
+        f"{type(value).__name__} {value!r}"
+        if shape is None
+        else f"{type(value).__name__} of shape {tuple(shape)}"
+    )
 
 
 def _numbers():
@@ -231,7 +295,11 @@ def _normalised(mean, std):
 def _check(img_size, resize, mean, std, interpolation):
     """Usable (img_size, resize, torchvision mode), or an InputError."""
     check_number("img_size", img_size, 1, whole=True)
-    resize = default_resize(img_size) if resize is None else check_number("resize", resize, 1, whole=True)
+    resize = (
+        default_resize(img_size)
+        if resize is None
+        else check_number("resize", resize, 1, whole=True)
+    )
     if resize < img_size:
         raise InputError(f"resize must be at least img_size ({img_size}), got {resize}.")
     check_three("mean", mean)

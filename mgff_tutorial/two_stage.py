@@ -1,4 +1,6 @@
-"""Classify the whole image, find the object, classify its crop, merge: the two stages of the MGFF paper."""
+"""Classify the whole image, find the object, classify its crop, merge: the two stages of the MGFF
+paper.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -22,9 +24,12 @@ class TwoStageResult:
         stage1: (B, K) class probabilities from the whole images.
         stage2: (B, K) class probabilities from the crops.
         merged: (B, K) class probabilities of both together.
-        boxes: (B, 4) crops, xyxy pixels of the original (upright) images, right and bottom exclusive.
-        response: (B, 1, h, w) response maps at the ViT's input size; None where the boxes were given.
-        fallback: (B,) boolean, True where no object was found and stage 2 saw the whole image again (where the boxes
+        boxes: (B, 4) crops, xyxy pixels of the original (upright) images, right and bottom
+            exclusive.
+        response: (B, 1, h, w) response maps at the ViT's input size; None where the boxes were
+            given.
+        fallback: (B,) boolean, True where no object was found and stage 2 saw the whole image again
+            (where the boxes
             were given: True where a box is the whole image).
     """
 
@@ -40,24 +45,38 @@ class TwoStageResult:
 
 
 class TwoStageClassifier(nn.Module):
-    """The whole system of the paper: one classifier, asked twice, with a frozen ViT that points in between.
+    """The whole system of the paper: one classifier, asked twice, with a frozen ViT that points in
+    between.
 
     Args:
         classifier: model that maps (B, 3, S, S) normalised images to (B, K) logits.
         cropper: a `ViTCropper`.
         weight: share of stage 2 in the merged prediction, 0 to 1. (Paper: "merged"; reading: 0.5.)
-        merge: ``"probabilities"`` (mean of the two softmax vectors) or ``"logits"`` (softmax of the mean logits).
-        input_size: side, or (height, width), of the classifier's input; None: from its ``pretrained_cfg``.
-        mean, std: normalisation of the classifier's input, three numbers each; None: from its ``pretrained_cfg``.
-        resize: None: stage 1 sees the whole image. A side: stage 1 sees the centre crop of the image resized to
-            that square, as `transforms.eval_transform` does; tensors of the input size are taken as they are.
+        merge: ``"probabilities"`` (mean of the two softmax vectors) or ``"logits"`` (softmax of the
+            mean logits).
+        input_size: side, or (height, width), of the classifier's input; None: from its
+            ``pretrained_cfg``.
+        mean, std: normalisation of the classifier's input, three numbers each; None: from its
+            ``pretrained_cfg``.
+        resize: None: stage 1 sees the whole image. A side: stage 1 sees the centre crop of the
+            image resized to that square, as `transforms.eval_transform` does; tensors of the input
+            size are taken as they are.
 
     Raises:
         InputError: an argument out of range, or a classifier that names no input size.
     """
 
-    def __init__(self, classifier, cropper, weight=0.5, merge="probabilities", input_size=None, mean=None, std=None,
-                 resize=None):
+    def __init__(
+        self,
+        classifier,
+        cropper,
+        weight=0.5,
+        merge="probabilities",
+        input_size=None,
+        mean=None,
+        std=None,
+        resize=None,
+    ):
         super().__init__()
         if not isinstance(cropper, ViTCropper):
             raise TypeError(f"cropper: expected a ViTCropper, got {type(cropper).__name__}.")
@@ -67,13 +86,18 @@ class TwoStageClassifier(nn.Module):
         cfg = default_cfg(classifier)
         if input_size is None:
             if "input_size" not in cfg:
-                raise InputError(f"input_size: {type(classifier).__name__} has no pretrained_cfg that names its input "
-                                 "size; pass the side in pixels.")
+                raise InputError(
+                    f"input_size: {type(classifier).__name__} has no pretrained_cfg that names "
+                    f"its input "
+                    "size; pass the side in pixels."
+                )
             input_size = cfg["input_size"][-2:]
         self.classifier, self.cropper = classifier, cropper
         self.weight, self.merge = float(weight), merge
         self.input_size = to_pair(input_size, "input_size")
-        self.mean = check_three("mean", cfg.get("mean") or (0.5, 0.5, 0.5) if mean is None else mean)
+        self.mean = check_three(
+            "mean", cfg.get("mean") or (0.5, 0.5, 0.5) if mean is None else mean
+        )
         self.std = check_three("std", cfg.get("std") or (0.5, 0.5, 0.5) if std is None else std)
         if min(self.std) <= 0:
             raise InputError(f"std must be three numbers above 0, got {std!r}.")
@@ -85,17 +109,20 @@ class TwoStageClassifier(nn.Module):
         """Both stages for any number of images.
 
         Args:
-            images: a PIL image, a (B, 3, H, W) or (3, H, W) tensor normalised for the classifier, or a sequence that
-                mixes PIL images and (3, H, W) tensors of any sizes. EXIF orientation of PIL images is honoured.
-            batch_size: images that go through the models together; changes memory and speed, not the result.
-            boxes: (B, 4) xyxy pixels of the upright images, to crop in place of what the ViT finds (boxes found
-                earlier, or annotated ones); the ViT is not asked then.
+            images: a PIL image, a (B, 3, H, W) or (3, H, W) tensor normalised for the classifier,
+                or a sequence that mixes PIL images and (3, H, W) tensors of any sizes. EXIF
+                orientation of PIL images is honoured.
+            batch_size: images that go through the models together; changes memory and speed, not
+                the result.
+            boxes: (B, 4) xyxy pixels of the upright images, to crop in place of what the ViT finds
+                (boxes found earlier, or annotated ones); the ViT is not asked then.
 
         Returns:
             `TwoStageResult`, tensors on the classifier's device.
 
         Raises:
-            InputError, TypeError: something that is no image; no image at all; boxes that are not one an image.
+            InputError, TypeError: something that is no image; no image at all; boxes that are not
+                one an image.
         """
         images = _as_list(images)
         boxes = None if boxes is None else _as_boxes(boxes, len(images))
@@ -104,12 +131,22 @@ class TwoStageClassifier(nn.Module):
         self.eval()
         try:
             with torch.no_grad():
-                parts = [self._predict_batch(images[i:i + batch_size], None if boxes is None else boxes[i:i + batch_size])
-                         for i in range(0, len(images), batch_size)]
+                parts = [
+                    self._predict_batch(
+                        images[i : i + batch_size],
+                        None if boxes is None else boxes[i : i + batch_size],
+                    )
+                    for i in range(0, len(images), batch_size)
+                ]
         finally:
             for module, mode in modes:
                 module.training = mode
-        return TwoStageResult(**{f.name: _joined([getattr(part, f.name) for part in parts]) for f in fields(TwoStageResult)})
+        return TwoStageResult(
+            **{
+                f.name: _joined([getattr(part, f.name) for part in parts])
+                for f in fields(TwoStageResult)
+            }
+        )
 
     forward = predict
 
@@ -123,12 +160,21 @@ class TwoStageClassifier(nn.Module):
         views1 = self._normalise(torch.stack([self._first_view(p) for p in pixels]))
         views2 = self._normalise(crop_batch(pixels, boxes, self.input_size))
         same = torch.isclose(boxes, whole, atol=1e-3, rtol=0).all(dim=1).to(device)
-        views2 = torch.where(same[:, None, None, None], views1, views2)  # the whole image: the same view as in stage 1
-        logits1, logits2 = (self.classifier(v.to(parameter.dtype)).float() for v in (views1, views2))
+        views2 = torch.where(
+            same[:, None, None, None], views1, views2
+        )  # the whole image: the same view as in stage 1
+        logits1, logits2 = (
+            self.classifier(v.to(parameter.dtype)).float() for v in (views1, views2)
+        )
         stage1, stage2 = logits1.softmax(dim=1), logits2.softmax(dim=1)
-        return TwoStageResult(stage1, stage2, self._merge(stage1, stage2, logits1, logits2), boxes.to(device),
-                              None if found is None else found.response.to(device),
-                              same if found is None else found.fallback.to(device))
+        return TwoStageResult(
+            stage1,
+            stage2,
+            self._merge(stage1, stage2, logits1, logits2),
+            boxes.to(device),
+            None if found is None else found.response.to(device),
+            same if found is None else found.fallback.to(device),
+        )
 
     def _merge(self, stage1, stage2, logits1, logits2):
         if self.merge == "logits":
@@ -141,7 +187,7 @@ class TwoStageClassifier(nn.Module):
             return resize(pixels, self.input_size)
         large = resize(pixels, (self.resize, self.resize))
         top, left = (round((self.resize - side) / 2) for side in self.input_size)
-        return large[:, top:top + self.input_size[0], left:left + self.input_size[1]]
+        return large[:, top : top + self.input_size[0], left : left + self.input_size[1]]
 
     def _pixels(self, image, device):
         """A PIL image or normalised tensor as (3, H, W) float32 in 0 to 1, at its own size."""
@@ -150,19 +196,28 @@ class TwoStageClassifier(nn.Module):
 
             from .images import upright_rgb
 
-            return tv.to_dtype(tv.to_image(upright_rgb(image)).as_subclass(torch.Tensor), scale=True).to(device)
+            return tv.to_dtype(
+                tv.to_image(upright_rgb(image)).as_subclass(torch.Tensor), scale=True
+            ).to(device)
         if not isinstance(image, torch.Tensor):
-            raise TypeError(f"images: expected PIL images or normalised float tensors, got {type(image).__name__}; "
-                            "open files with mgff_tutorial.images.open_image.")
+            raise TypeError(
+                f"images: expected PIL images or normalised float tensors, got "
+                f"{type(image).__name__}; "
+                "open files with mgff_tutorial.images.open_image."
+            )
         if not image.is_floating_point():
-            raise TypeError(f"images: expected a float tensor normalised for the classifier, got {image.dtype}.")
+            raise TypeError(
+                f"images: expected a float tensor normalised for the classifier, got {image.dtype}."
+            )
         if image.dim() != 3 or image.shape[0] != 3 or 0 in image.shape:
             raise InputError(f"images: expected tensors (3, H, W), got shape {tuple(image.shape)}.")
         mean, std = (torch.tensor(v, device=device)[:, None, None] for v in (self.mean, self.std))
         return image.detach().to(device, torch.float32) * std + mean
 
     def _normalise(self, batch):
-        mean, std = (torch.tensor(v, device=batch.device)[:, None, None] for v in (self.mean, self.std))
+        mean, std = (
+            torch.tensor(v, device=batch.device)[:, None, None] for v in (self.mean, self.std)
+        )
         return (batch - mean) / std
 
 
@@ -171,12 +226,16 @@ def _as_list(images):
         if images.dim() == 3:
             images = images[None]
         elif images.dim() != 4:
-            raise InputError(f"images: expected (B, 3, H, W) or (3, H, W), got shape {tuple(images.shape)}.")
+            raise InputError(
+                f"images: expected (B, 3, H, W) or (3, H, W), got shape {tuple(images.shape)}."
+            )
         images = list(images)
     elif isinstance(images, Image.Image):
         images = [images]
     elif not isinstance(images, Sequence) or isinstance(images, str):
-        raise TypeError(f"images: expected PIL images or normalised float tensors, got {type(images).__name__}.")
+        raise TypeError(
+            f"images: expected PIL images or normalised float tensors, got {type(images).__name__}."
+        )
     if not images:
         raise InputError("images: got none; accepted: at least one image.")
     return list(images)
@@ -187,9 +246,13 @@ def _as_boxes(boxes, count):
     try:
         boxes = torch.as_tensor(boxes).detach().cpu().float()
     except (TypeError, ValueError, RuntimeError):
-        raise TypeError(f"boxes: expected {count} boxes of four numbers, got {type(boxes).__name__}.") from None
+        raise TypeError(
+            f"boxes: expected {count} boxes of four numbers, got {type(boxes).__name__}."
+        ) from None
     if boxes.shape != (count, 4):
-        raise InputError(f"boxes: expected shape ({count}, 4), one box an image, got {tuple(boxes.shape)}.")
+        raise InputError(
+            f"boxes: expected shape ({count}, 4), one box an image, got {tuple(boxes.shape)}."
+        )
     return boxes
 
 

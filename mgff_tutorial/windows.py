@@ -1,6 +1,8 @@
-"""Attention inside windows: partition, relative position bias, cyclic shift and the mask of regions.
+"""Attention inside windows: partition, relative position bias, cyclic shift and the mask of
+regions.
 
-Shapes: a map is (B, H, W, C); its windows are (B * nW, N, C), nW windows of N = Wh * Ww tokens an image,
+Shapes: a map is (B, H, W, C); its windows are (B * nW, N, C), nW windows of N = Wh * Ww tokens an
+    image,
 image by image, row by row. Source: Liu et al., "Swin Transformer", ICCV 2021, sections 3.2 and 3.3.
 """
 
@@ -27,7 +29,9 @@ def window_partition(x, window):
 
 
 def window_reverse(windows, window, height, width):
-    """Put windows back in their places: (B * nW, Wh * Ww, C) -> (B, H, W, C); undoes `window_partition`."""
+    """Put windows back in their places: (B * nW, Wh * Ww, C) -> (B, H, W, C); undoes
+    `window_partition`.
+    """
     wh, ww = window
     x = windows.view(-1, height // wh, width // ww, wh, ww, windows.shape[-1])
     return x.transpose(2, 3).reshape(-1, height, width, windows.shape[-1])
@@ -40,8 +44,10 @@ def relative_position_index(window, device=None):
     (dy + Wh - 1) * (2 Ww - 1) + (dx + Ww - 1) of a table with (2 Wh - 1) * (2 Ww - 1) rows.
     """
     wh, ww = window
-    rows = torch.arange(wh, device=device).repeat_interleave(ww)    # (N,) row of each token of the window
-    columns = torch.arange(ww, device=device).repeat(wh)            # (N,) its column
+    rows = torch.arange(wh, device=device).repeat_interleave(
+        ww
+    )  # (N,) row of each token of the window
+    columns = torch.arange(ww, device=device).repeat(wh)  # (N,) its column
     dy = rows[:, None] - rows[None, :] + wh - 1
     dx = columns[:, None] - columns[None, :] + ww - 1
     return dy * (2 * ww - 1) + dx
@@ -50,9 +56,10 @@ def relative_position_index(window, device=None):
 def shift_regions(height, width, window, shift, device=None):
     """Number the regions of a shifted map: (H, W) integers from 0 to 8.
 
-    After the cyclic shift the last window of a row holds tokens from the right edge and, wrapped around, from the
-    left edge. Tokens that were no neighbours get different numbers: along each side, 0 for the windows that are
-    whole, 1 for the rest of the last window, 2 for what was wrapped around.
+    After the cyclic shift the last window of a row holds tokens from the right edge and, wrapped
+    around, from the
+    left edge. Tokens that were no neighbours get different numbers: along each side, 0 for the
+    windows that are whole, 1 for the rest of the last window, 2 for what was wrapped around.
 
     Args:
         height, width: sides of the (padded) map, multiples of the window.
@@ -65,26 +72,33 @@ def shift_regions(height, width, window, shift, device=None):
             return torch.zeros_like(position)
         return (position >= length - side).long() + (position >= length - moved).long()
 
-    return 3 * along(height, window[0], shift[0])[:, None] + along(width, window[1], shift[1])[None, :]
+    return (
+        3 * along(height, window[0], shift[0])[:, None] + along(width, window[1], shift[1])[None, :]
+    )
 
 
 def shift_mask(height, width, window, shift, device=None):
-    """What may not be looked at after a shift: (nW, N, N), 0 within a region and -inf between regions.
+    """What may not be looked at after a shift: (nW, N, N), 0 within a region and -inf between
+    regions.
 
     Added to the attention scores, -inf becomes a weight of exactly 0 after the softmax.
     """
     if height % window[0] or width % window[1]:
-        raise InputError(f"height and width must be multiples of the window {tuple(window)}, got {height} x {width}.")
+        raise InputError(
+            f"height and width must be multiples of the window {tuple(window)}, got {height} "
+            f"x {width}."
+        )
     regions = shift_regions(height, width, window, shift, device)
-    regions = window_partition(regions[None, :, :, None], window).squeeze(-1)     # (nW, N)
-    same = regions[:, :, None] == regions[:, None, :]                             # (nW, N, N)
+    regions = window_partition(regions[None, :, :, None], window).squeeze(-1)  # (nW, N)
+    same = regions[:, :, None] == regions[:, None, :]  # (nW, N, N)
     return torch.zeros(same.shape, device=device).masked_fill(~same, float("-inf"))
 
 
 def resize_bias_table(table, old_window, new_window):
     """Interpolate a bias table to another window: (old rows, heads) -> (new rows, heads), bicubic.
 
-    Source: Swin paper, section 3.2 ("initialise a model for fine-tuning with a different window size").
+    Source: Swin paper, section 3.2 ("initialise a model for fine-tuning with a different window
+        size").
     """
     if tuple(old_window) == tuple(new_window):
         return table
@@ -99,9 +113,9 @@ def resize_bias_table(table, old_window, new_window):
 class WindowAttention(nn.Module):
     """Multi-head self-attention inside windows with a relative position bias (W-MSA).
 
-    Attention(Q, K, V) = softmax(Q K^T / sqrt(d) + B) V (Swin paper, equation 4), with d channels a head and B read
-    from a learned table of (2 Wh - 1)(2 Ww - 1) rows and one column a head. Bias and shift mask are one additive
-    tensor, so that the fused kernel does the rest.
+    Attention(Q, K, V) = softmax(Q K^T / sqrt(d) + B) V (Swin paper, equation 4), with d channels a
+    head and B read from a learned table of (2 Wh - 1)(2 Ww - 1) rows and one column a head. Bias
+    and shift mask are one additive tensor, so that the fused kernel does the rest.
 
     Args:
         dim: channels C. num_heads: must divide ``dim``. window: (Wh, Ww).
@@ -127,22 +141,45 @@ class WindowAttention(nn.Module):
         self.register_buffer("relative_position_index", index, persistent=False)
 
     def bias(self, mask=None, dtype=None):
-        """The additive tensor: (1, heads, N, N), or with a ``mask`` (nW, N, N) the sum (nW, heads, N, N)."""
+        """The additive tensor: (1, heads, N, N), or with a ``mask`` (nW, N, N) the sum (nW, heads,
+        N, N).
+        """
         tokens = self.window[0] * self.window[1]
-        table = self.relative_position_bias_table.to(dtype or self.relative_position_bias_table.dtype)
-        bias = table[self.relative_position_index.flatten()].T.reshape(1, self.num_heads, tokens, tokens)
+        table = self.relative_position_bias_table.to(
+            dtype or self.relative_position_bias_table.dtype
+        )
+        bias = table[self.relative_position_index.flatten()].T.reshape(
+            1, self.num_heads, tokens, tokens
+        )
         return bias if mask is None else bias + mask[:, None].to(bias.dtype)
 
     def forward(self, windows, mask=None):
-        """Windows (B * nW, N, C) -> (B * nW, N, C); ``mask`` is `shift_mask`'s (nW, N, N) or None."""
-        check_tokens("windows", windows, (None, self.window[0] * self.window[1], self.dim), self.qkv.weight.dtype)
+        """Windows (B * nW, N, C) -> (B * nW, N, C); ``mask`` is `shift_mask`'s (nW, N, N) or
+        None.
+        """
+        check_tokens(
+            "windows",
+            windows,
+            (None, self.window[0] * self.window[1], self.dim),
+            self.qkv.weight.dtype,
+        )
         batch, tokens, dim = windows.shape
-        q, k, v = self.qkv(windows).view(batch, tokens, 3, self.num_heads, dim // self.num_heads).permute(2, 0, 3, 1, 4)
+        q, k, v = (
+            self.qkv(windows)
+            .view(batch, tokens, 3, self.num_heads, dim // self.num_heads)
+            .permute(2, 0, 3, 1, 4)
+        )
         if mask is not None:
             check_tokens("mask", mask, (None, tokens, tokens))
-            if not torch.compiler.is_compiling() and batch % len(mask):  # export would fix the batch size
-                raise InputError(f"mask must be of windows that divide the {batch} windows, got {len(mask)}.")
+            if not torch.compiler.is_compiling() and batch % len(
+                mask
+            ):  # export would fix the batch size
+                raise InputError(
+                    f"mask must be of windows that divide the {batch} windows, got {len(mask)}."
+                )
         dropout = self.attn_drop if self.training else 0.0
-        x = attend(q, k, v, self.bias(mask, q.dtype), dropout)      # the bias is the same for every image
-        x = x.transpose(1, 2).flatten(2)                            # (B * nW, N, C): heads side by side
+        x = attend(
+            q, k, v, self.bias(mask, q.dtype), dropout
+        )  # the bias is the same for every image
+        x = x.transpose(1, 2).flatten(2)  # (B * nW, N, C): heads side by side
         return self.proj_drop(self.proj(x))

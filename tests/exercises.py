@@ -1,4 +1,6 @@
-"""What the tests of all notebooks' exercises share: the solutions, and the two things that a check must say of them."""
+"""What the tests of all notebooks' exercises share: the solutions, and the two things that a check
+must say of them.
+"""
 
 import runpy
 from pathlib import Path

@@ -1,8 +1,9 @@
 """Count what the tests try, for the table in tests/README.md.
 
-    python tests/figures.py                              all tests but the notebooks
-    python tests/figures.py tests/test_images.py ...     these files
-    MGFF_EXAMPLES=300 MGFF_KILLS=200 python tests/figures.py tests/test_properties.py tests/test_kills.py
+python tests/figures.py                              all tests but the notebooks
+python tests/figures.py tests/test_images.py ...     these files
+MGFF_EXAMPLES=300 MGFF_KILLS=200 python tests/figures.py tests/test_properties.py
+tests/test_kills.py
 """
 
 import hashlib
@@ -23,7 +24,12 @@ class Figures:
 
     def __init__(self):
         self.outcomes, self.examples, self.kills = Counter(), Counter(), 0
-        self.files = {"pictures": set(), "text files": set(), "archives": set(), "checkpoints": set()}
+        self.files = {
+            "pictures": set(),
+            "text files": set(),
+            "archives": set(),
+            "checkpoints": set(),
+        }
 
     def pytest_sessionstart(self):
         from mgff_tutorial import archives, checkpoints, images
@@ -48,8 +54,10 @@ class Figures:
         def noted(*args, **kwargs):
             try:
                 if os.path.isfile(args[place]) and os.path.getsize(args[place]) < 2**28:
-                    self.files[kind].add(hashlib.blake2b(Path(args[place]).read_bytes(), digest_size=8).digest())
-            except (OSError, ValueError):                                   # a name with a zero byte, a link to itself
+                    self.files[kind].add(
+                        hashlib.blake2b(Path(args[place]).read_bytes(), digest_size=8).digest()
+                    )
+            except (OSError, ValueError):  # a name with a zero byte, a link to itself
                 pass
             return function(*args, **kwargs)
 
@@ -61,12 +69,16 @@ class Figures:
 
     def pytest_runtest_teardown(self, item):
         text = getattr(item, "hypothesis_statistics", "")
-        self.examples[item.nodeid.partition("::")[0]] += sum(map(int, re.findall(r"(\d+) passing", text)))
+        self.examples[item.nodeid.partition("::")[0]] += sum(
+            map(int, re.findall(r"(\d+) passing", text))
+        )
 
 
 def main():
     figures = Figures()
-    code = pytest.main(["-q", "-p", "no:cacheprovider", *(sys.argv[1:] or [str(TESTS)])], plugins=[figures])
+    code = pytest.main(
+        ["-q", "-p", "no:cacheprovider", *(sys.argv[1:] or [str(TESTS)])], plugins=[figures]
+    )
     print("\n" + ", ".join(f"{count} {outcome}" for outcome, count in figures.outcomes.items()))
     for file, count in sorted(figures.examples.items()):
         if count:

@@ -1,8 +1,10 @@
-"""Write the real weights that `real_weights` finds as checkpoints of this package, for the ``ablate`` command.
+"""Write the real weights that `real_weights` finds as checkpoints of this package, for the
+``ablate`` command.
 
     python tests/save_real_weights.py FOLDER
 
-makes FOLDER/vit_small_patch14_dinov2.safetensors and FOLDER/tf_efficientnet_lite0.safetensors. Readers with a
+makes FOLDER/vit_small_patch14_dinov2.safetensors and FOLDER/tf_efficientnet_lite0.safetensors.
+Readers with a
 network do not need them: without ``--weights`` the command takes timm's pretrained weights.
 """
 
@@ -16,8 +18,10 @@ from mgff_tutorial.checkpoints import save_checkpoint
 
 def main(folder):
     # 518 is the size of the stored position embeddings: nothing is resampled here.
-    for name, model in (("vit_small_patch14_dinov2", dinov2_vit_small(518)),
-                        ("tf_efficientnet_lite0", efficientnet_lite0())):
+    for name, model in (
+        ("vit_small_patch14_dinov2", dinov2_vit_small(518)),
+        ("tf_efficientnet_lite0", efficientnet_lite0()),
+    ):
         path = Path(folder) / f"{name}.safetensors"
         save_checkpoint(path, model, {"model": name, "data": "published pretrained weights"})
         print(f"wrote {path}")

@@ -1,4 +1,6 @@
-"""Alignment: the same numbers as a strided convolution, the paper's shapes, and paddings that keep centres."""
+"""Alignment: the same numbers as a strided convolution, the paper's shapes, and paddings that keep
+centres.
+"""
 
 import pytest
 import torch
@@ -15,11 +17,17 @@ from mgff_tutorial.errors import InputError
 def test_equals_a_convolution(ratio, memory_format):
     torch.manual_seed(0)
     conv = PatchConv(5, 7, (3 * ratio, 2 * ratio), (3, 2)).double()
-    x = torch.randn(2, 5, 3 * ratio, 2 * ratio, dtype=torch.double).to(memory_format=memory_format).requires_grad_()
+    x = (
+        torch.randn(2, 5, 3 * ratio, 2 * ratio, dtype=torch.double)
+        .to(memory_format=memory_format)
+        .requires_grad_()
+    )
     expected = F.conv2d(x, conv.weight, conv.bias, stride=ratio)
     torch.testing.assert_close(conv(x), expected)
     wanted = torch.autograd.grad(expected.square().sum(), [x, conv.weight, conv.bias])
-    torch.testing.assert_close(torch.autograd.grad(conv(x).square().sum(), [x, conv.weight, conv.bias]), wanted)
+    torch.testing.assert_close(
+        torch.autograd.grad(conv(x).square().sum(), [x, conv.weight, conv.bias]), wanted
+    )
 
 
 def test_weights_of_an_ordinary_convolution_load():
@@ -30,7 +38,10 @@ def test_weights_of_an_ordinary_convolution_load():
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.tuples(st.integers(1, 13), st.integers(1, 13)), st.tuples(st.integers(1, 5), st.integers(1, 5)))
+@given(
+    st.tuples(st.integers(1, 13), st.integers(1, 13)),
+    st.tuples(st.integers(1, 5), st.integers(1, 5)),
+)
 def test_any_pair_of_grids_is_padded_or_refused(grid, target):
     if grid[0] < target[0] or grid[1] < target[1]:
         with pytest.raises(InputError, match="coarser"):
@@ -51,8 +62,11 @@ def test_shapes_of_the_paper():
         align = GranularityAlign(channels, grids)
         maps = [torch.empty(2, c, *g) for c, g in zip(channels, grids)]
     assert [tuple(m.shape) for m in align(maps)] == [(2, 1024, 12, 12)] * 4
-    assert [tuple(conv.weight.shape) for conv in align.convs[:3]] == [(1024, 256, 4, 4), (1024, 512, 2, 2),
-                                                                     (1024, 1024, 1, 1)]
+    assert [tuple(conv.weight.shape) for conv in align.convs[:3]] == [
+        (1024, 256, 4, 4),
+        (1024, 512, 2, 2),
+        (1024, 1024, 1, 1),
+    ]
     assert align(maps)[-1] is maps[-1]
 
 

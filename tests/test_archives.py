@@ -1,4 +1,6 @@
-"""Unpacking: what is inside arrives, what would leave the folder is refused, and a refusal writes nothing."""
+"""Unpacking: what is inside arrives, what would leave the folder is refused, and a refusal writes
+nothing.
+"""
 
 import io
 import os
@@ -12,7 +14,11 @@ from hypothesis import strategies as st
 from mgff_tutorial.archives import unpack
 from mgff_tutorial.errors import DataError
 
-FILES = {"birds/images.txt": b"1 a.jpg\n", "birds/images/a.jpg": bytes(range(256)) * 3, "readme": b""}
+FILES = {
+    "birds/images.txt": b"1 a.jpg\n",
+    "birds/images/a.jpg": bytes(range(256)) * 3,
+    "readme": b"",
+}
 
 
 def make_tar(path, files=FILES, mode="w:gz", extra=()):
@@ -62,18 +68,27 @@ def test_zip(tmp_path):
     check_unpacked(tmp_path / "out")
 
 
-@pytest.mark.parametrize("name", ["../x", "/tmp/x", "a/../../x", "..\\x", "\\x", "C:/x", "C:\\x", "a/..\\..\\x"])
+@pytest.mark.parametrize(
+    "name", ["../x", "/tmp/x", "a/../../x", "..\\x", "\\x", "C:/x", "C:\\x", "a/..\\..\\x"]
+)
 @pytest.mark.parametrize("make", [make_tar, make_zip])
 def test_paths_that_leave(tmp_path, make, name):
     archive = make(tmp_path / "x", {**FILES, name: b"evil"})
     refuses(archive, tmp_path / "out", "outside", str(archive))
 
 
-@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
+@pytest.mark.parametrize(
+    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE]
+)
 def test_links_and_devices(tmp_path, kind):
     info = tarfile.TarInfo("birds/link")
     info.type, info.linkname = kind, "/etc"
-    refuses(make_tar(tmp_path / "x", extra=[info]), tmp_path / "out", "birds/link", "only files and folders")
+    refuses(
+        make_tar(tmp_path / "x", extra=[info]),
+        tmp_path / "out",
+        "birds/link",
+        "only files and folders",
+    )
 
 
 def test_link_in_zip(tmp_path):

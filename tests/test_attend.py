@@ -7,12 +7,16 @@ import torch.nn.functional as F
 from mgff_tutorial import attend as module
 from mgff_tutorial.attend import attend, attend_in_pieces, by_products, products_pay
 
-BF16 = pytest.mark.skipif(not (torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()),
-                          reason="no bfloat16 products on this CPU")
+BF16 = pytest.mark.skipif(
+    not (torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()),
+    reason="no bfloat16 products on this CPU",
+)
 
 
 def tensors(images, windows, heads=2, tokens=9, d=8, dtype=torch.float32):
-    """q, k, v of ``images`` times ``windows`` windows, and a bias with some -inf for each window of an image."""
+    """q, k, v of ``images`` times ``windows`` windows, and a bias with some -inf for each window of
+    an image.
+    """
     generator = torch.Generator().manual_seed(0)
     qkv = torch.randn(3, images * windows, heads, tokens, d, generator=generator)
     bias = torch.randn(windows, heads, tokens, tokens, generator=generator)
@@ -47,7 +51,7 @@ def test_bfloat16_keeps_its_digits():
     with torch.no_grad():
         out = attend(q, k, v, bias)
     exact = by_hand(*(t.double() for t in (q, k, v, bias)))
-    assert (out - exact).abs().max() < 0.03                         # bfloat16 has 8 bits: 0.004 of values up to 3
+    assert (out - exact).abs().max() < 0.03  # bfloat16 has 8 bits: 0.004 of values up to 3
 
 
 @BF16
@@ -77,7 +81,9 @@ def test_training_in_bfloat16_drops_weights_and_sends_gradients_to_the_bias(monk
     assert bias.grad.isfinite().all() and bias.grad.abs().sum() > 0
     torch.manual_seed(0)
     dropped = attend(q, k, torch.ones_like(v), bias.detach(), dropout=0.5).float()
-    assert dropped.std() > 0.1 and abs(dropped.mean() - 1) < 0.1       # rows of weights no longer sum to 1, but on average
+    assert (
+        dropped.std() > 0.1 and abs(dropped.mean() - 1) < 0.1
+    )  # rows of weights no longer sum to 1, but on average
 
 
 def test_one_graph_for_every_batch_in_bfloat16():

@@ -54,19 +54,29 @@ def test_returned_matrix_is_the_one_that_was_used():
     torch.testing.assert_close(out, module(x), atol=1e-5, rtol=1e-4)
     assert attention.shape == (2, 2, 9, 9)
     torch.testing.assert_close(attention.sum(-1), torch.ones(2, 2, 9))
-    v = (x.flatten(2).mT @ module.qkv.weight.T + module.qkv.bias)[..., 16:].unflatten(2, (2, 4)).transpose(1, 2)
-    torch.testing.assert_close((attention @ v).transpose(1, 2).flatten(2).mT.unflatten(2, (3, 3)), out, atol=1e-5,
-                               rtol=1e-4)
+    v = (
+        (x.flatten(2).mT @ module.qkv.weight.T + module.qkv.bias)[..., 16:]
+        .unflatten(2, (2, 4))
+        .transpose(1, 2)
+    )
+    torch.testing.assert_close(
+        (attention @ v).transpose(1, 2).flatten(2).mT.unflatten(2, (3, 3)),
+        out,
+        atol=1e-5,
+        rtol=1e-4,
+    )
 
 
 @pytest.mark.parametrize("projection", [True, False])
 def test_identity_start(projection):
-    module = SpatialSelfAttention(8, (3, 3), 2, residual=True, norm=True, projection=projection, identity_start=True)
+    module = SpatialSelfAttention(
+        8, (3, 3), 2, residual=True, norm=True, projection=projection, identity_start=True
+    )
     x = torch.randn(2, 8, 3, 3)
     assert torch.equal(module(x), x)
     module(x).square().sum().backward()
     moved = module.proj.weight if projection else module.qkv.weight
-    assert moved.grad.abs().sum() > 0                     # it does not stay there
+    assert moved.grad.abs().sum() > 0  # it does not stay there
     assert not torch.allclose(SpatialSelfAttention(8, (3, 3), residual=True)(x), x)
 
 
@@ -81,12 +91,21 @@ def test_options_change_what_they_say():
 
 def test_without_position_bias_positions_may_be_shuffled():
     module = busy(SpatialSelfAttention(6, (2, 4), position_bias=False))
-    x, order = torch.randn(1, 6, 2, 4), torch.randperm(8, generator=torch.Generator().manual_seed(1))
+    x, order = (
+        torch.randn(1, 6, 2, 4),
+        torch.randperm(8, generator=torch.Generator().manual_seed(1)),
+    )
     shuffled = x.flatten(2)[..., order].unflatten(2, (2, 4))
-    torch.testing.assert_close(module(shuffled), module(x).flatten(2)[..., order].unflatten(2, (2, 4)), atol=1e-5,
-                               rtol=1e-4)
+    torch.testing.assert_close(
+        module(shuffled),
+        module(x).flatten(2)[..., order].unflatten(2, (2, 4)),
+        atol=1e-5,
+        rtol=1e-4,
+    )
     biased = busy(SpatialSelfAttention(6, (2, 4)))
-    assert not torch.allclose(biased(shuffled), biased(x).flatten(2)[..., order].unflatten(2, (2, 4)), atol=1e-3)
+    assert not torch.allclose(
+        biased(shuffled), biased(x).flatten(2)[..., order].unflatten(2, (2, 4)), atol=1e-3
+    )
 
 
 def test_channel_attention_equals_its_equation():
@@ -106,7 +125,9 @@ def test_channel_attention_starts_as_the_identity_and_depends_on_means_alone():
     assert ChannelAttention(8, reduction=16).squeeze.weight.shape == (1, 8)
     with torch.no_grad():
         module.excite.weight.zero_()
-    torch.testing.assert_close(module(x), 0.5 * x)        # uniform weights scale the map and change nothing else
+    torch.testing.assert_close(
+        module(x), 0.5 * x
+    )  # uniform weights scale the map and change nothing else
 
 
 @settings(max_examples=25, deadline=None)
@@ -119,7 +140,9 @@ def test_any_grid_and_batch(height, width, heads, batch):
 
 
 def test_bad_input_is_named():
-    with pytest.raises(InputError, match="heads must be a positive integer that divides dim=8, got 3"):
+    with pytest.raises(
+        InputError, match="heads must be a positive integer that divides dim=8, got 3"
+    ):
         SpatialSelfAttention(8, (2, 2), heads=3)
     with pytest.raises(InputError, match="identity_start needs residual=True"):
         SpatialSelfAttention(8, (2, 2), identity_start=True)

@@ -19,14 +19,38 @@ CPU = torch.device("cpu")
 
 def test_quick_run_reports_every_version(tmp_path, capsys):
     path = tmp_path / "speed.json"
-    assert main(["benchmark", "--quick", "--device", "cpu", "--batch", "2", "--format", "json", "--output",
-                 str(path)]) == 0
+    assert (
+        main(
+            [
+                "benchmark",
+                "--quick",
+                "--device",
+                "cpu",
+                "--batch",
+                "2",
+                "--format",
+                "json",
+                "--output",
+                str(path),
+            ]
+        )
+        == 0
+    )
     result = json.loads(path.read_text())
     rows = {(r["version"], r["mode"]): r for r in result["rows"]}
-    assert {v for v, m in rows if m == "forward"} == {"ours", "timm", "timm fused", "MGFF", "two stages"}
+    assert {v for v, m in rows if m == "forward"} == {
+        "ours",
+        "timm",
+        "timm fused",
+        "MGFF",
+        "two stages",
+    }
     assert {v for v, m in rows if m == "train"} == {"ours", "timm", "timm fused", "MGFF"}
     assert all(r["ms"] > 0 and r["gflop_per_image"] > 0 for r in rows.values())
-    assert rows["ours", "forward"]["ratio"] == 1 and rows["two stages", "forward"]["baseline"] == "MGFF"
+    assert (
+        rows["ours", "forward"]["ratio"] == 1
+        and rows["two stages", "forward"]["baseline"] == "MGFF"
+    )
     ratio = rows["timm", "forward"]["ms"] / rows["ours", "forward"]["ms"]
     assert rows["timm", "forward"]["ratio"] == pytest.approx(ratio)
     flops = rows["ours", "forward"]["gflop_per_image"]
@@ -37,7 +61,9 @@ def test_quick_run_reports_every_version(tmp_path, capsys):
     table = [timing.Row(**r) for r in result["rows"]]
     assert benchmark.report(table, facts, "markdown").splitlines()[1].startswith("| ---")
     assert len(benchmark.report(table, facts).splitlines()) == len(table) + 4
-    assert [t["result"] for t in result["targets"][:2]] == ["not in this run"] * 2 and result["profiles"] == {}
+    assert [t["result"] for t in result["targets"][:2]] == ["not in this run"] * 2 and result[
+        "profiles"
+    ] == {}
     assert capsys.readouterr().out == ""
 
 
@@ -48,7 +74,9 @@ def test_wrong_numbers_get_a_sentence(capsys):
 
 def test_versions_that_disagree_are_not_timed():
     steps = {"ours": lambda: torch.ones(2, 3), "theirs": lambda: torch.tensor([[1.0, 1.0, 1.001]])}
-    with pytest.raises(RuntimeError, match="theirs and ours disagree in float32: .* nothing was timed"):
+    with pytest.raises(
+        RuntimeError, match="theirs and ours disagree in float32: .* nothing was timed"
+    ):
         timing.compare_outputs(steps, "float32", compiled=False)
     timing.compare_outputs({**steps, "theirs": steps["ours"]}, "float32", compiled=False)
 
@@ -63,71 +91,152 @@ def test_torchvision_gets_our_weights():
 
 
 def test_memory_of_a_known_step_and_turns():
-    lying = torch.ones(64, 2**18)                                           # 64 MiB that do not count
-    peak = timing.peak_memory(lambda: (torch.ones(64, 2**18) + lying).sum() + torch.ones(2**18).sum(), CPU)
+    lying = torch.ones(64, 2**18)  # 64 MiB that do not count
+    peak = timing.peak_memory(
+        lambda: (torch.ones(64, 2**18) + lying).sum() + torch.ones(2**18).sum(), CPU
+    )
     assert peak == pytest.approx(128, abs=0.1)
     turns = []
     times = timing.time_in_turn({n: lambda n=n: turns.append(n) for n in "ab"}, CPU, rounds=2)
     assert turns == list("ab" * 3) and set(times) == {"a", "b"}
 
 
-def row(version, ms, mode="forward", dtype="float32", compiled=False, model="swin_base_patch4_window12_384"):
-    return timing.Row(model, version, mode, dtype, compiled, 384, 2, ms, 1.0, 1.0, "ours", None, 1.0, 1.0)
+def row(
+    version,
+    ms,
+    mode="forward",
+    dtype="float32",
+    compiled=False,
+    model="swin_base_patch4_window12_384",
+):
+    return timing.Row(
+        model, version, mode, dtype, compiled, 384, 2, ms, 1.0, 1.0, "ours", None, 1.0, 1.0
+    )
 
 
 def test_targets_are_judged_by_the_right_rows():
-    rows = [row("ours", 100), row("timm", 160), row("timm fused", 119.9), row("MGFF", 110), row("two stages", 265),
-            row("ours", 50, dtype="bf16"), row("timm", 65, dtype="bf16"), row("ours", 1, compiled=True),
-            row("timm", 9, compiled=True), row("timm", 1, model="swin_tiny_patch4_window7_224")]
+    rows = [
+        row("ours", 100),
+        row("timm", 160),
+        row("timm fused", 119.9),
+        row("MGFF", 110),
+        row("two stages", 265),
+        row("ours", 50, dtype="bf16"),
+        row("timm", 65, dtype="bf16"),
+        row("ours", 1, compiled=True),
+        row("timm", 9, compiled=True),
+        row("timm", 1, model="swin_tiny_patch4_window7_224"),
+    ]
     lines = target_lines(rows, "cpu", imports=1.1)
     assert [(None if t.measured is None else round(t.measured, 3), t.result) for t in lines] == [
-        (1.6, "reached"), (1.199, "missed"), (1.3, "missed"), (None, "not in this run"), (None, "not in this run"),
-        (1.1, "reached"), (2.409, "missed"), (None, "needs CUDA"), (None, "needs CUDA"), (1.1, "reached"),
-        (None, "time that command")]
-    cuda = target_lines([row("ours", 10, dtype="bf16"), row("timm", 13, dtype="bf16"),
-                         row("ours", 10, dtype="bf16", compiled=True), row("timm", 10, dtype="bf16", compiled=True)],
-                        "cuda")
-    assert [t.result for t in cuda] == ["needs CPU"] * 7 + ["reached", "missed", "not in this run", "time that command"]
+        (1.6, "reached"),
+        (1.199, "missed"),
+        (1.3, "missed"),
+        (None, "not in this run"),
+        (None, "not in this run"),
+        (1.1, "reached"),
+        (2.409, "missed"),
+        (None, "needs CUDA"),
+        (None, "needs CUDA"),
+        (1.1, "reached"),
+        (None, "time that command"),
+    ]
+    cuda = target_lines(
+        [
+            row("ours", 10, dtype="bf16"),
+            row("timm", 13, dtype="bf16"),
+            row("ours", 10, dtype="bf16", compiled=True),
+            row("timm", 10, dtype="bf16", compiled=True),
+        ],
+        "cuda",
+    )
+    assert [t.result for t in cuda] == ["needs CPU"] * 7 + [
+        "reached",
+        "missed",
+        "not in this run",
+        "time that command",
+    ]
     facts = {"device": "cpu"}
     text = benchmark.report(rows, facts, targets=lines).splitlines()
-    assert text[-1] == "device cpu" and any("1.199" in line and line.endswith("missed") for line in text)
-    assert benchmark.report(rows, facts, "markdown", lines).split("Numbers to reach")[1].count("\n| ") == len(lines) + 2
+    assert text[-1] == "device cpu" and any(
+        "1.199" in line and line.endswith("missed") for line in text
+    )
+    assert (
+        benchmark.report(rows, facts, "markdown", lines).split("Numbers to reach")[1].count("\n| ")
+        == len(lines) + 2
+    )
 
 
 def test_profile_names_where_the_time_goes():
     big, small = torch.randn(600, 600), torch.randn(8, 8)
     times = time_by_kind(lambda: (F.linear(big, big), small.softmax(-1)), CPU)
     assert next(iter(times)) == "linear layers" and times["softmax"] > 0
-    names = {"aten::baddbmm": "products of windows", "aten::copy_": "copies and layout", "aten::addmm": "linear layers",
-             "aten::_scaled_dot_product_flash_attention_for_cpu": "attention kernel", "aten::gelu": "element by element",
-             "mkldnn::_linear_pointwise": "linear layers", "aten::native_layer_norm": "norms", "aten::view": "other"}
+    names = {
+        "aten::baddbmm": "products of windows",
+        "aten::copy_": "copies and layout",
+        "aten::addmm": "linear layers",
+        "aten::_scaled_dot_product_flash_attention_for_cpu": "attention kernel",
+        "aten::gelu": "element by element",
+        "mkldnn::_linear_pointwise": "linear layers",
+        "aten::native_layer_norm": "norms",
+        "aten::view": "other",
+    }
     assert {name: kind_of(name) for name in names} == names
     lines = profile_rows({"ours": {"softmax": 1.0, "norms": 20.0}, "timm": {"copies": 3.0}})
-    assert lines == [("milliseconds a batch", "ours", "timm"), ("norms", "20", "0"), ("copies", "0", "3"),
-                     ("softmax", "1", "0"), ("all", "21", "3")]
+    assert lines == [
+        ("milliseconds a batch", "ours", "timm"),
+        ("norms", "20", "0"),
+        ("copies", "0", "3"),
+        ("softmax", "1", "0"),
+        ("all", "21", "3"),
+    ]
 
 
 def test_profile_and_compiled_versions_are_in_the_report(capsys, monkeypatch):
     monkeypatch.setattr(benchmark, "compiler_missing", lambda device: "no compiler")
     monkeypatch.setattr(benchmark, "import_ratio", lambda: 1.0)
-    arguments = ["benchmark", "--models", "swin_nano", "--steps", "forward", "--dtypes", "float32", "--rounds", "1",
-                 "--batch", "1", "--device", "cpu", "--profile"]
+    arguments = [
+        "benchmark",
+        "--models",
+        "swin_nano",
+        "--steps",
+        "forward",
+        "--dtypes",
+        "float32",
+        "--rounds",
+        "1",
+        "--batch",
+        "1",
+        "--device",
+        "cpu",
+        "--profile",
+    ]
     assert main(arguments) == 0
     printed = capsys.readouterr()
     assert "torch.compile doesn't work here: no compiler" in printed.err
-    for part in ("Where the time goes: swin_nano @ 96, forward, float32", "linear layers", "Numbers to reach"):
+    for part in (
+        "Where the time goes: swin_nano @ 96, forward, float32",
+        "linear layers",
+        "Numbers to reach",
+    ):
         assert part in printed.out
     compiled = torch.compile
     monkeypatch.setattr(benchmark, "compiler_missing", lambda device: None)
-    monkeypatch.setattr(torch, "compile", lambda model, **options: compiled(model, backend="eager", **options))
+    monkeypatch.setattr(
+        torch, "compile", lambda model, **options: compiled(model, backend="eager", **options)
+    )
     assert main([*arguments, "--execution", "compiled", "--format", "json"]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
-    assert [r["version"] for r in rows] == ["ours", "timm", "timm fused", "MGFF"] and all(r["compiled"] for r in rows)
+    assert [r["version"] for r in rows] == ["ours", "timm", "timm fused", "MGFF"] and all(
+        r["compiled"] for r in rows
+    )
 
 
 def test_import_ratio_counts_fresh_processes(monkeypatch):
     started = []
-    monkeypatch.setattr(targets.subprocess, "run", lambda command, check: started.append(command[-1]))
+    monkeypatch.setattr(
+        targets.subprocess, "run", lambda command, check: started.append(command[-1])
+    )
     monkeypatch.setattr(targets.time, "perf_counter", iter(range(100)).__next__)
     assert targets.import_ratio(rounds=2) == 1
     assert started == ["import torch, timm", "import mgff_tutorial"] * 3

@@ -1,4 +1,6 @@
-"""Boxes that are kept on disk: found once, equal to the last bit, and never those of another cropper or image."""
+"""Boxes that are kept on disk: found once, equal to the last bit, and never those of another
+cropper or image.
+"""
 
 import os
 import warnings
@@ -87,11 +89,19 @@ def changed(name):
         other = cropper()
         other.vit.double()
         return other
-    return cropper(**{"rule": {"rule": "literal"}, "tau": {"tau": 0.5}, "padding": {"padding": 0.1},
-                      "input_size": {"input_size": (48, 32)}}[name])
+    return cropper(
+        **{
+            "rule": {"rule": "literal"},
+            "tau": {"tau": 0.5},
+            "padding": {"padding": 0.1},
+            "input_size": {"input_size": (48, 32)},
+        }[name]
+    )
 
 
-@pytest.mark.parametrize("name", ["weights", "heads", "precision", "rule", "tau", "padding", "input_size"])
+@pytest.mark.parametrize(
+    "name", ["weights", "heads", "precision", "rule", "tau", "padding", "input_size"]
+)
 def test_another_cropper_has_boxes_of_its_own(name):
     assert describe(changed(name)) != describe(cropper())
     assert describe(cropper()) == describe(cropper()) != describe(cropper(), "more")
@@ -102,7 +112,9 @@ def test_a_changed_image_is_looked_at_again(birds, cache, counted):
     Colours(11, size=90).image(0).save(birds.paths[3])
     del counted[:]
     second = find_boxes(birds, cropper(), batch_size=1)
-    assert counted == [1] and [i for i in range(11) if not np.array_equal(first[i], second[i])] == [3]
+    assert counted == [1] and [i for i in range(11) if not np.array_equal(first[i], second[i])] == [
+        3
+    ]
     assert second[3, 2:].max() > 48
 
 
@@ -113,13 +125,21 @@ def test_resized_copies_have_boxes_of_their_own(birds, cache, tmp_path):
     assert np.array_equal(find_boxes(birds, cropper()), whole)
 
 
-@pytest.mark.parametrize("other", [
-    lambda: ViTCropper(cropper().vit, rule=Rule(lambda record: RULES["literal"].weigh(record))),
-    lambda: SimpleNamespace(find=lambda images: SimpleNamespace(boxes=torch.ones(len(images), 4)))])
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda: ViTCropper(cropper().vit, rule=Rule(lambda record: RULES["literal"].weigh(record))),
+        lambda: SimpleNamespace(
+            find=lambda images: SimpleNamespace(boxes=torch.ones(len(images), 4))
+        ),
+    ],
+)
 def test_what_has_no_name_is_not_stored(other, birds, cache):
     assert describe(other()) is None
     assert find_boxes(birds, other()).shape == (11, 4) and not cache.exists()
-    assert find_boxes(Colours(5), cropper()).shape == (5, 4) and not cache.exists()  # images without files
+    assert (
+        find_boxes(Colours(5), cropper()).shape == (5, 4) and not cache.exists()
+    )  # images without files
 
 
 def test_a_run_that_was_stopped_goes_on(birds, cache, monkeypatch):
@@ -173,7 +193,10 @@ def test_two_runs_at_once_lose_nothing(birds, cache):
     one.save()
     two.save()
     kept = BoxStore(birds, "f")
-    assert kept.known([0, 1, 4]).tolist() == [[1.0] * 4] * 2 + [[2.0] * 4] and kept.known([0, 2]) is None
+    assert (
+        kept.known([0, 1, 4]).tolist() == [[1.0] * 4] * 2 + [[2.0] * 4]
+        and kept.known([0, 2]) is None
+    )
     with pytest.raises(KeyError):
         kept.array()
 
@@ -181,8 +204,18 @@ def test_two_runs_at_once_lose_nothing(birds, cache):
 def test_two_processes_share_the_work(birds, cache, tmp_path):
     alone = find_boxes(birds, cropper(), folder=cache / "alone")
     port = free_port()
-    together = [start(shared_boxes, str(tmp_path / "birds"), str(cache / "two"), str(tmp_path / f"{rank}.npy"), rank, 2, port)
-                for rank in range(2)]
+    together = [
+        start(
+            shared_boxes,
+            str(tmp_path / "birds"),
+            str(cache / "two"),
+            str(tmp_path / f"{rank}.npy"),
+            rank,
+            2,
+            port,
+        )
+        for rank in range(2)
+    ]
     for process in together:
         process.join()
         assert process.exitcode == 0
@@ -195,7 +228,13 @@ def test_two_processes_share_the_work(birds, cache, tmp_path):
 def classifier():
     torch.manual_seed(3)
     model = create_model("swin_nano", num_classes=2, img_size=48)
-    model.card = {"classes": ["species_0", "species_1"], "img_size": 48, "resize": 48, "mean": [0.5] * 3, "std": [0.5] * 3}
+    model.card = {
+        "classes": ["species_0", "species_1"],
+        "img_size": 48,
+        "resize": 48,
+        "mean": [0.5] * 3,
+        "std": [0.5] * 3,
+    }
     return model
 
 
@@ -214,9 +253,13 @@ def test_given_boxes_are_cropped(birds):
     model, images = TwoStageClassifier(classifier(), cropper()), [birds.image(i) for i in range(3)]
     found = model.predict(images)
     given = model.predict(images, batch_size=2, boxes=found.boxes.tolist())
-    assert torch.allclose(given.merged, found.merged, atol=1e-6) and torch.equal(given.boxes, found.boxes)
+    assert torch.allclose(given.merged, found.merged, atol=1e-6) and torch.equal(
+        given.boxes, found.boxes
+    )
     whole = [[0.0, 0.0, *image.size] for image in images]
-    assert given.response is None and given.fallback.tolist() == [box == all_ for box, all_ in zip(found.boxes.tolist(), whole)]
+    assert given.response is None and given.fallback.tolist() == [
+        box == all_ for box, all_ in zip(found.boxes.tolist(), whole)
+    ]
     corner = model.predict(images, boxes=[[0, 0, 9, 7]] * 3)
     assert not corner.fallback.any() and torch.equal(corner.stage1, found.stage1)
     assert not torch.allclose(corner.stage2, found.stage2, atol=1e-4)
@@ -224,12 +267,22 @@ def test_given_boxes_are_cropped(birds):
     assert torch.equal(same.stage2, same.stage1) and same.fallback.all()
 
 
-@pytest.mark.parametrize("boxes, error", [
-    ([[0, 0, 5, 5]], InputError), (torch.zeros(3, 5), InputError), ("all", TypeError), ([[0, 0, 5, 5], [1], [2]], TypeError),
-    ([[0, 0, float("nan"), 5]] * 3, InputError), ([[900, 0, 950, 5]] * 3, InputError)])
+@pytest.mark.parametrize(
+    "boxes, error",
+    [
+        ([[0, 0, 5, 5]], InputError),
+        (torch.zeros(3, 5), InputError),
+        ("all", TypeError),
+        ([[0, 0, 5, 5], [1], [2]], TypeError),
+        ([[0, 0, float("nan"), 5]] * 3, InputError),
+        ([[900, 0, 950, 5]] * 3, InputError),
+    ],
+)
 def test_bad_boxes(boxes, error, birds):
     with pytest.raises(error, match="box"):
-        TwoStageClassifier(classifier(), cropper()).predict([birds.image(i) for i in range(3)], boxes=boxes)
+        TwoStageClassifier(classifier(), cropper()).predict(
+            [birds.image(i) for i in range(3)], boxes=boxes
+        )
 
 
 @pytest.mark.parametrize("image", [torch.zeros(3, 4, 4), "bird.jpg", None])
@@ -238,26 +291,50 @@ def test_pixels_are_pictures(image):
         as_pixels(image)
 
 
-# --- training -------------------------------------------------------------------------------------------------------
+# --- training ----------
 
 
-@pytest.mark.parametrize("changes", [{"in_memory": True}, {"in_memory": False}, {"in_memory": False, "workers": 2},
-                                     {"in_memory": False, "cache": "resized"}])
-def test_training_finds_boxes_once_and_repeats(changes, birds, cache, counted, monkeypatch, tmp_path):
-    """From memory and from files, in this process or in workers: a second run asks no ViT and ends in the same weights."""
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"in_memory": True},
+        {"in_memory": False},
+        {"in_memory": False, "workers": 2},
+        {"in_memory": False, "cache": "resized"},
+    ],
+)
+def test_training_finds_boxes_once_and_repeats(
+    changes, birds, cache, counted, monkeypatch, tmp_path
+):
+    """From memory and from files, in this process or in workers: a second run asks no ViT and ends
+    in the same weights.
+    """
     monkeypatch.setattr("mgff_tutorial.prediction.load_cropper", lambda *args: cropper())
     if "cache" in changes:
         changes = {**changes, "cache": str(tmp_path / "resized")}
     states = []
     for number in range(2):
         model = small_net(num_classes=2)
-        train(small_config(tmp_path / f"run{number}", epochs=2, close_views=0.5, validation=0, **changes), birds, birds,
-              model, progress=False)
+        train(
+            small_config(
+                tmp_path / f"run{number}", epochs=2, close_views=0.5, validation=0, **changes
+            ),
+            birds,
+            birds,
+            model,
+            progress=False,
+        )
         states.append(model.state_dict())
         assert sum(counted) == 11
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
     model = small_net(num_classes=2)
-    train(small_config(tmp_path / "without", epochs=2, validation=0, **changes), birds, birds, model, progress=False)
+    train(
+        small_config(tmp_path / "without", epochs=2, validation=0, **changes),
+        birds,
+        birds,
+        model,
+        progress=False,
+    )
     assert not all(torch.equal(states[0][key], value) for key, value in model.state_dict().items())
 
 
@@ -269,6 +346,12 @@ def test_close_views_from_files_are_around_the_box(birds):
     views = CloseViews(birds, boxes, 0.5, lambda image: seen.append(image.size) or "close")
     kinds = [SeededImages(views, 0)[epoch, 2][0] for epoch in range(200)]
     assert len(views) == 11 and 60 < sum(kind == "close" for kind in kinds) < 140
-    assert all(0.85 * 10 <= width <= 1.45 * 10 and 0.85 * 20 <= height <= 1.45 * 20 for width, height in seen)
+    assert all(
+        0.85 * 10 <= width <= 1.45 * 10 and 0.85 * 20 <= height <= 1.45 * 20
+        for width, height in seen
+    )
     assert len(set(seen)) > 3 and SeededImages(views, 0)[0, 2][1] == birds.labels[2]
-    assert all(SeededImages(CloseViews(birds, boxes, 0.0, None), 0)[0, i][0].size == birds.image(i).size for i in range(3))
+    assert all(
+        SeededImages(CloseViews(birds, boxes, 0.0, None), 0)[0, i][0].size == birds.image(i).size
+        for i in range(3)
+    )

@@ -1,4 +1,6 @@
-"""Checkpoints: what is written is read back, what is wrong is refused, and a failed write changes nothing."""
+"""Checkpoints: what is written is read back, what is wrong is refused, and a failed write changes
+nothing.
+"""
 
 import errno
 import json
@@ -18,7 +20,13 @@ from mgff_tutorial import checkpoints, files
 from mgff_tutorial.checkpoints import load_into, read_checkpoint, read_metadata, save_checkpoint
 from mgff_tutorial.errors import CheckpointError
 
-CARD = {"model": "toy", "kwargs": {"img_size": 96}, "classes": ["a", "b", "c"], "seed": 0, "accuracy": 0.5}
+CARD = {
+    "model": "toy",
+    "kwargs": {"img_size": 96},
+    "classes": ["a", "b", "c"],
+    "seed": 0,
+    "accuracy": 0.5,
+}
 
 
 def toy(classes=3, seed=0):
@@ -86,12 +94,15 @@ def test_corrupt_header_is_refused(saved):
         load_into(toy(), saved)
 
 
-@pytest.mark.parametrize("header, words", [
-    ({"version": "99"}, "version 99"),
-    ({"version": '"one"'}, "version 'one'"),
-    ({"version": "1", "kwargs": "[1]"}, "'kwargs' has the wrong type"),
-    ({"version": "1", "classes": "{not json"}, "card in the header is damaged"),
-])
+@pytest.mark.parametrize(
+    "header, words",
+    [
+        ({"version": "99"}, "version 99"),
+        ({"version": '"one"'}, "version 'one'"),
+        ({"version": "1", "kwargs": "[1]"}, "'kwargs' has the wrong type"),
+        ({"version": "1", "classes": "{not json"}, "card in the header is damaged"),
+    ],
+)
 def test_bad_cards_are_refused(tmp_path, header, words):
     path = tmp_path / "card.safetensors"
     save_file({"x": torch.zeros(1)}, str(path), metadata={"format": '"mgff_tutorial"', **header})
@@ -105,7 +116,10 @@ def test_class_count_and_other_model_are_named_and_nothing_is_loaded(saved):
     with pytest.raises(CheckpointError, match="3 classes, this model has 5"):
         load_into(model, saved)
     assert same(before, model.state_dict())
-    with pytest.raises(CheckpointError, match="holds 'toy', which is another model than this Linear.*missing.*unknown"):
+    with pytest.raises(
+        CheckpointError,
+        match="holds 'toy', which is another model than this Linear.*missing.*unknown",
+    ):
         load_into(nn.Linear(4, 3), saved)
 
 
@@ -128,7 +142,9 @@ class Hostile:
         return os.system, ("touch executed",)
 
 
-@pytest.mark.parametrize("save", [torch.save, lambda value, path: path.write_bytes(pickle.dumps(value))])
+@pytest.mark.parametrize(
+    "save", [torch.save, lambda value, path: path.write_bytes(pickle.dumps(value))]
+)
 @pytest.mark.parametrize("name", ["hostile.pth", "hostile.safetensors"])
 def test_hostile_pickle_is_not_executed(tmp_path, monkeypatch, save, name):
     monkeypatch.chdir(tmp_path)
@@ -175,14 +191,18 @@ def test_a_full_disk_keeps_the_previous_checkpoint(saved, monkeypatch):
 
 
 def test_full_disk_for_real(saved):
-    """A file-size limit makes the kernel refuse the write in the middle of the file, as a full disk does."""
+    """A file-size limit makes the kernel refuse the write in the middle of the file, as a full disk
+    does.
+    """
     before = saved.read_bytes()
-    script = ("import resource, signal, sys, torch\n"
-              "from mgff_tutorial.checkpoints import save_checkpoint\n"
-              "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-              "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))\n"
-              "try:\n    save_checkpoint(sys.argv[1], torch.nn.Linear(100, 100), {})\n"
-              "except OSError:\n    sys.exit(7)\n")
+    script = (
+        "import resource, signal, sys, torch\n"
+        "from mgff_tutorial.checkpoints import save_checkpoint\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))\n"
+        "try:\n    save_checkpoint(sys.argv[1], torch.nn.Linear(100, 100), {})\n"
+        "except OSError:\n    sys.exit(7)\n"
+    )
     done = subprocess.run([sys.executable, "-c", script, str(saved)])
     assert done.returncode == 7
     assert saved.read_bytes() == before
@@ -191,10 +211,12 @@ def test_full_disk_for_real(saved):
 
 def test_a_kill_while_writing_leaves_a_whole_checkpoint(tmp_path):
     path = tmp_path / "killed.safetensors"
-    script = ("import sys, torch\nfrom mgff_tutorial.checkpoints import save_checkpoint\n"
-              "model = torch.nn.Linear(1000, 1000)\nsave_checkpoint(sys.argv[1], model, {'n': 0})\n"
-              "print('go', flush=True)\n"
-              "for n in range(1, 10**6):\n    save_checkpoint(sys.argv[1], model, {'n': n})\n")
+    script = (
+        "import sys, torch\nfrom mgff_tutorial.checkpoints import save_checkpoint\n"
+        "model = torch.nn.Linear(1000, 1000)\nsave_checkpoint(sys.argv[1], model, {'n': 0})\n"
+        "print('go', flush=True)\n"
+        "for n in range(1, 10**6):\n    save_checkpoint(sys.argv[1], model, {'n': n})\n"
+    )
     child = subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE)
     child.stdout.readline()
     time.sleep(0.25)

@@ -12,11 +12,21 @@ from mgff_tutorial.errors import InputError
 
 def test_the_paper_recipe_is_the_papers():
     paper = load_config("paper")
-    assert (paper.optimizer, paper.momentum, paper.lr, paper.schedule, paper.epochs) == ("momentum", 0.99, 2e-4, "cosine", 50)
+    assert (paper.optimizer, paper.momentum, paper.lr, paper.schedule, paper.epochs) == (
+        "momentum",
+        0.99,
+        2e-4,
+        "cosine",
+        50,
+    )
     assert (paper.resize, paper.img_size, paper.crop, paper.flip) == (512, 384, "random", True)
     assert paper.model_kwargs == {"preset": "literal"}
     text = (CONFIGS / "paper.yaml").read_text()
-    for entry in ("batch_size", "weight_decay", "warmup_epochs"):  # the paper is silent: the file must say so
+    for entry in (
+        "batch_size",
+        "weight_decay",
+        "warmup_epochs",
+    ):  # the paper is silent: the file must say so
         assert "assumed" in next(line for line in text.splitlines() if line.startswith(entry))
 
 
@@ -30,19 +40,34 @@ def test_recipes_round_trip_and_take_changes(name, tmp_path):
 
 
 def test_numbers_may_be_written_as_people_write_them(tmp_path):
-    (tmp_path / "a.yaml").write_text("lr: 2e-4\nepochs: 3\nweight_decay: 0\npretrained: weights.safetensors\n")
+    (tmp_path / "a.yaml").write_text(
+        "lr: 2e-4\nepochs: 3\nweight_decay: 0\npretrained: weights.safetensors\n"
+    )
     config = load_config(tmp_path / "a.yaml")
     assert (config.lr, config.weight_decay, config.pretrained) == (2e-4, 0.0, "weights.safetensors")
 
 
-@pytest.mark.parametrize("text, words", [
-    ("lr: [1]", r"lr must be float, got \[1\]"), ("epochs: 2.5", "epochs must be int, got 2.5"),
-    ("epochs: true", "epochs must be int"), ("flip: 1", "flip must be bool"), ("epoch: 3", "did you mean 'epochs'"),
-    ("- a", "expected entries"), ("a: [", "not readable as YAML"), ("scale: [0, 1]", "scale must be two numbers"),
-    ("scale: [0.5]", "scale"), ("resize: 50", "resize must be at least img_size"), ("crop: centre", "Unknown crop"),
-    ("lr: .inf", "lr must be a positive number"), ("seed: -1", "seed must be from 0"), ("ema: 1.0", "ema"),
-    ("precision: half", "Unknown precision"), ("micro_batch: 0", "micro_batch must be at least 1"),
-])
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("lr: [1]", r"lr must be float, got \[1\]"),
+        ("epochs: 2.5", "epochs must be int, got 2.5"),
+        ("epochs: true", "epochs must be int"),
+        ("flip: 1", "flip must be bool"),
+        ("epoch: 3", "did you mean 'epochs'"),
+        ("- a", "expected entries"),
+        ("a: [", "not readable as YAML"),
+        ("scale: [0, 1]", "scale must be two numbers"),
+        ("scale: [0.5]", "scale"),
+        ("resize: 50", "resize must be at least img_size"),
+        ("crop: centre", "Unknown crop"),
+        ("lr: .inf", "lr must be a positive number"),
+        ("seed: -1", "seed must be from 0"),
+        ("ema: 1.0", "ema"),
+        ("precision: half", "Unknown precision"),
+        ("micro_batch: 0", "micro_batch must be at least 1"),
+    ],
+)
 def test_a_wrong_entry_is_named(tmp_path, text, words):
     (tmp_path / "bad.yaml").write_text(text)
     with pytest.raises(InputError, match=words):
@@ -55,8 +80,15 @@ def test_a_file_that_is_no_text(tmp_path):
         load_config(tmp_path / "bad.yaml")
 
 
-values = st.one_of(st.none(), st.booleans(), st.integers(-5, 600), st.floats(allow_nan=True, allow_infinity=True),
-                   st.text(max_size=5), st.lists(st.floats(0, 2), max_size=3), st.dictionaries(st.text(max_size=3), st.integers()))
+values = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-5, 600),
+    st.floats(allow_nan=True, allow_infinity=True),
+    st.text(max_size=5),
+    st.lists(st.floats(0, 2), max_size=3),
+    st.dictionaries(st.text(max_size=3), st.integers()),
+)
 
 
 @settings(max_examples=120, deadline=None)

@@ -7,15 +7,24 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mgff_tutorial.cropper import (ViTCropper, box_of, crop_and_resize, crop_batch, largest_component, otsu,
-                                   pad_boxes)
+from mgff_tutorial.cropper import (
+    ViTCropper,
+    box_of,
+    crop_and_resize,
+    crop_batch,
+    largest_component,
+    otsu,
+    pad_boxes,
+)
 from mgff_tutorial.errors import InputError
 from mgff_tutorial.response import Rule
 
 
 def vit(size=48, **kwargs):
     torch.manual_seed(0)
-    return timm.create_model("vit_tiny_patch16_224", img_size=size, depth=2, num_classes=0, **kwargs)
+    return timm.create_model(
+        "vit_tiny_patch16_224", img_size=size, depth=2, num_classes=0, **kwargs
+    )
 
 
 def fixed(weights, tau=1.0):
@@ -33,17 +42,18 @@ def test_otsu_separates_two_groups():
 def test_otsu_is_the_best_of_all_cuts():
     values = torch.rand(4, 60, generator=torch.Generator().manual_seed(0)) ** 3
     for row, limit in zip(values, otsu(values)):
+
         def between(t):
             low, high = row[row <= t], row[row > t]
             return len(low) * len(high) * (low.mean() - high.mean()) ** 2
+
         assert between(limit) >= max(between(t) for t in row.sort().values[:-1]) - 1e-6
 
 
 def test_largest_component_is_eight_connected_and_largest():
-    mask = np.array([[1, 0, 0, 0, 1],
-                     [0, 1, 0, 0, 1],
-                     [0, 0, 1, 0, 0],
-                     [0, 0, 0, 1, 0]], dtype=bool)[None]
+    mask = np.array(
+        [[1, 0, 0, 0, 1], [0, 1, 0, 0, 1], [0, 0, 1, 0, 0], [0, 0, 0, 1, 0]], dtype=bool
+    )[None]
     kept = largest_component(mask)[0]
     assert kept.sum() == 4 and not kept[0, 4]
     assert not largest_component(np.zeros((1, 3, 3), bool)).any()
@@ -61,7 +71,9 @@ def test_box_is_exclusive_on_the_right_and_padding_is_clipped():
 def test_crop_shows_the_pixels_of_the_box():
     image = torch.arange(3 * 8 * 10.0).view(3, 8, 10)
     torch.testing.assert_close(crop_and_resize(image, (2, 1, 6, 5), (4, 4)), image[:, 1:5, 2:6])
-    flat = crop_and_resize(torch.cat([torch.zeros(3, 8, 5), torch.ones(3, 8, 5)], dim=2), (5, 0, 10, 8), (32, 32))
+    flat = crop_and_resize(
+        torch.cat([torch.zeros(3, 8, 5), torch.ones(3, 8, 5)], dim=2), (5, 0, 10, 8), (32, 32)
+    )
     torch.testing.assert_close(flat, torch.ones(3, 32, 32))
     with pytest.raises(InputError, match="box"):
         crop_and_resize(image, (4, 4, 4, 6), (4, 4))
@@ -77,22 +89,31 @@ def test_box_surrounds_the_hot_patches():
     assert 8 <= x0 <= 16 and y0 == 0 and x1 == 48 and 16 <= y1 <= 24
     assert found.mask[0, 0, 0, 47] and not found.mask[0, 0, 47, 0] and not found.fallback.any()
     padded = ViTCropper(vit(), rule=fixed(hot), padding=0.1)(torch.zeros(1, 3, 48, 48)).boxes[0]
-    assert padded[0] == pytest.approx(x0 - 0.1 * (48 - x0)) and padded[3] == pytest.approx(y1 + 0.1 * y1)
+    assert padded[0] == pytest.approx(x0 - 0.1 * (48 - x0)) and padded[3] == pytest.approx(
+        y1 + 0.1 * y1
+    )
 
 
 def test_boxes_are_in_pixels_of_the_images_given():
     hot = torch.zeros(3, 3)
     hot[1, 1] = 1
     cropper = ViTCropper(vit(), rule=fixed(hot), padding=0)
-    small, large = cropper.boxes(torch.zeros(1, 3, 48, 48))[0], cropper.boxes(torch.zeros(1, 3, 480, 960))[0]
-    torch.testing.assert_close(large / torch.tensor([960, 480, 960, 480]), small / 48, atol=0.02, rtol=0)
+    small, large = (
+        cropper.boxes(torch.zeros(1, 3, 48, 48))[0],
+        cropper.boxes(torch.zeros(1, 3, 480, 960))[0],
+    )
+    torch.testing.assert_close(
+        large / torch.tensor([960, 480, 960, 480]), small / 48, atol=0.02, rtol=0
+    )
     assert cropper.response_map(torch.zeros(1, 3, 100, 70)).shape == (1, 1, 100, 70)
     assert cropper.crop(torch.zeros(2, 3, 100, 70), 24).shape == (2, 3, 24, 24)
     assert cropper.crop(torch.zeros(2, 3, 100, 70)).shape == (2, 3, 100, 70)
 
 
 def test_boxes_of_images_of_different_sizes_are_in_pixels_of_each():
-    cropper = ViTCropper(vit(), rule=fixed([[0, 0, 0], [0, 0, 9], [0, 0, 0]]), padding=0, input_size=48)
+    cropper = ViTCropper(
+        vit(), rule=fixed([[0, 0, 0], [0, 0, 9], [0, 0, 0]]), padding=0, input_size=48
+    )
     found = cropper.find([torch.rand(3, 48, 48), torch.rand(3, 96, 480)])
     first, second = found.boxes
     torch.testing.assert_close(second, first * torch.tensor([10.0, 2.0, 10.0, 2.0]))
@@ -106,7 +127,11 @@ def test_degenerate_maps_fall_back_to_the_whole_image_and_say_so():
     for tau in (1.0, "otsu"):
         found = ViTCropper(vit(), rule=fixed(maps), tau=tau)(torch.zeros(5, 3, 60, 80))
         assert found.fallback.tolist() == [True, True, True, False, True]
-        assert found.boxes[0].tolist() == [0, 0, 80, 60] and found.mask[2].all() and not found.mask[3].all()
+        assert (
+            found.boxes[0].tolist() == [0, 0, 80, 60]
+            and found.mask[2].all()
+            and not found.mask[3].all()
+        )
     nothing_above = ViTCropper(vit(), rule=fixed(peak), tau=1000.0)(torch.zeros(1, 3, 48, 48))
     assert nothing_above.fallback.all()
     broken = ViTCropper(vit())(torch.full((1, 3, 48, 48), float("nan")))
@@ -122,10 +147,13 @@ def test_the_vit_is_frozen_in_eval_mode_and_sees_no_gradient():
 
 
 def test_one_image_or_many_gives_the_same_boxes():
-    cropper, x = ViTCropper(vit()), torch.randn(4, 3, 48, 48, generator=torch.Generator().manual_seed(3))
+    cropper, x = (
+        ViTCropper(vit()),
+        torch.randn(4, 3, 48, 48, generator=torch.Generator().manual_seed(3)),
+    )
     together = cropper(x)
     for i in range(4):
-        alone = cropper(x[i:i + 1])
+        alone = cropper(x[i : i + 1])
         torch.testing.assert_close(alone.boxes[0], together.boxes[i])
         torch.testing.assert_close(alone.response[0], together.response[i], atol=1e-6, rtol=1e-5)
 
@@ -134,11 +162,21 @@ def test_a_flip_of_the_map_flips_the_box():
     weights = torch.rand(3, 3, generator=torch.Generator().manual_seed(5))
     there = ViTCropper(vit(), rule=fixed(weights))(torch.zeros(1, 3, 48, 48)).boxes[0]
     back = ViTCropper(vit(), rule=fixed(weights.flip(1)))(torch.zeros(1, 3, 48, 48)).boxes[0]
-    torch.testing.assert_close(back[[2, 1, 0, 3]], torch.stack([48 - there[0], there[1], 48 - there[2], there[3]]))
+    torch.testing.assert_close(
+        back[[2, 1, 0, 3]], torch.stack([48 - there[0], there[1], 48 - there[2], there[3]])
+    )
 
 
-@pytest.mark.parametrize("options, name", [({"tau": "mean"}, "tau"), ({"tau": -1}, "tau"), ({"padding": 2}, "padding"),
-                                           ({"padding": "5%"}, "padding"), ({"rule": "nothing"}, "rule")])
+@pytest.mark.parametrize(
+    "options, name",
+    [
+        ({"tau": "mean"}, "tau"),
+        ({"tau": -1}, "tau"),
+        ({"padding": 2}, "padding"),
+        ({"padding": "5%"}, "padding"),
+        ({"rule": "nothing"}, "rule"),
+    ],
+)
 def test_bad_options(options, name):
     with pytest.raises(InputError, match=name):
         ViTCropper(vit(), **options)
@@ -155,12 +193,20 @@ def test_bad_images():
     with pytest.raises(InputError, match="vit"):
         ViTCropper(timm.create_model("resnet18"))
     empty = cropper(torch.zeros(0, 3, 48, 48))
-    assert empty.boxes.shape == (0, 4) and empty.response.shape == (0, 1, 48, 48) and empty.mask.shape == (0, 1, 48, 48)
+    assert (
+        empty.boxes.shape == (0, 4)
+        and empty.response.shape == (0, 1, 48, 48)
+        and empty.mask.shape == (0, 1, 48, 48)
+    )
 
 
 @settings(deadline=None, max_examples=15)
-@given(height=st.integers(1, 120), width=st.integers(1, 120), batch=st.integers(0, 2),
-       dtype=st.sampled_from([torch.float16, torch.bfloat16, torch.float32, torch.float64]))
+@given(
+    height=st.integers(1, 120),
+    width=st.integers(1, 120),
+    batch=st.integers(0, 2),
+    dtype=st.sampled_from([torch.float16, torch.bfloat16, torch.float32, torch.float64]),
+)
 def test_any_size_and_float_type(height, width, batch, dtype):
     x = torch.randn(batch, 3, height, width, generator=torch.Generator().manual_seed(0)).to(dtype)
     found = ViTCropper(vit())(x)

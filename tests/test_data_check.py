@@ -1,4 +1,6 @@
-"""`data check`: every problem in one pass, with file and line, and never a crash whatever the files hold."""
+"""`data check`: every problem in one pass, with file and line, and never a crash whatever the files
+hold.
+"""
 
 import argparse
 import shutil
@@ -8,17 +10,32 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from trees import (
+    cars_devkit,
+    cars_single,
+    class_folders,
+    cub_tree,
+    nabirds_tree,
+    noise,
+    pets_tree,
+    picture,
+    write,
+)
 
 from mgff_tutorial.data_check import add_data_command, check_dataset
 from mgff_tutorial.datasets import DATASETS, open_dataset
 from mgff_tutorial.errors import DataError, InputError
 
-from trees import cars_devkit, cars_single, class_folders, cub_tree, nabirds_tree, noise, pets_tree, picture, write
-
 pytestmark = pytest.mark.filterwarnings("ignore::mgff_tutorial.datasets.CountWarning")
 
-TREES = {"cub": cub_tree, "cars": cars_devkit, "pets": pets_tree, "nabirds": nabirds_tree, "sketchbirds": cub_tree,
-         "folder": class_folders}
+TREES = {
+    "cub": cub_tree,
+    "cars": cars_devkit,
+    "pets": pets_tree,
+    "nabirds": nabirds_tree,
+    "sketchbirds": cub_tree,
+    "folder": class_folders,
+}
 
 
 def command(*words):
@@ -63,9 +80,16 @@ def test_all_problems_in_one_pass(tmp_path, capsys):
     write(tmp_path / "parts" / "part_locs.txt", "10 1 5 5 1", "11 1 5 x 1")
     assert command("check", "cub", "--root", tmp_path) == 1
     printed = capsys.readouterr().out
-    for words in (["images.txt:1:", "does not exist"], ["images.txt:2:", "cut off"], ["images.txt:5:", "not an image"],
-                  ["images.txt:6:"], ["images.txt:7:", "outside"], ["bounding_boxes.txt:8:", "4 columns"],
-                  ["train_test_split.txt:9:", "'maybe'"], ["part_locs.txt:2:", "'x'"]):
+    for words in (
+        ["images.txt:1:", "does not exist"],
+        ["images.txt:2:", "cut off"],
+        ["images.txt:5:", "not an image"],
+        ["images.txt:6:"],
+        ["images.txt:7:", "outside"],
+        ["bounding_boxes.txt:8:", "4 columns"],
+        ["train_test_split.txt:9:", "'maybe'"],
+        ["part_locs.txt:2:", "'x'"],
+    ):
         assert any(all(word in line for word in words) for line in printed.splitlines()), words
     assert "10 problems" in printed  # the eight, and rows 8 and 9 that lack a box and a split
 
@@ -90,12 +114,21 @@ def test_notes_do_not_fail(tmp_path, capsys):
         file.write("12 0\n99 1\n")
     lines = (tmp_path / "bounding_boxes.txt").read_text().splitlines()
     write(tmp_path / "bounding_boxes.txt", *lines[:6], "7 4 3 60 12", *lines[7:])
-    (tmp_path / "classes.txt").write_bytes((tmp_path / "classes.txt").read_bytes().replace(b"Bird_2", b"V\xf6gel"))
+    (tmp_path / "classes.txt").write_bytes(
+        (tmp_path / "classes.txt").read_bytes().replace(b"Bird_2", b"V\xf6gel")
+    )
     assert command("check", "cub", "--root", tmp_path) == 0
     notes = capsys.readouterr().out
-    for words in ("Thumbs.db", "Bird_0_1.jpg (test) has the same bytes as Bird_0_0.jpg (training)",
-                  "turned by its EXIF orientation (6)", "repeats the row of image_id 12", "1 rows for images",
-                  "it is clipped", "Latin-1", "the published split has 5,994"):
+    for words in (
+        "Thumbs.db",
+        "Bird_0_1.jpg (test) has the same bytes as Bird_0_0.jpg (training)",
+        "turned by its EXIF orientation (6)",
+        "repeats the row of image_id 12",
+        "1 rows for images",
+        "it is clipped",
+        "Latin-1",
+        "the published split has 5,994",
+    ):
         assert words in notes, words
     command("check", "cub", "--root", tmp_path, "--no-notes")
     assert "Thumbs" not in capsys.readouterr().out
@@ -135,15 +168,38 @@ def test_unpack_command(tmp_path, capsys):
     assert "there already" in capsys.readouterr().err
 
 
-LINES = st.one_of(st.sampled_from(["", "1", "1 1", "1 1 1", "1 2 3 4 5", "-1 0", "x y", "nan nan", "1 1e400", "a " * 40,
-                                   "1 001.Bird_0/Bird_0_0.jpg", "1 /etc/passwd", "# note", "²  ³", "1 \x00"]),
-                  st.text(max_size=20))
+LINES = st.one_of(
+    st.sampled_from(
+        [
+            "",
+            "1",
+            "1 1",
+            "1 1 1",
+            "1 2 3 4 5",
+            "-1 0",
+            "x y",
+            "nan nan",
+            "1 1e400",
+            "a " * 40,
+            "1 001.Bird_0/Bird_0_0.jpg",
+            "1 /etc/passwd",
+            "# note",
+            "²  ³",
+            "1 \x00",
+        ]
+    ),
+    st.text(max_size=20),
+)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_fuzzed_text_files(tmp_path_factory, data):
-    """Rows cut, doubled, swapped and replaced, other encodings: `data check` reports, the reader refuses or reads."""
+    """Rows cut, doubled, swapped and replaced, other encodings: `data check` reports, the reader
+    refuses or reads.
+    """
     root = tmp_path_factory.mktemp("fuzz")
     name = data.draw(st.sampled_from(["cub", "pets", "nabirds"]))
     TREES[name](root)
@@ -160,16 +216,20 @@ def test_fuzzed_text_files(tmp_path_factory, data):
         elif kind == "drop":
             del lines[at]
         elif kind == "cut":
-            lines[at] = lines[at][:data.draw(st.integers(0, 8))]
+            lines[at] = lines[at][: data.draw(st.integers(0, 8))]
         elif kind == "swap":
             lines[at] = " ".join(reversed(lines[at].split()))
-        encoding = data.draw(st.sampled_from(["utf-8-sig", "utf-16", "latin-1"])) if kind == "encode" else "utf-8"
+        encoding = (
+            data.draw(st.sampled_from(["utf-8-sig", "utf-16", "latin-1"]))
+            if kind == "encode"
+            else "utf-8"
+        )
         path.write_bytes("\n".join(lines).encode(encoding, "replace"))
     report = check_dataset(name, root, workers=1)
     for split in ("train", "test"):
         try:
             dataset = open_dataset(name, root, split)
-            dataset.boxes, dataset.parts
+            _ = dataset.boxes, dataset.parts
         except DataError:
             continue
         assert len(dataset) == len(dataset.labels) == len(dataset.paths) > 0
@@ -177,14 +237,29 @@ def test_fuzzed_text_files(tmp_path_factory, data):
         for i in range(len(dataset)):
             try:
                 dataset[i]
-            except DataError as error:  # whatever training would stumble over, `data check` has said before
+            except (
+                DataError
+            ) as error:  # whatever training would stumble over, `data check` has said before
                 assert report.errors, error
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.binary(max_size=120), st.sampled_from(["images.txt", "classes.txt", "image_class_labels.txt",
-                                                 "train_test_split.txt", "bounding_boxes.txt", "parts/parts.txt",
-                                                 "parts/part_locs.txt"]))
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.binary(max_size=120),
+    st.sampled_from(
+        [
+            "images.txt",
+            "classes.txt",
+            "image_class_labels.txt",
+            "train_test_split.txt",
+            "bounding_boxes.txt",
+            "parts/parts.txt",
+            "parts/part_locs.txt",
+        ]
+    ),
+)
 def test_random_bytes_as_text_file(tmp_path_factory, raw, file):
     root = cub_tree(tmp_path_factory.mktemp("raw"))
     (root / file).write_bytes(raw)
@@ -193,7 +268,13 @@ def test_random_bytes_as_text_file(tmp_path_factory, raw, file):
 
 def test_text_files_truncated_at_every_tenth_byte(tmp_path):
     cub_tree(tmp_path, classes=2)
-    for file in ("images.txt", "classes.txt", "image_class_labels.txt", "train_test_split.txt", "bounding_boxes.txt"):
+    for file in (
+        "images.txt",
+        "classes.txt",
+        "image_class_labels.txt",
+        "train_test_split.txt",
+        "bounding_boxes.txt",
+    ):
         whole = (tmp_path / file).read_bytes()
         for cut in range(0, len(whole), 10):
             (tmp_path / file).write_bytes(whole[:cut])
@@ -205,7 +286,9 @@ def test_text_files_truncated_at_every_tenth_byte(tmp_path):
 def test_loop_of_links(tmp_path, name):
     TREES[name](tmp_path)
     (tmp_path / "loop").symlink_to(tmp_path)
-    for folder in sorted(path for path in tmp_path.rglob("*") if path.is_dir() and not path.is_symlink()):
+    for folder in sorted(
+        path for path in tmp_path.rglob("*") if path.is_dir() and not path.is_symlink()
+    ):
         (folder / "loop").symlink_to(folder)
         (folder / "self.txt").symlink_to(folder / "self.txt")
     check_dataset(name, tmp_path)

@@ -1,4 +1,6 @@
-"""Data sets from tiny trees in each layout, each oddity that circulates, and CUB photographs where they are at hand."""
+"""Data sets from tiny trees in each layout, each oddity that circulates, and CUB photographs where
+they are at hand.
+"""
 
 import os
 import pickle
@@ -11,12 +13,19 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-
-from mgff_tutorial.datasets import (CUB200, CachedImages, CountWarning, ImageFolderDataset, SketchBirds, open_dataset,
-                                    readable_name, split_validation)
-from mgff_tutorial.errors import DataError, InputError
-
 from trees import class_folders, cub_tree, picture, write
+
+from mgff_tutorial.datasets import (
+    CUB200,
+    CachedImages,
+    CountWarning,
+    ImageFolderDataset,
+    SketchBirds,
+    open_dataset,
+    readable_name,
+    split_validation,
+)
+from mgff_tutorial.errors import DataError, InputError
 
 CUB20 = Path(os.environ.get("MGFF_CUB20", Path(__file__).parents[2] / "shared" / "data" / "cub20"))
 
@@ -36,7 +45,8 @@ def refuses(build, *words):
         assert str(word) in str(failure.value)
 
 
-# --- CUB -----------------------------------------------------------------------------------------------------------
+# --- CUB ----------
+
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_cub(tmp_path, end):
@@ -64,17 +74,27 @@ def test_cub_transform_and_workers(tmp_path):
 
 
 def test_cub_ids_start_anywhere(tmp_path):
-    cub_tree(tmp_path, classes=11, first_image=5000, first_class=95)  # 100 must sort after 99, not before 95
+    cub_tree(
+        tmp_path, classes=11, first_image=5000, first_class=95
+    )  # 100 must sort after 99, not before 95
     dataset = CUB200(tmp_path, "test")
     assert dataset.classes[4:6] == ["099.Bird_4", "100.Bird_5"]
     assert dataset.labels == [label for label in range(11) for _ in range(2)]
-    assert all(path.parent.name == dataset.classes[label] for path, label in zip(dataset.paths, dataset.labels))
+    assert all(
+        path.parent.name == dataset.classes[label]
+        for path, label in zip(dataset.paths, dataset.labels)
+    )
 
 
 def test_cub_order_of_rows_does_not_matter(tmp_path):
     cub_tree(tmp_path)
     expected = CUB200(tmp_path, "train")
-    for name in ("image_class_labels.txt", "train_test_split.txt", "bounding_boxes.txt", "classes.txt"):
+    for name in (
+        "image_class_labels.txt",
+        "train_test_split.txt",
+        "bounding_boxes.txt",
+        "classes.txt",
+    ):
         lines = (tmp_path / name).read_text().splitlines()
         write(tmp_path / name, *lines[::-1])
     shuffled = CUB200(tmp_path, "train")
@@ -97,7 +117,11 @@ def test_cub_stray_files_and_gray_images(tmp_path):
     picture(folder / "._Bird_0_0.jpg")
     Image.new("L", (40, 30), 77).save(folder / "Bird_0_0.jpg")
     dataset = CUB200(tmp_path, "train")
-    assert len(dataset) == 6 and dataset[0][0].mode == "RGB" and dataset[0][0].getpixel((9, 9)) == (77, 77, 77)
+    assert (
+        len(dataset) == 6
+        and dataset[0][0].mode == "RGB"
+        and dataset[0][0].getpixel((9, 9)) == (77, 77, 77)
+    )
 
 
 def test_cub_box_beyond_the_border_is_clipped(tmp_path):
@@ -138,23 +162,51 @@ def test_cub_missing_image_is_named_when_opened(tmp_path):
     refuses(lambda: dataset[0], dataset.paths[0], "does not exist")
 
 
-@pytest.mark.parametrize("file,old,new,words", [
-    ("images.txt", "1 001.Bird_0/Bird_0_0.jpg", "1", ["images.txt:1:", "columns"]),
-    ("images.txt", "001.Bird_0/Bird_0_1.jpg", "../../etc/passwd", ["images.txt:2:", "leaves"]),
-    ("images.txt", "001.Bird_0/Bird_0_1.jpg", "/etc/passwd", ["images.txt:2:", "leaves"]),
-    ("images.txt", "001.Bird_0/Bird_0_1.jpg", "001.Bird_0/Bird_0_0.jpg", ["images.txt:2:", "again"]),
-    ("images.txt", "\n2 ", "\n1 ", ["images.txt:2:", "contradicts line 1"]),
-    ("image_class_labels.txt", "1 1\n", "1 9\n", ["images.txt:1:", "class 9"]),
-    ("image_class_labels.txt", "1 1\n", "1 1\n1 2\n", ["image_class_labels.txt:2:", "contradicts line 1"]),
-    ("image_class_labels.txt", "1 1\n", "", ["images.txt:1:", "no row in image_class_labels.txt"]),
-    ("train_test_split.txt", "1 1\n", "1 2\n", ["train_test_split.txt:1:", "0 or 1", "'2'"]),
-    ("train_test_split.txt", "1 1\n", "", ["images.txt:1:", "no row in train_test_split.txt"]),
-    ("bounding_boxes.txt", "1 4.0 3.0", "1 x 3.0", ["bounding_boxes.txt:1:", "'x'"]),
-    ("bounding_boxes.txt", "1 4.0 3.0", "1 nan 3.0", ["bounding_boxes.txt:1:", "finite"]),
-    ("bounding_boxes.txt", "1 4.0 3.0 20.0 12.0", "1 4.0 3.0 0 12.0", ["bounding_boxes.txt:1:", "0 x 12"]),
-    ("bounding_boxes.txt", "1 4.0 3.0 20.0 12.0", "1 4.0 3.0", ["bounding_boxes.txt:1:", "3 columns"]),
-    ("classes.txt", "1 001.Bird_0", "1", ["classes.txt:1:", "columns"]),
-])
+@pytest.mark.parametrize(
+    "file,old,new,words",
+    [
+        ("images.txt", "1 001.Bird_0/Bird_0_0.jpg", "1", ["images.txt:1:", "columns"]),
+        ("images.txt", "001.Bird_0/Bird_0_1.jpg", "../../etc/passwd", ["images.txt:2:", "leaves"]),
+        ("images.txt", "001.Bird_0/Bird_0_1.jpg", "/etc/passwd", ["images.txt:2:", "leaves"]),
+        (
+            "images.txt",
+            "001.Bird_0/Bird_0_1.jpg",
+            "001.Bird_0/Bird_0_0.jpg",
+            ["images.txt:2:", "again"],
+        ),
+        ("images.txt", "\n2 ", "\n1 ", ["images.txt:2:", "contradicts line 1"]),
+        ("image_class_labels.txt", "1 1\n", "1 9\n", ["images.txt:1:", "class 9"]),
+        (
+            "image_class_labels.txt",
+            "1 1\n",
+            "1 1\n1 2\n",
+            ["image_class_labels.txt:2:", "contradicts line 1"],
+        ),
+        (
+            "image_class_labels.txt",
+            "1 1\n",
+            "",
+            ["images.txt:1:", "no row in image_class_labels.txt"],
+        ),
+        ("train_test_split.txt", "1 1\n", "1 2\n", ["train_test_split.txt:1:", "0 or 1", "'2'"]),
+        ("train_test_split.txt", "1 1\n", "", ["images.txt:1:", "no row in train_test_split.txt"]),
+        ("bounding_boxes.txt", "1 4.0 3.0", "1 x 3.0", ["bounding_boxes.txt:1:", "'x'"]),
+        ("bounding_boxes.txt", "1 4.0 3.0", "1 nan 3.0", ["bounding_boxes.txt:1:", "finite"]),
+        (
+            "bounding_boxes.txt",
+            "1 4.0 3.0 20.0 12.0",
+            "1 4.0 3.0 0 12.0",
+            ["bounding_boxes.txt:1:", "0 x 12"],
+        ),
+        (
+            "bounding_boxes.txt",
+            "1 4.0 3.0 20.0 12.0",
+            "1 4.0 3.0",
+            ["bounding_boxes.txt:1:", "3 columns"],
+        ),
+        ("classes.txt", "1 001.Bird_0", "1", ["classes.txt:1:", "columns"]),
+    ],
+)
 def test_cub_malformed_rows_name_file_and_line(tmp_path, file, old, new, words):
     cub_tree(tmp_path)
     replace(tmp_path / file, old, new)
@@ -195,8 +247,10 @@ def test_counts_are_compared_in_one_sentence(tmp_path):
     with pytest.warns(CountWarning) as caught:
         CUB200(tmp_path)
     assert len(caught) == 1
-    assert str(caught[0].message) == ("cub: 6 training and 6 test images of 3 classes; the published split has "
-                                      "5,994 and 5,794 of 200.")
+    assert str(caught[0].message) == (
+        "cub: 6 training and 6 test images of 3 classes; the published split has "
+        "5,994 and 5,794 of 200."
+    )
 
 
 def test_building_opens_no_image_and_takes_under_a_second(tmp_path):
@@ -214,9 +268,13 @@ def test_building_opens_no_image_and_takes_under_a_second(tmp_path):
     assert time.process_time() - start < 1 and len(dataset) == 5994
 
 
-@pytest.mark.parametrize("orientation,annotated", [(6, "stored"), (8, "stored"), (3, "stored"), (6, "upright")])
+@pytest.mark.parametrize(
+    "orientation,annotated", [(6, "stored"), (8, "stored"), (3, "stored"), (6, "upright")]
+)
 def test_boxes_and_parts_follow_exif(tmp_path, orientation, annotated):
-    """The white corner of the picture is the box; wherever EXIF turns it, the box must be around it."""
+    """The white corner of the picture is the box; wherever EXIF turns it, the box must be around
+    it.
+    """
     cub_tree(tmp_path)
     path = tmp_path / "images" / "001.Bird_0" / "Bird_0_0.jpg"
     exif = Image.Exif()
@@ -232,8 +290,14 @@ def test_boxes_and_parts_follow_exif(tmp_path, orientation, annotated):
         stored = upright.transpose(Image.Transpose.ROTATE_90)
     stored.save(path, exif=exif, quality=95)
     x0, y0, x1, y1 = box
-    replace(tmp_path / "bounding_boxes.txt", "1 4.0 3.0 20.0 12.0", f"1 {x0} {y0} {x1 - x0} {y1 - y0}")
-    replace(tmp_path / "parts" / "part_locs.txt", "1 1 10.0 5.0 1", f"1 1 {(x0 + x1) / 2} {(y0 + y1) / 2} 1")
+    replace(
+        tmp_path / "bounding_boxes.txt", "1 4.0 3.0 20.0 12.0", f"1 {x0} {y0} {x1 - x0} {y1 - y0}"
+    )
+    replace(
+        tmp_path / "parts" / "part_locs.txt",
+        "1 1 10.0 5.0 1",
+        f"1 1 {(x0 + x1) / 2} {(y0 + y1) / 2} 1",
+    )
     dataset = CUB200(tmp_path, "train")
     x0, y0, x1, y1 = dataset.boxes[0].int().tolist()
     light = np.asarray(dataset[0][0]).mean(axis=2) > 128
@@ -244,15 +308,26 @@ def test_boxes_and_parts_follow_exif(tmp_path, orientation, annotated):
 
 def test_sketchbirds_is_read_by_the_same_code(tmp_path):
     cub_tree(tmp_path)
-    for name, lines in {"genera": ["1 1 Marsh_Pipit", "2 1 Marsh_Pipit", "3 2 Longshank"],
-                        "part_codes": ["1 1 cone", "1 2 thin_ring", "2 1 cone", "2 2 plain", "3 1 hooked", "3 2 plain"]
-                        }.items():
+    for name, lines in {
+        "genera": ["1 1 Marsh_Pipit", "2 1 Marsh_Pipit", "3 2 Longshank"],
+        "part_codes": [
+            "1 1 cone",
+            "1 2 thin_ring",
+            "2 1 cone",
+            "2 2 plain",
+            "3 1 hooked",
+            "3 2 plain",
+        ],
+    }.items():
         write(tmp_path / f"{name}.txt", *lines)
     birds = SketchBirds("test", root=tmp_path)
     assert len(birds) == 6 and birds.boxes.shape == (6, 4)
     assert birds.genera == ["Marsh Pipit", "Marsh Pipit", "Longshank"]
     assert birds.part_codes[0] == {"beak": "cone", "left eye": "thin ring"}
-    assert birds.differing_parts(0, 1) == ["left eye"] and birds.differing_parts(0, 2) == ["beak", "left eye"]
+    assert birds.differing_parts(0, 1) == ["left eye"] and birds.differing_parts(0, 2) == [
+        "beak",
+        "left eye",
+    ]
     write(tmp_path / "part_codes.txt", "1 1 cone", "9 1 cone")
     refuses(lambda: birds.part_codes, "part_codes.txt:2:", "class 9")
     (tmp_path / "genera.txt").unlink()
@@ -263,7 +338,11 @@ def test_sketchbirds_is_read_by_the_same_code(tmp_path):
 def test_embedded_sketchbirds():
     train, test = SketchBirds(), SketchBirds("test")
     assert (len(train), len(test), len(train.classes)) == (600, 600, 20)
-    assert [train.labels.count(c) for c in range(20)] == [test.labels.count(c) for c in range(20)] == [30] * 20
+    assert (
+        [train.labels.count(c) for c in range(20)]
+        == [test.labels.count(c) for c in range(20)]
+        == [30] * 20
+    )
     assert len(set(train.genera)) == 5 and all(len(codes) == 6 for codes in train.part_codes)
     image, label = test[0]
     assert image.size == (256, 256) and (test.boxes[:, 2:] > test.boxes[:, :2]).all()
@@ -272,7 +351,9 @@ def test_embedded_sketchbirds():
     assert len(same) == 30 and all(1 <= len(train.differing_parts(a, b)) <= 3 for a, b in same)
 
 
-# --- shared: subsets, validation, cache, names ----------------------------------------------------------------------
+# --- shared: subsets, validation, cache, names
+# ----------------------------------------------------------------------
+
 
 def test_subset_and_validation_split(tmp_path):
     cub_tree(tmp_path, per_class=10)
@@ -285,7 +366,11 @@ def test_subset_and_validation_split(tmp_path):
     assert subset.paths == [dataset.paths[i] for i in validation]
     assert torch.equal(subset.boxes, dataset.boxes[validation])
     assert torch.equal(subset.parts, dataset.parts[validation])
-    assert split_validation(dataset, 0.4, seed=1) == (rest, validation) != split_validation(dataset, 0.4, seed=2)
+    assert (
+        split_validation(dataset, 0.4, seed=1)
+        == (rest, validation)
+        != split_validation(dataset, 0.4, seed=2)
+    )
     with pytest.raises(InputError, match="indices"):
         dataset.subset([99])
 
@@ -346,7 +431,9 @@ def test_cached_images(tmp_path):
     assert file.is_file() and not list((tmp_path / "cache").rglob("*.tmp"))
     assert cached.boxes[0].tolist() == [2, 2, 12, 10]
     assert cached.parts[0, 0].tolist() == pytest.approx([5, 10 / 3, 1])
-    assert len(cached) == 6 and cached.labels == dataset.labels and cached.classes == dataset.classes
+    assert (
+        len(cached) == 6 and cached.labels == dataset.labels and cached.classes == dataset.classes
+    )
     file.write_bytes(file.read_bytes()[:40])  # a damaged entry is made again
     np.testing.assert_array_equal(np.asarray(cached[0][0]), expected)
     shutil.copy(dataset.paths[2], dataset.paths[0])  # a changed source is noticed
@@ -384,13 +471,22 @@ def test_open_dataset(tmp_path):
         open_dataset("cub")
 
 
-@pytest.mark.parametrize("name,text", [("001.Black_footed_Albatross", "Black footed Albatross"), ("Boxer", "Boxer"),
-                                       ("BMW M3 Coupe 2012", "BMW M3 Coupe 2012"), ("a.b", "a.b")])
+@pytest.mark.parametrize(
+    "name,text",
+    [
+        ("001.Black_footed_Albatross", "Black footed Albatross"),
+        ("Boxer", "Boxer"),
+        ("BMW M3 Coupe 2012", "BMW M3 Coupe 2012"),
+        ("a.b", "a.b"),
+    ],
+)
 def test_readable_name(name, text):
     assert readable_name(name) == text
 
 
-# --- a folder of class folders --------------------------------------------------------------------------------------
+# --- a folder of class folders
+# --------------------------------------------------------------------------------------
+
 
 def test_folder_is_split_once_class_by_class(tmp_path):
     class_folders(tmp_path)
@@ -441,20 +537,33 @@ def test_folder_refusals(tmp_path):
         ImageFolderDataset(tmp_path, test_fraction=1)
 
 
-# --- real data, where it is at hand ---------------------------------------------------------------------------------
+# --- real data, where it is at hand
+# ---------------------------------------------------------------------------------
 
-@pytest.mark.skipif(not CUB20.is_dir(), reason="needs 20 classes of CUB-200-2011; set MGFF_CUB20 to their folder")
+
+@pytest.mark.skipif(
+    not CUB20.is_dir(), reason="needs 20 classes of CUB-200-2011; set MGFF_CUB20 to their folder"
+)
 def test_real_photographs():
     train, test = CUB200(CUB20, "train"), CUB200(CUB20, "test")
     assert (len(train), len(test), len(train.classes)) == (600, 515, 20)
-    assert all(path.parent.name == train.classes[label] for path, label in zip(train.paths, train.labels))
+    assert all(
+        path.parent.name == train.classes[label] for path, label in zip(train.paths, train.labels)
+    )
     boxes, parts = test.boxes, test.parts
-    assert boxes.shape == (515, 4) and (boxes[:, 2:] > boxes[:, :2]).all() and parts.shape == (515, 15, 3)
+    assert (
+        boxes.shape == (515, 4)
+        and (boxes[:, 2:] > boxes[:, :2]).all()
+        and parts.shape == (515, 15, 3)
+    )
     for index in range(0, 515, 50):
         image, label = test[index]
         width, height = image.size
         assert image.mode == "RGB" and min(width, height) <= 300
         assert (boxes[index] >= 0).all() and boxes[index, 2] <= width and boxes[index, 3] <= height
     # The annotated parts lie on the bird: nearly all visible ones are inside its box.
-    inside = [((p[:, :2] >= b[:2] - 2) & (p[:, :2] <= b[2:] + 2)).all(1)[p[:, 2] > 0] for p, b in zip(parts, boxes)]
+    inside = [
+        ((p[:, :2] >= b[:2] - 2) & (p[:, :2] <= b[2:] + 2)).all(1)[p[:, 2] > 0]
+        for p, b in zip(parts, boxes)
+    ]
     assert torch.cat(inside).float().mean() > 0.98

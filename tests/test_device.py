@@ -28,7 +28,13 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 def test_the_cpu_keeps_the_memory_of_freed_tensors():
     def faults(mode):
         plain = {"PATH": "/usr/bin:/bin"}  # without settings of the allocator from outside
-        run = subprocess.run([sys.executable, "-c", FAULTS, mode], capture_output=True, text=True, check=True, env=plain)
+        run = subprocess.run(
+            [sys.executable, "-c", FAULTS, mode],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=plain,
+        )
         return int(run.stdout)
 
     assert faults("kept") < 0.2 * faults("given back")

@@ -20,11 +20,20 @@ def test_unanswered_is_no_failure(capsys):
     assert "not answered yet" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("answer, hint", [
-    (lambda p, y, k: (p.argmax(1) == y).float().mean().item(), "k is not used"),
-    (lambda p, y, k: (p.topk(k, 1).indices == y[:, None]).any(1).sum().item(), "divide by the number"),
-    (lambda p, y, k: (p.topk(k, 1).indices == y[:, None]).float().mean().item(), "an image counts once"),
-])
+@pytest.mark.parametrize(
+    "answer, hint",
+    [
+        (lambda p, y, k: (p.argmax(1) == y).float().mean().item(), "k is not used"),
+        (
+            lambda p, y, k: (p.topk(k, 1).indices == y[:, None]).any(1).sum().item(),
+            "divide by the number",
+        ),
+        (
+            lambda p, y, k: (p.topk(k, 1).indices == y[:, None]).float().mean().item(),
+            "an image counts once",
+        ),
+    ],
+)
 def test_wrong_top_k(answer, hint):
     with pytest.raises(CheckFailed, match=hint):
         check_top_k(answer)
@@ -33,7 +42,12 @@ def test_wrong_top_k(answer, hint):
 def _grown_on_each_side(box, factor, width, height):
     x0, y0, x1, y1 = box
     w, h = x1 - x0, y1 - y0
-    return max(0, x0 - w * (factor - 1)), max(0, y0 - h * (factor - 1)), x1 + w * (factor - 1), y1 + h * (factor - 1)
+    return (
+        max(0, x0 - w * (factor - 1)),
+        max(0, y0 - h * (factor - 1)),
+        x1 + w * (factor - 1),
+        y1 + h * (factor - 1),
+    )
 
 
 def _not_clipped(box, factor, width, height):
@@ -42,7 +56,9 @@ def _not_clipped(box, factor, width, height):
     return cx - w, cy - h, cx + w, cy + h
 
 
-@pytest.mark.parametrize("answer, hint", [(_grown_on_each_side, "half the growth"), (_not_clipped, "clip")])
+@pytest.mark.parametrize(
+    "answer, hint", [(_grown_on_each_side, "half the growth"), (_not_clipped, "clip")]
+)
 def test_wrong_box(answer, hint):
     with pytest.raises(CheckFailed, match=hint):
         check_loose_box(answer)

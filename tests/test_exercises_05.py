@@ -23,32 +23,52 @@ def test_unanswered_is_no_failure(capsys):
     assert capsys.readouterr().out.count("not answered yet") == 3
 
 
-@pytest.mark.parametrize("answer, hint", [
-    (lambda c, d, r: c * d * r * r, "biases are missing"),
-    (lambda c, d, r: c * d * r + d, "wide AND"),
-    (lambda c, d, r: c * d * r * r + c, "OUTGOING"),
-])
+@pytest.mark.parametrize(
+    "answer, hint",
+    [
+        (lambda c, d, r: c * d * r * r, "biases are missing"),
+        (lambda c, d, r: c * d * r + d, "wide AND"),
+        (lambda c, d, r: c * d * r * r + c, "OUTGOING"),
+    ],
+)
 def test_wrong_counts(answer, hint):
     with pytest.raises(CheckFailed, match=hint):
         check_align_weights(answer)
 
 
-@pytest.mark.parametrize("answer, hint", [
-    (lambda x, w, b: F.conv2d(x, w, stride=w.shape[-1]), "bias is missing"),
-    (lambda x, w, b: F.conv2d(x, w.transpose(2, 3), b, stride=w.shape[-1]), "exchanged"),
-    (lambda x, w, b: F.conv2d(x, w, b, stride=w.shape[-1]).flatten(2).mT, "a map is"),
-    (lambda x, w, b: F.conv2d(x, w, b), "expected shape"),
-])
+@pytest.mark.parametrize(
+    "answer, hint",
+    [
+        (lambda x, w, b: F.conv2d(x, w, stride=w.shape[-1]), "bias is missing"),
+        (lambda x, w, b: F.conv2d(x, w.transpose(2, 3), b, stride=w.shape[-1]), "exchanged"),
+        (lambda x, w, b: F.conv2d(x, w, b, stride=w.shape[-1]).flatten(2).mT, "a map is"),
+        (lambda x, w, b: F.conv2d(x, w, b), "expected shape"),
+    ],
+)
 def test_wrong_alignment(answer, hint):
     with pytest.raises(CheckFailed, match=hint):
         check_patch_conv(answer)
 
 
-@pytest.mark.parametrize("answer, hint", [
-    (lambda r, c, g, s: (r * s[0] / g[0], c * s[1] / g[1], (r + 1) * s[0] / g[0], (c + 1) * s[1] / g[1]), "exchanged"),
-    (lambda r, c, g, s: (c * s[1] / g[1], r * s[0] / g[0], s[1] / g[1], s[0] / g[0]), "far corner"),
-    (lambda r, c, g, s: 5, "expected four numbers"),
-])
+@pytest.mark.parametrize(
+    "answer, hint",
+    [
+        (
+            lambda r, c, g, s: (
+                r * s[0] / g[0],
+                c * s[1] / g[1],
+                (r + 1) * s[0] / g[0],
+                (c + 1) * s[1] / g[1],
+            ),
+            "exchanged",
+        ),
+        (
+            lambda r, c, g, s: (c * s[1] / g[1], r * s[0] / g[0], s[1] / g[1], s[0] / g[0]),
+            "far corner",
+        ),
+        (lambda r, c, g, s: 5, "expected four numbers"),
+    ],
+)
 def test_wrong_boxes(answer, hint):
     with pytest.raises(CheckFailed, match=hint):
         check_node_box(answer)

@@ -27,13 +27,16 @@ def summed(matrices):
     return sum(m.mean(dim=0) for m in matrices)
 
 
-@pytest.mark.parametrize("answer, hint", [
-    (lambda m, p: summed(m)[p:, p:].sum(dim=1), "sums of rows"),
-    (lambda m, p: summed(m).sum(dim=1)[p:], "always sum to 1"),
-    (lambda m, p: summed(m)[:, p:].sum(dim=0), "still ask"),
-    (lambda m, p: sum(x.sum(dim=0) for x in m)[p:, p:].sum(dim=0), "averaged, not summed"),
-    (lambda m, p: summed(m).sum(dim=0), "expected shape"),
-])
+@pytest.mark.parametrize(
+    "answer, hint",
+    [
+        (lambda m, p: summed(m)[p:, p:].sum(dim=1), "sums of rows"),
+        (lambda m, p: summed(m).sum(dim=1)[p:], "always sum to 1"),
+        (lambda m, p: summed(m)[:, p:].sum(dim=0), "still ask"),
+        (lambda m, p: sum(x.sum(dim=0) for x in m)[p:, p:].sum(dim=0), "averaged, not summed"),
+        (lambda m, p: summed(m).sum(dim=0), "expected shape"),
+    ],
+)
 def test_wrong_importance(answer, hint):
     with pytest.raises(CheckFailed, match=hint):
         check_importance(answer)
@@ -47,24 +50,30 @@ def chained(matrices, residual=True, backwards=False, scale=2):
     return out
 
 
-@pytest.mark.parametrize("answer, hint", [
-    (lambda m, p: chained(m, residual=False)[0, p:], "residual path"),
-    (lambda m, p: chained(m, backwards=True)[0, p:], "order is reversed"),
-    (lambda m, p: chained(m)[p:, 0], "a column"),
-    (lambda m, p: chained(m, scale=1)[0, p:], "by 2"),
-    (lambda m, p: chained(m)[0], "expected shape"),
-])
+@pytest.mark.parametrize(
+    "answer, hint",
+    [
+        (lambda m, p: chained(m, residual=False)[0, p:], "residual path"),
+        (lambda m, p: chained(m, backwards=True)[0, p:], "order is reversed"),
+        (lambda m, p: chained(m)[p:, 0], "a column"),
+        (lambda m, p: chained(m, scale=1)[0, p:], "by 2"),
+        (lambda m, p: chained(m)[0], "expected shape"),
+    ],
+)
 def test_wrong_rollout(answer, hint):
     with pytest.raises(CheckFailed, match=hint):
         check_rollout(answer)
 
 
-@pytest.mark.parametrize("answer, hint", [
-    (lambda cut, grid: cut, "background"),
-    (lambda cut, grid: -cut if (cut > cut.mean()).float().mean() > 0.5 else cut, "SHARE"),
-    (lambda cut, grid: cut.unflatten(0, grid), "expected shape"),
-    (lambda cut, grid: cut.abs(), "numbers changed|background"),
-])
+@pytest.mark.parametrize(
+    "answer, hint",
+    [
+        (lambda cut, grid: cut, "background"),
+        (lambda cut, grid: -cut if (cut > cut.mean()).float().mean() > 0.5 else cut, "SHARE"),
+        (lambda cut, grid: cut.unflatten(0, grid), "expected shape"),
+        (lambda cut, grid: cut.abs(), "numbers changed|background"),
+    ],
+)
 def test_wrong_side(answer, hint):
     with pytest.raises(CheckFailed, match=hint):
         check_fiedler_side(answer)

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from scipy import ndimage
 from exercises import solutions
+from scipy import ndimage
 
 from mgff_tutorial.checks.core import CheckFailed
 from mgff_tutorial.checks.cropper import check_flood, check_iou, check_square
@@ -38,13 +38,16 @@ def plain(a, b, extra=0, clamp=True):
     return w * h / (area(a, extra) + area(b, extra) - w * h)
 
 
-@pytest.mark.parametrize("answer, hint", [
-    (lambda a, b: plain(a, b, clamp=False), "clamp each side"),
-    (lambda a, b: np.prod(sides(a, b)) / (area(a) + area(b)), "once"),
-    (lambda a, b: np.prod(sides(a, b)) / min(area(a), area(b)), "not by the smaller"),
-    (lambda a, b: plain(a, b, extra=1), "without \\+ 1"),
-    (lambda a, b: (0.5, 0.5), "expected 1 number"),
-])
+@pytest.mark.parametrize(
+    "answer, hint",
+    [
+        (lambda a, b: plain(a, b, clamp=False), "clamp each side"),
+        (lambda a, b: np.prod(sides(a, b)) / (area(a) + area(b)), "once"),
+        (lambda a, b: np.prod(sides(a, b)) / min(area(a), area(b)), "not by the smaller"),
+        (lambda a, b: plain(a, b, extra=1), "without \\+ 1"),
+        (lambda a, b: (0.5, 0.5), "expected 1 number"),
+    ],
+)
 def test_wrong_iou(answer, hint):
     with pytest.raises(CheckFailed, match=hint):
         check_iou(answer)
@@ -61,12 +64,15 @@ def clipped(box, width, height):
     return max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
 
 
-@pytest.mark.parametrize("answer, hint", [
-    (centred, "leaves the image"),
-    (clipped, "don't clip"),
-    (lambda box, w, h: box, "too short"),
-    (lambda box, w, h: box[:2], "expected 4 numbers"),
-])
+@pytest.mark.parametrize(
+    "answer, hint",
+    [
+        (centred, "leaves the image"),
+        (clipped, "don't clip"),
+        (lambda box, w, h: box, "too short"),
+        (lambda box, w, h: box[:2], "expected 4 numbers"),
+    ],
+)
 def test_wrong_square(answer, hint):
     with pytest.raises(CheckFailed, match=hint):
         check_square(answer)
@@ -89,18 +95,21 @@ def wrapping(mask, row, column):
 
 def one_step(mask, row, column):
     near = np.zeros_like(mask)
-    near[max(row - 1, 0):row + 2, max(column - 1, 0):column + 2] = True
+    near[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2] = True
     return mask & near
 
 
-@pytest.mark.parametrize("answer, hint", [
-    (lambda m, r, c: labelled(m, r, c, None), "8 neighbours"),
-    (lambda m, r, c: m, "other components"),
-    (lambda m, r, c: labelled(m, r, c, np.ones((3, 3))), "The start is not in the mask"),
-    (wrapping, "wraps around|other components"),
-    (one_step, "stops too early"),
-    (lambda m, r, c: m[0], "expected an array of shape"),
-])
+@pytest.mark.parametrize(
+    "answer, hint",
+    [
+        (lambda m, r, c: labelled(m, r, c, None), "8 neighbours"),
+        (lambda m, r, c: m, "other components"),
+        (lambda m, r, c: labelled(m, r, c, np.ones((3, 3))), "The start is not in the mask"),
+        (wrapping, "wraps around|other components"),
+        (one_step, "stops too early"),
+        (lambda m, r, c: m[0], "expected an array of shape"),
+    ],
+)
 def test_wrong_component(answer, hint):
     with pytest.raises(CheckFailed, match=hint):
         check_flood(answer)

@@ -27,13 +27,16 @@ def weighted(stages, weights):
     return sum(w * s for w, s in zip(weights, stages))
 
 
-@pytest.mark.parametrize("answer, hint", [
-    (weighted, "sum of the weights"),
-    (lambda s, w: torch.stack(s).mean(dim=0), "not used"),
-    (lambda s, w: weighted(s, w).softmax(dim=1), "second softmax"),
-    (lambda s, w: weighted(s, w) / len(w), "not by their number|sum of the weights"),
-    (lambda s, w: weighted(s, w).sum(dim=1), "expected shape"),
-])
+@pytest.mark.parametrize(
+    "answer, hint",
+    [
+        (weighted, "sum of the weights"),
+        (lambda s, w: torch.stack(s).mean(dim=0), "not used"),
+        (lambda s, w: weighted(s, w).softmax(dim=1), "second softmax"),
+        (lambda s, w: weighted(s, w) / len(w), "not by their number|sum of the weights"),
+        (lambda s, w: weighted(s, w).sum(dim=1), "expected shape"),
+    ],
+)
 def test_wrong_merges(answer, hint):
     with pytest.raises(CheckFailed, match=hint):
         check_merge_many(answer)
@@ -43,13 +46,16 @@ def scaled(boxes, x, y, order=(0, 1, 0, 1)):
     return boxes * torch.stack([(x, y)[i] for i in order], dim=1)
 
 
-@pytest.mark.parametrize("answer, hint", [
-    (lambda b, v, s: scaled(b, s[:, 1] / v[1], s[:, 0] / v[0]), "WIDTH"),
-    (lambda b, v, s: scaled(b, s[:, 0] / v[1], s[:, 1] / v[0], (0, 0, 1, 1)), "alternate"),
-    (lambda b, v, s: scaled(b, v[1] / s[:, 0], v[0] / s[:, 1]), "other way round"),
-    (lambda b, v, s: scaled(b, (s[:, 0] / v[1])[:1], (s[:, 1] / v[0])[:1]), "scale of its own"),
-    (lambda b, v, s: b[0], "expected shape"),
-])
+@pytest.mark.parametrize(
+    "answer, hint",
+    [
+        (lambda b, v, s: scaled(b, s[:, 1] / v[1], s[:, 0] / v[0]), "WIDTH"),
+        (lambda b, v, s: scaled(b, s[:, 0] / v[1], s[:, 1] / v[0], (0, 0, 1, 1)), "alternate"),
+        (lambda b, v, s: scaled(b, v[1] / s[:, 0], v[0] / s[:, 1]), "other way round"),
+        (lambda b, v, s: scaled(b, (s[:, 0] / v[1])[:1], (s[:, 1] / v[0])[:1]), "scale of its own"),
+        (lambda b, v, s: b[0], "expected shape"),
+    ],
+)
 def test_wrong_boxes(answer, hint):
     with pytest.raises(CheckFailed, match=hint):
         check_to_original(answer)
@@ -64,13 +70,19 @@ def entropy(p, floor=0.0):
     return -(p * p.clamp(min=floor).log()).sum(dim=1, keepdim=True)
 
 
-@pytest.mark.parametrize("answer, hint", [
-    (lambda a, b: torch.where(a.amax(1, True) >= b.amax(1, True), a, b), "largest probabilities"),
-    (lambda a, b: torch.where(entropy(a, 1e-9) <= entropy(b, 1e-9) - 1e-5, b, a), "SMALLER"),
-    (lambda a, b: a, "row|certain|sure"),
-    (lambda a, b: torch.where(entropy(a) <= entropy(b), a, b), "certain|NaN"),
-    (lambda a, b: (a + b) / 2, "differs"),
-])
+@pytest.mark.parametrize(
+    "answer, hint",
+    [
+        (
+            lambda a, b: torch.where(a.amax(1, True) >= b.amax(1, True), a, b),
+            "largest probabilities",
+        ),
+        (lambda a, b: torch.where(entropy(a, 1e-9) <= entropy(b, 1e-9) - 1e-5, b, a), "SMALLER"),
+        (lambda a, b: a, "row|certain|sure"),
+        (lambda a, b: torch.where(entropy(a) <= entropy(b), a, b), "certain|NaN"),
+        (lambda a, b: (a + b) / 2, "differs"),
+    ],
+)
 def test_wrong_followers(answer, hint):
     with pytest.raises(CheckFailed, match=hint):
         check_follow(answer)

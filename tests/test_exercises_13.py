@@ -1,4 +1,6 @@
-"""Solutions of notebook 13 pass their checks; plausible wrong answers fail with a hint that fits the mistake."""
+"""Solutions of notebook 13 pass their checks; plausible wrong answers fail with a hint that fits
+the mistake.
+"""
 
 import importlib.util
 from pathlib import Path
@@ -14,8 +16,12 @@ spec = importlib.util.spec_from_file_location("solutions_13_datasets", PATH)
 solutions = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(solutions)
 
-EXERCISES = [(checks.check_xyxy, solutions.to_xyxy), (checks.check_join, solutions.join),
-             (checks.check_split, solutions.split), (checks.check_upright_box, solutions.turn_box)]
+EXERCISES = [
+    (checks.check_xyxy, solutions.to_xyxy),
+    (checks.check_join, solutions.join),
+    (checks.check_split, solutions.split),
+    (checks.check_upright_box, solutions.turn_box),
+]
 
 
 @pytest.mark.parametrize("number", range(4))
@@ -82,7 +88,9 @@ def unseeded(labels, fraction, seed):
 
 def no_minimum(labels, fraction, seed):
     rest, validation = solutions.split(labels, fraction, seed)
-    return sorted(rest + [i for i in validation if labels[i] == 2]), [i for i in validation if labels[i] != 2]
+    return sorted(rest + [i for i in validation if labels[i] == 2]), [
+        i for i in validation if labels[i] != 2
+    ]
 
 
 def other_way(box, size, orientation):
@@ -99,28 +107,31 @@ def only_swapped(box, size, orientation):
     return (y0, x0, y1, x1) if orientation in (6, 8) else solutions.turn_box(box, size, orientation)
 
 
-@pytest.mark.parametrize("check,wrong,words", [
-    (checks.check_xyxy, lambda boxes: boxes.copy(), "width and height, not a corner"),
-    (checks.check_xyxy, lambda boxes: solutions.to_xyxy(boxes) - [0, 0, 1, 1], "subtracted 1"),
-    (checks.check_xyxy, in_place, "changed the array"),
-    (checks.check_xyxy, wrong_order, "not x0, x1, y0, y1"),
-    (checks.check_xyxy, lambda boxes: boxes[0], "shape"),
-    (checks.check_join, by_position, "by position"),
-    (checks.check_join, minus_one, "class_id - 1"),
-    (checks.check_join, as_text, "as text"),
-    (checks.check_join, as_met, "in the order in which they are met"),
-    (checks.check_join, all_rows, "may list more"),
-    (checks.check_split, whole_list, "each class by itself"),
-    (checks.check_split, first_ones, "seed 1 gave the same"),
-    (checks.check_split, overlapping, "in both lists"),
-    (checks.check_split, unseeded, "another split"),
-    (checks.check_split, no_minimum, "must give 1 and keep 1"),
-    (checks.check_split, lambda labels, fraction, seed: list(range(52)), "two lists"),
-    (checks.check_upright_box, other_way, "other way round"),
-    (checks.check_upright_box, unsorted_corners, "smaller x"),
-    (checks.check_upright_box, only_swapped, "orientation 6"),
-    (checks.check_upright_box, lambda box, size, orientation: box, "half a turn"),
-])
+@pytest.mark.parametrize(
+    "check,wrong,words",
+    [
+        (checks.check_xyxy, lambda boxes: boxes.copy(), "width and height, not a corner"),
+        (checks.check_xyxy, lambda boxes: solutions.to_xyxy(boxes) - [0, 0, 1, 1], "subtracted 1"),
+        (checks.check_xyxy, in_place, "changed the array"),
+        (checks.check_xyxy, wrong_order, "not x0, x1, y0, y1"),
+        (checks.check_xyxy, lambda boxes: boxes[0], "shape"),
+        (checks.check_join, by_position, "by position"),
+        (checks.check_join, minus_one, "class_id - 1"),
+        (checks.check_join, as_text, "as text"),
+        (checks.check_join, as_met, "in the order in which they are met"),
+        (checks.check_join, all_rows, "may list more"),
+        (checks.check_split, whole_list, "each class by itself"),
+        (checks.check_split, first_ones, "seed 1 gave the same"),
+        (checks.check_split, overlapping, "in both lists"),
+        (checks.check_split, unseeded, "another split"),
+        (checks.check_split, no_minimum, "must give 1 and keep 1"),
+        (checks.check_split, lambda labels, fraction, seed: list(range(52)), "two lists"),
+        (checks.check_upright_box, other_way, "other way round"),
+        (checks.check_upright_box, unsorted_corners, "smaller x"),
+        (checks.check_upright_box, only_swapped, "orientation 6"),
+        (checks.check_upright_box, lambda box, size, orientation: box, "half a turn"),
+    ],
+)
 def test_wrong_answers(check, wrong, words):
     with pytest.raises(CheckFailed, match="Exercise 13"):
         check(wrong)

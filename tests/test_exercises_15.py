@@ -1,4 +1,6 @@
-"""Solutions of notebook 15 pass their checks; plausible wrong answers fail with a hint that fits the mistake."""
+"""Solutions of notebook 15 pass their checks; plausible wrong answers fail with a hint that fits
+the mistake.
+"""
 
 import importlib.util
 from pathlib import Path
@@ -15,9 +17,12 @@ spec = importlib.util.spec_from_file_location("solutions_15_experiments", PATH)
 solutions = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(solutions)
 
-EXERCISES = [(checks.check_paired_difference, solutions.paired_difference),
-             (checks.check_reported_accuracy, solutions.reported_accuracy),
-             (checks.check_within_genus, solutions.within_genus), (checks.check_seeds_needed, solutions.seeds_needed)]
+EXERCISES = [
+    (checks.check_paired_difference, solutions.paired_difference),
+    (checks.check_reported_accuracy, solutions.reported_accuracy),
+    (checks.check_within_genus, solutions.within_genus),
+    (checks.check_seeds_needed, solutions.seeds_needed),
+]
 
 
 @pytest.mark.parametrize("number", range(4))
@@ -48,23 +53,61 @@ def count_upwards(spread, difference, quantile):
     return n
 
 
-@pytest.mark.parametrize("check, wrong, hint", [
-    (checks.check_paired_difference, unpaired, "take the differences first"),
-    (checks.check_paired_difference, lambda a, b: interval(np.subtract(a, b), 1.96), "2.776"),
-    (checks.check_paired_difference, lambda a, b: interval(np.subtract(a, b), stats.t.ppf(0.975, 4), 0), "ddof=1"),
-    (checks.check_paired_difference, lambda a, b: interval(np.subtract(b, a), stats.t.ppf(0.975, 4)), "a minus b"),
-    (checks.check_paired_difference, lambda a, b: 0.02, "three numbers"),
-    (checks.check_reported_accuracy, lambda v, t: max(np.mean(x) for x in t.values()), "chose the recipe by its test"),
-    (checks.check_reported_accuracy, lambda v, t: max(np.mean(x) for x in v.values()), "validation accuracy"),
-    (checks.check_reported_accuracy, lambda v, t: np.mean(t[max(v, key=lambda k: max(v[k]))]), "lucky seed"),
-    (checks.check_within_genus, lambda c, g: c[g[:, None] == g].sum() / c.sum(), "diagonal is no error"),
-    (checks.check_within_genus, lambda c, g: 1 - solutions.within_genus(c, g) if c.trace() < c.sum() else 0,
-     "leave the genus"),
-    (checks.check_within_genus, lambda c, g: (c * (1 - np.eye(4)))[g[:, None] == g].sum() / c.sum(), "all images"),
-    (checks.check_seeds_needed, lambda s, d: count_upwards(s, d, lambda n: 1.96), "1.96 for every n"),
-    (checks.check_seeds_needed, lambda s, d: solutions.seeds_needed(s, d) - 1, "One too few"),
-    (checks.check_seeds_needed, lambda s, d: 5, "stop at the first n"),
-])
+@pytest.mark.parametrize(
+    "check, wrong, hint",
+    [
+        (checks.check_paired_difference, unpaired, "take the differences first"),
+        (checks.check_paired_difference, lambda a, b: interval(np.subtract(a, b), 1.96), "2.776"),
+        (
+            checks.check_paired_difference,
+            lambda a, b: interval(np.subtract(a, b), stats.t.ppf(0.975, 4), 0),
+            "ddof=1",
+        ),
+        (
+            checks.check_paired_difference,
+            lambda a, b: interval(np.subtract(b, a), stats.t.ppf(0.975, 4)),
+            "a minus b",
+        ),
+        (checks.check_paired_difference, lambda a, b: 0.02, "three numbers"),
+        (
+            checks.check_reported_accuracy,
+            lambda v, t: max(np.mean(x) for x in t.values()),
+            "chose the recipe by its test",
+        ),
+        (
+            checks.check_reported_accuracy,
+            lambda v, t: max(np.mean(x) for x in v.values()),
+            "validation accuracy",
+        ),
+        (
+            checks.check_reported_accuracy,
+            lambda v, t: np.mean(t[max(v, key=lambda k: max(v[k]))]),
+            "lucky seed",
+        ),
+        (
+            checks.check_within_genus,
+            lambda c, g: c[g[:, None] == g].sum() / c.sum(),
+            "diagonal is no error",
+        ),
+        (
+            checks.check_within_genus,
+            lambda c, g: 1 - solutions.within_genus(c, g) if c.trace() < c.sum() else 0,
+            "leave the genus",
+        ),
+        (
+            checks.check_within_genus,
+            lambda c, g: (c * (1 - np.eye(4)))[g[:, None] == g].sum() / c.sum(),
+            "all images",
+        ),
+        (
+            checks.check_seeds_needed,
+            lambda s, d: count_upwards(s, d, lambda n: 1.96),
+            "1.96 for every n",
+        ),
+        (checks.check_seeds_needed, lambda s, d: solutions.seeds_needed(s, d) - 1, "One too few"),
+        (checks.check_seeds_needed, lambda s, d: 5, "stop at the first n"),
+    ],
+)
 def test_wrong_answers_get_a_hint_that_fits(check, wrong, hint):
     with pytest.raises(CheckFailed, match="15") as failure:
         check(wrong)

@@ -1,4 +1,6 @@
-"""Results files that resume and refuse; intervals against closed forms; heads on stored maps against whole models."""
+"""Results files that resume and refuse; intervals against closed forms; heads on stored maps
+against whole models.
+"""
 
 import csv
 
@@ -9,17 +11,37 @@ from scipy import stats
 
 from mgff_tutorial.errors import DataError, InputError
 from mgff_tutorial.experiments.intervals import paired_bootstrap, t_interval, wilson_interval
-from mgff_tutorial.experiments.results import Results, markdown_table, paired_difference, read_rows, summarise
+from mgff_tutorial.experiments.results import (
+    Results,
+    markdown_table,
+    paired_difference,
+    read_rows,
+    summarise,
+)
 
 
 def row(configuration="baseline", seed=0, value=0.5, **changes):
-    return dict(configuration=configuration, seed=seed, split="test", metric="accuracy", value=value, n=100, params=10,
-                flops=20, seconds=0.01, command="python -m mgff_tutorial ablate", **changes)
+    return dict(
+        configuration=configuration,
+        seed=seed,
+        split="test",
+        metric="accuracy",
+        value=value,
+        n=100,
+        params=10,
+        flops=20,
+        seconds=0.01,
+        command="python -m mgff_tutorial ablate",
+        **changes,
+    )
 
 
 def test_rows_and_predictions_survive_a_round_trip(tmp_path):
     results = Results(tmp_path, "tiny")
-    results.add([row(seed=s, value=0.5 + s / 10) for s in range(3)], {"baseline/0": np.arange(4, dtype=np.uint8)})
+    results.add(
+        [row(seed=s, value=0.5 + s / 10) for s in range(3)],
+        {"baseline/0": np.arange(4, dtype=np.uint8)},
+    )
     again = Results(tmp_path, "tiny")
     assert again.rows == results.rows and len(again.rows) == 3
     assert np.array_equal(again.predictions["baseline/0"], np.arange(4))
@@ -35,12 +57,15 @@ def test_resuming_finds_exactly_what_is_missing(tmp_path):
     assert Results(tmp_path, "tiny").rows == results.rows
 
 
-@pytest.mark.parametrize("change, message", [
-    (lambda cells: cells.update(version="2"), "version 2 of the format"),
-    (lambda cells: cells.update(value="nan"), "not a number"),
-    (lambda cells: cells.update(seed="first"), "line 2"),
-    (lambda cells: cells.pop("command"), "its columns are"),
-])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda cells: cells.update(version="2"), "version 2 of the format"),
+        (lambda cells: cells.update(value="nan"), "not a number"),
+        (lambda cells: cells.update(seed="first"), "line 2"),
+        (lambda cells: cells.pop("command"), "its columns are"),
+    ],
+)
 def test_other_versions_and_damage_are_refused_by_line(tmp_path, change, message):
     Results(tmp_path, "tiny").add([row()])
     with open(tmp_path / "tiny.csv") as stream:
@@ -78,13 +103,17 @@ def test_damaged_predictions_are_refused(tmp_path):
 
 def test_fewer_seeds_are_never_averaged_silently(tmp_path):
     results = Results(tmp_path, "tiny")
-    results.add([row(seed=s, value=v) for s, v in enumerate((0.5, 0.6, 0.7))] + [row("mgff", seed=0)])
+    results.add(
+        [row(seed=s, value=v) for s, v in enumerate((0.5, 0.6, 0.7))] + [row("mgff", seed=0)]
+    )
     with pytest.raises(InputError, match=r"'mgff' has no accuracy on test for seeds \[1, 2\]"):
         summarise(results.rows, 3)
     table = summarise(results.rows, 3, allow_fewer=True)
     assert (table["baseline"].count, table["mgff"].count) == (3, 1)
     assert "(1 of 3 seeds)" in markdown_table(results.rows, 3)
-    assert "of 3 seeds" not in markdown_table([r for r in results.rows if r.configuration == "baseline"], 3)
+    assert "of 3 seeds" not in markdown_table(
+        [r for r in results.rows if r.configuration == "baseline"], 3
+    )
     with pytest.raises(InputError, match="same two seeds"):
         paired_difference(results.rows, "baseline", "mgff")
 
@@ -120,7 +149,8 @@ def test_paired_bootstrap_is_narrower_for_paired_errors_and_zero_for_equal_model
         paired_bootstrap(first, first[:, :10])
 
 
-# --- frozen features and heads on a backbone with random weights ---------------------------------------------------
+# --- frozen features and heads on a backbone with random weights
+# ---------------------------------------------------
 
 
 class FewBirds:
@@ -131,7 +161,9 @@ class FewBirds:
 
         dataset = SketchBirds(split)
         labels = np.array(dataset.labels)
-        dataset = dataset.subset([i for label in range(3) for i in np.flatnonzero(labels == label)[:2]])
+        dataset = dataset.subset(
+            [i for label in range(3) for i in np.flatnonzero(labels == label)[:2]]
+        )
         dataset.classes = dataset.classes[:3]
         return dataset
 
@@ -146,9 +178,14 @@ def nano(tmp_path, monkeypatch):
     torch.manual_seed(0)
     for name in ("swin_nano", "vit_nano"):
         model = create_model(name, num_classes=3)
-        save_checkpoint(tmp_path / f"{name}.safetensors", model,
-                        {"model": name, "classes": ["a", "b", "c"], "kwargs": {"num_classes": 3}})
-    monkeypatch.setattr("mgff_tutorial.experiments.studies._dataset", lambda data, split: FewBirds(split))
+        save_checkpoint(
+            tmp_path / f"{name}.safetensors",
+            model,
+            {"model": name, "classes": ["a", "b", "c"], "kwargs": {"num_classes": 3}},
+        )
+    monkeypatch.setattr(
+        "mgff_tutorial.experiments.studies._dataset", lambda data, split: FewBirds(split)
+    )
     return tmp_path
 
 
@@ -156,8 +193,13 @@ def nano(tmp_path, monkeypatch):
 def study(nano):
     from mgff_tutorial.experiments.studies import Study, StudySettings
 
-    return Study(StudySettings(weights=str(nano / "swin_nano.safetensors"), device="cpu",
-                               vit_weights=str(nano / "vit_nano.safetensors")))
+    return Study(
+        StudySettings(
+            weights=str(nano / "swin_nano.safetensors"),
+            device="cpu",
+            vit_weights=str(nano / "vit_nano.safetensors"),
+        )
+    )
 
 
 def test_stored_maps_are_computed_once_and_are_those_of_the_backbone(study, monkeypatch):
@@ -176,12 +218,21 @@ def test_stored_maps_are_computed_once_and_are_those_of_the_backbone(study, monk
     assert torch.equal(again["pooled"], stored["pooled"])
 
 
-@pytest.mark.parametrize("configuration", ["baseline", "mgff", "mgff-literal", "mgff-step-replace", "mgff-step-norms",
-                                           "mgff-step-residuals"])
+@pytest.mark.parametrize(
+    "configuration",
+    [
+        "baseline",
+        "mgff",
+        "mgff-literal",
+        "mgff-step-replace",
+        "mgff-step-norms",
+        "mgff-step-residuals",
+    ],
+)
 def test_a_head_on_stored_maps_is_the_whole_model(study, configuration):
     from mgff_tutorial.experiments.frozen_features import View, cut
-    from mgff_tutorial.mgff import MGFFClassifier
     from mgff_tutorial.experiments.studies import HEADS
+    from mgff_tutorial.mgff import MGFFClassifier
 
     preset, options = HEADS[configuration]
     head = study.head(configuration, 0).eval()
@@ -197,28 +248,37 @@ def test_a_head_on_stored_maps_is_the_whole_model(study, configuration):
 
 
 def test_the_steps_from_the_default_to_the_text_end_there():
-    """All steps together differ from `literal` in the number of heads and the classifier's map alone."""
+    """All steps together differ from `literal` in the number of heads and the classifier's map
+    alone.
+    """
     from mgff_tutorial.experiments.studies import STEPS
     from mgff_tutorial.mgff import LITERAL, resolve_options
 
-    taken = resolve_options("default", **{name: value for _, step in STEPS.values() for name, value in step.items()})
+    taken = resolve_options(
+        "default", **{name: value for _, step in STEPS.values() for name, value in step.items()}
+    )
     assert {name for name in taken if taken[name] != LITERAL[name]} == {"last_map", "heads"}
 
 
 def test_heads_learn_repeat_and_start_alike(study):
     from mgff_tutorial.experiments.frozen_heads import HeadRecipe, predict_head
 
-    assert torch.equal(study.head("baseline", 3).classifier.weight, study.head("mgff", 3).classifier.weight)
+    assert torch.equal(
+        study.head("baseline", 3).classifier.weight, study.head("mgff", 3).classifier.weight
+    )
     recipe = HeadRecipe(lr=1e-2, new_lr=3e-3, epochs=12)
     heads = [study.trained("mgff", recipe, seed) for seed in (0, 0, 1)]
     weights = [head.mgff.gate.detach() for head in heads]
     assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
-    assert predict_head(heads[0], study.view("train", "whole")).argmax(1).tolist() == study.train.labels
+    assert (
+        predict_head(heads[0], study.view("train", "whole")).argmax(1).tolist()
+        == study.train.labels
+    )
 
 
 def test_views_are_where_they_should_be(study):
-    from mgff_tutorial.experiments.frozen_features import View, central_boxes, cut, random_views
     from mgff_tutorial.errors import InputError
+    from mgff_tutorial.experiments.frozen_features import View, central_boxes, cut, random_views
 
     assert central_boxes([(100, 50)], 0.5).tolist() == [[25, 12.5, 75, 37.5]]
     views = random_views([(100, 50)] * 200, seed=1)
@@ -232,20 +292,42 @@ def test_views_are_where_they_should_be(study):
         cut(image, View((300, 300, 310, 310)), 32)
 
 
-def test_the_ablate_command_resumes_and_its_rows_follow_from_the_predictions(nano, monkeypatch, capsys):
+def test_the_ablate_command_resumes_and_its_rows_follow_from_the_predictions(
+    nano, monkeypatch, capsys
+):
     import mgff_tutorial.experiments.ablation as ablation
     from mgff_tutorial.__main__ import main
     from mgff_tutorial.experiments.frozen_heads import HeadRecipe
 
-    monkeypatch.setattr(ablation, "TRIALS", {name: [HeadRecipe(epochs=1)] for name in ("baseline", "others")})
+    monkeypatch.setattr(
+        ablation, "TRIALS", {name: [HeadRecipe(epochs=1)] for name in ("baseline", "others")}
+    )
     monkeypatch.setattr(ablation, "LENGTHS", (1, 2))
-    command = ["ablate", "--experiment", "sketchbirds", "--seeds", "2", "--out", str(nano / "out"), "--device", "cpu",
-               "--configurations", "baseline", "mgff", "--weights", str(nano / "swin_nano.safetensors"),
-               "--vit-weights", str(nano / "vit_nano.safetensors")]
+    command = [
+        "ablate",
+        "--experiment",
+        "sketchbirds",
+        "--seeds",
+        "2",
+        "--out",
+        str(nano / "out"),
+        "--device",
+        "cpu",
+        "--configurations",
+        "baseline",
+        "mgff",
+        "--weights",
+        str(nano / "swin_nano.safetensors"),
+        "--vit-weights",
+        str(nano / "vit_nano.safetensors"),
+    ]
     one_seed = [word if word != "2" else "1" for word in command]
     assert main(one_seed) == 0 and main(command) == 0
     said = capsys.readouterr().out
-    assert "skipping 2 finished runs of 2 configurations (baseline, mgff)" in said and "of 1 seeds" not in said
+    assert (
+        "skipping 2 finished runs of 2 configurations (baseline, mgff)" in said
+        and "of 1 seeds" not in said
+    )
     for name, runs in (("fusion-sketchbirds", 2), ("two-stage-sketchbirds", 2 * 2 * 7)):
         results = Results(nano / "out", name)
         rows = [r for r in results.rows if (r.split, r.metric) == ("test", "accuracy")]
@@ -261,17 +343,23 @@ def test_the_ablate_command_resumes_and_its_rows_follow_from_the_predictions(nan
     assert main([*shown, "--experiment", "two-stage-sketchbirds"]) == 0
     assert "mgff/crops/merged-cropper" in capsys.readouterr().out
     assert main(shown) == 0
-    assert "two looks, MGFF: merged, trained with crops as well | not run" in capsys.readouterr().out
+    assert (
+        "two looks, MGFF: merged, trained with crops as well | not run" in capsys.readouterr().out
+    )
 
 
 def test_a_run_stopped_in_the_middle_resumes_to_the_same_results(nano, monkeypatch, capsys):
-    """Ctrl-C in the third training: what was finished stays, nothing of it runs again, the end is the same."""
+    """Ctrl-C in the third training: what was finished stays, nothing of it runs again, the end is
+    the same.
+    """
     import mgff_tutorial.experiments.ablation as ablation
     from mgff_tutorial.__main__ import main
     from mgff_tutorial.experiments.frozen_heads import HeadRecipe
     from mgff_tutorial.experiments.studies import Study
 
-    monkeypatch.setattr(ablation, "TRIALS", {name: [HeadRecipe(epochs=1)] for name in ("baseline", "others")})
+    monkeypatch.setattr(
+        ablation, "TRIALS", {name: [HeadRecipe(epochs=1)] for name in ("baseline", "others")}
+    )
     monkeypatch.setattr(ablation, "LENGTHS", (1, 2))
     trained, runs = Study.trained, []
 
@@ -282,9 +370,24 @@ def test_a_run_stopped_in_the_middle_resumes_to_the_same_results(nano, monkeypat
         return trained(*args, **options)
 
     def ablate(out):
-        return main(["ablate", "--experiment", "fusion-sketchbirds", "--seeds", "2", "--out", str(nano / out),
-                     "--device", "cpu", "--configurations", "baseline", "mlp-control",
-                     "--weights", str(nano / "swin_nano.safetensors")])
+        return main(
+            [
+                "ablate",
+                "--experiment",
+                "fusion-sketchbirds",
+                "--seeds",
+                "2",
+                "--out",
+                str(nano / out),
+                "--device",
+                "cpu",
+                "--configurations",
+                "baseline",
+                "mlp-control",
+                "--weights",
+                str(nano / "swin_nano.safetensors"),
+            ]
+        )
 
     monkeypatch.setattr(Study, "trained", stopped_at_the_third)
     assert ablate("stopped") == 130 and capsys.readouterr().err.strip().endswith("stopped.")
@@ -293,10 +396,17 @@ def test_a_run_stopped_in_the_middle_resumes_to_the_same_results(nano, monkeypat
     assert ablate("stopped") == 0 and "skipping 1 finished runs" in capsys.readouterr().out
     assert len(runs) == 3 + 5 and ("baseline", 0) not in runs[3:]
     assert ablate("straight") == 0
-    stopped, straight = (Results(nano / name, "fusion-sketchbirds") for name in ("stopped", "straight"))
-    assert {row.key: row.value for row in stopped.rows} == {row.key: row.value for row in straight.rows}
+    stopped, straight = (
+        Results(nano / name, "fusion-sketchbirds") for name in ("stopped", "straight")
+    )
+    assert {row.key: row.value for row in stopped.rows} == {
+        row.key: row.value for row in straight.rows
+    }
     assert stopped.predictions.keys() == straight.predictions.keys()
-    assert all(np.array_equal(stopped.predictions[name], straight.predictions[name]) for name in straight.predictions)
+    assert all(
+        np.array_equal(stopped.predictions[name], straight.predictions[name])
+        for name in straight.predictions
+    )
 
 
 def test_whole_models_are_tuned_alike_trained_and_looked_at_twice(nano, study, monkeypatch):
@@ -311,25 +421,52 @@ def test_whole_models_are_tuned_alike_trained_and_looked_at_twice(nano, study, m
     monkeypatch.setattr(finetuning, "TRIALS", [(1e-3, 1.0), (1e-4, 1.0)])
     results, said = Results(nano / "out", "finetuned-cub20-swin_nano"), []
     finetuning.finetuned(study, results, range(1), ["baseline", "mgff"], "the command", said.append)
-    tried = [r for r in results.rows if (r.split, r.metric.split()[0]) == ("validation", "accuracy")]
+    tried = [
+        r for r in results.rows if (r.split, r.metric.split()[0]) == ("validation", "accuracy")
+    ]
     assert [(r.configuration, r.metric) for r in tried] == [
-        (name, f"accuracy at lr={lr},new_layer_lr=1") for name in ("baseline", "mgff") for lr in ("0.001", "0.0001")]
+        (name, f"accuracy at lr={lr},new_layer_lr=1")
+        for name in ("baseline", "mgff")
+        for lr in ("0.001", "0.0001")
+    ]
     assert all(0 < r.n < len(study.train) for r in tried)
     tests = [r for r in results.rows if (r.split, r.metric) == ("test", "accuracy")]
     assert len(tests) == 2 * 7 and all(r.n == len(study.test) for r in tests)
     params = {r.configuration.split("/")[0]: r.params for r in tests}
     assert params["mgff"] > params["baseline"] > 500_000  # the backbone's are trained too
-    losses = {r.configuration: r.value for r in results.rows if (r.split, r.metric) == ("test", "log-loss")}
-    assert losses["mgff/merged-central"] not in (losses["mgff/stage1"], losses["mgff/stage2-central"])
+    losses = {
+        r.configuration: r.value
+        for r in results.rows
+        if (r.split, r.metric) == ("test", "log-loss")
+    }
+    assert losses["mgff/merged-central"] not in (
+        losses["mgff/stage1"],
+        losses["mgff/stage2-central"],
+    )
     scores = {(r.configuration, r.metric): r.value for r in results.rows if r.split == "validation"}
-    best = max(("0.001", "0.0001"), key=lambda lr: (scores["mgff", f"accuracy at lr={lr},new_layer_lr=1"],
-                                                    -scores["mgff", f"log-loss at lr={lr},new_layer_lr=1"]))
-    assert (nano / "runs" / "ablate" / results.experiment / f"mgff-lr{best}x1-seed0" / "result.json").is_file()
+    best = max(
+        ("0.001", "0.0001"),
+        key=lambda lr: (
+            scores["mgff", f"accuracy at lr={lr},new_layer_lr=1"],
+            -scores["mgff", f"log-loss at lr={lr},new_layer_lr=1"],
+        ),
+    )
+    assert (
+        nano / "runs" / "ablate" / results.experiment / f"mgff-lr{best}x1-seed0" / "result.json"
+    ).is_file()
     # Trials held images back and left the test images alone; the last run did neither.
     logs = {path.parent.name: path.read_text() for path in (nano / "runs").rglob("log.jsonl")}
-    assert len(logs) == 2 * 3 and all(("val_accuracy" in log) == name.endswith("-validation") for name, log in logs.items())
-    counted = [path for path in (nano / "runs").rglob("test_last.csv") if path.parent.name.endswith("-validation")]
-    assert all(len(path.read_text().splitlines()) == 2 for path in counted) and len(counted) == 4  # a header, one stand-in
+    assert len(logs) == 2 * 3 and all(
+        ("val_accuracy" in log) == name.endswith("-validation") for name, log in logs.items()
+    )
+    counted = [
+        path
+        for path in (nano / "runs").rglob("test_last.csv")
+        if path.parent.name.endswith("-validation")
+    ]
+    assert (
+        all(len(path.read_text().splitlines()) == 2 for path in counted) and len(counted) == 4
+    )  # a header, one stand-in
     before = len(said)
     finetuning.finetuned(study, results, range(1), ["baseline", "mgff"], "the command", said.append)
     assert len(said) == before  # nothing is run twice
@@ -338,16 +475,33 @@ def test_whole_models_are_tuned_alike_trained_and_looked_at_twice(nano, study, m
 def test_what_heads_cost_is_measured_side_by_side_and_once(nano, capsys):
     from mgff_tutorial.__main__ import main
 
-    command = ["ablate", "--experiment", "cost-sketchbirds", "--out", str(nano / "out"), "--device", "cpu",
-               "--weights", str(nano / "swin_nano.safetensors"), "--configurations", "mgff", "mgff-no-graph"]
+    command = [
+        "ablate",
+        "--experiment",
+        "cost-sketchbirds",
+        "--out",
+        str(nano / "out"),
+        "--device",
+        "cpu",
+        "--weights",
+        str(nano / "swin_nano.safetensors"),
+        "--configurations",
+        "mgff",
+        "mgff-no-graph",
+    ]
     assert main(command) == 0
     stored = {r.configuration: r for r in Results(nano / "out", "cost-sketchbirds").rows}
     assert set(stored) == {"baseline", "mgff", "mgff-no-graph"} and stored["baseline"].value == 1
-    assert stored["mgff"].value == pytest.approx(stored["mgff"].seconds / stored["baseline"].seconds, rel=0.3)
+    assert stored["mgff"].value == pytest.approx(
+        stored["mgff"].seconds / stored["baseline"].seconds, rel=0.3
+    )
     assert stored["mgff"].value > 1
     assert stored["baseline"].params < stored["mgff-no-graph"].params < stored["mgff"].params
     assert stored["baseline"].flops < stored["mgff-no-graph"].flops < stored["mgff"].flops
-    assert f"| mgff | {stored['mgff'].params / 1e6:.3f} M | {stored['mgff'].flops / 1e9:.3f} G |" in capsys.readouterr().out
+    assert (
+        f"| mgff | {stored['mgff'].params / 1e6:.3f} M | {stored['mgff'].flops / 1e9:.3f} G |"
+        in capsys.readouterr().out
+    )
     before = (nano / "out" / "cost-sketchbirds.csv").read_bytes()
     assert main(command) == 0 and (nano / "out" / "cost-sketchbirds.csv").read_bytes() == before
 
@@ -366,18 +520,26 @@ def test_folds_hold_every_image_once_and_every_class_evenly():
 def test_parts_inside_a_box_are_counted_by_hand():
     from mgff_tutorial.experiments.padding import parts_kept
 
-    parts = torch.tensor([[[1., 1, 1], [9, 9, 1], [50, 50, 0]],   # one of two visible parts inside
-                          [[5., 5, 1], [0, 4, 1], [4, 0, 1]],     # on the border counts
-                          [[1., 1, 0], [1, 1, 0], [1, 1, 0]]])    # nothing visible: not counted
+    parts = torch.tensor(
+        [
+            [[1.0, 1, 1], [9, 9, 1], [50, 50, 0]],  # one of two visible parts inside
+            [[5.0, 5, 1], [0, 4, 1], [4, 0, 1]],  # on the border counts
+            [[1.0, 1, 0], [1, 1, 0], [1, 1, 0]],
+        ]
+    )  # nothing visible: not counted
     assert parts_kept(np.array([[0, 0, 5, 5]] * 3), parts) == pytest.approx((0.5 + 1) / 2)
 
 
-def test_margins_are_compared_on_training_images_that_the_head_did_not_see(study, nano, monkeypatch):
+def test_margins_are_compared_on_training_images_that_the_head_did_not_see(
+    study, nano, monkeypatch
+):
     import mgff_tutorial.experiments.ablation as ablation
     from mgff_tutorial.experiments import padding as module
     from mgff_tutorial.experiments.frozen_heads import HeadRecipe
 
-    monkeypatch.setattr(ablation, "TRIALS", {name: [HeadRecipe(epochs=1)] for name in ("baseline", "others")})
+    monkeypatch.setattr(
+        ablation, "TRIALS", {name: [HeadRecipe(epochs=1)] for name in ("baseline", "others")}
+    )
     monkeypatch.setattr(ablation, "LENGTHS", (1, 2))
     monkeypatch.setattr(module, "FOLDS", 2)
     trained, seen, asked = type(study).trained, [], []
@@ -387,13 +549,22 @@ def test_margins_are_compared_on_training_images_that_the_head_did_not_see(study
         return trained(self, configuration, recipe, seed, indices, crops)
 
     monkeypatch.setattr(type(study), "trained", record)
-    monkeypatch.setattr(module, "predict_head", lambda head, view, indices: (
-        asked.append((set(map(int, indices)), seen[-1])) or torch.full((len(indices), 3), 1 / 3)))
+    monkeypatch.setattr(
+        module,
+        "predict_head",
+        lambda head, view, indices: (
+            asked.append((set(map(int, indices)), seen[-1])) or torch.full((len(indices), 3), 1 / 3)
+        ),
+    )
     results, said = Results(nano / "out", "padding-sketchbirds"), []
     module.padding(study, results, range(2), ["baseline"], "the command", said.append)
-    assert asked and all(not held & fitted and len(held | fitted) == len(study.train) for held, fitted in asked)
+    assert asked and all(
+        not held & fitted and len(held | fitted) == len(study.train) for held, fitted in asked
+    )
     tests = [r for r in results.rows if (r.split, r.metric) == (module.SPLIT, "accuracy")]
-    assert len(tests) == 2 * 2 * len(module.PADDINGS) and all(r.n == len(study.train) for r in tests)
+    assert len(tests) == 2 * 2 * len(module.PADDINGS) and all(
+        r.n == len(study.train) for r in tests
+    )
     assert not [r for r in results.rows if r.split == "test"]
     kept = [r.value for r in results.rows if r.metric == "parts kept"]
     assert len(kept) == len(module.PADDINGS) and kept == sorted(kept)  # a wider box loses no part
@@ -407,45 +578,92 @@ def test_more_training_images_have_a_file_of_their_own(nano, monkeypatch, capsys
     from mgff_tutorial.commands import ablate
 
     called = []
-    monkeypatch.setattr("mgff_tutorial.experiments.ablation.fusion", lambda study, results, seeds, names, command, say: (
-        called.append((results.path.name, command, names))))
-    arguments = ["ablate", "--experiment", "fusion-sketchbirds", "--out", str(nano / "out"), "--device", "cpu"]
-    assert main([*arguments, "--training-images", "50"]) == 0 and main([*arguments, "--training-images", "30"]) == 0
+    monkeypatch.setattr(
+        "mgff_tutorial.experiments.ablation.fusion",
+        lambda study, results, seeds, names, command, say: called.append(
+            (results.path.name, command, names)
+        ),
+    )
+    arguments = [
+        "ablate",
+        "--experiment",
+        "fusion-sketchbirds",
+        "--out",
+        str(nano / "out"),
+        "--device",
+        "cpu",
+    ]
+    assert (
+        main([*arguments, "--training-images", "50"]) == 0
+        and main([*arguments, "--training-images", "30"]) == 0
+    )
     (first, command, names), (second, usual, _) = called
     assert (first, second) == ("fusion-sketchbirds-50.csv", "fusion-sketchbirds.csv")
-    assert "--training-images 50" in command and "--training-images" not in usual and "mgff-no-graph" in names
+    assert (
+        "--training-images 50" in command
+        and "--training-images" not in usual
+        and "mgff-no-graph" in names
+    )
     assert ablate.EXPERIMENTS.keys() >= {"cost-cub20", "padding-cub20"}
     capsys.readouterr()
-    for extra, message in ((["--training-images", "5"], "--training-images"), (["--training-images", "1001"], "1000"),
-                           (["--training-images", "50", "--root", "x"], "--root is for photographs")):
+    for extra, message in (
+        (["--training-images", "5"], "--training-images"),
+        (["--training-images", "1001"], "1000"),
+        (["--training-images", "50", "--root", "x"], "--root is for photographs"),
+    ):
         assert main([*arguments, *extra]) == 2 and message in capsys.readouterr().err
-    photographs = ["ablate", "--experiment", "fusion-cub20", "--root", "x", "--training-images", "50"]
-    assert main(photographs) == 2 and "--training-images is for drawn birds" in capsys.readouterr().err
+    photographs = [
+        "ablate",
+        "--experiment",
+        "fusion-cub20",
+        "--root",
+        "x",
+        "--training-images",
+        "50",
+    ]
+    assert (
+        main(photographs) == 2 and "--training-images is for drawn birds" in capsys.readouterr().err
+    )
 
 
 def test_heads_beyond_the_usual_ones_stand_in_the_command_of_their_rows(nano, monkeypatch, capsys):
     from mgff_tutorial.__main__ import main
 
     commands = []
-    monkeypatch.setattr("mgff_tutorial.experiments.controlled.controlled",
-                        lambda study, results, seeds, names, command, say: commands.append((tuple(names), command)))
-    arguments = ["ablate", "--experiment", "controlled", "--out", str(nano / "out"), "--device", "cpu"]
+    monkeypatch.setattr(
+        "mgff_tutorial.experiments.controlled.controlled",
+        lambda study, results, seeds, names, command, say: commands.append((tuple(names), command)),
+    )
+    arguments = [
+        "ablate",
+        "--experiment",
+        "controlled",
+        "--out",
+        str(nano / "out"),
+        "--device",
+        "cpu",
+    ]
     assert main(arguments) == 0
     assert main([*arguments, "--configurations", "mgff", "mgff-no-graph"]) == 0
     usual = "python -m mgff_tutorial ablate --experiment controlled --seeds 5"
-    assert commands == [(("baseline", "mlp-control", "mgff"), usual),
-                        (("mgff", "mgff-no-graph"), f"{usual} --configurations mgff-no-graph")]
+    assert commands == [
+        (("baseline", "mlp-control", "mgff"), usual),
+        (("mgff", "mgff-no-graph"), f"{usual} --configurations mgff-no-graph"),
+    ]
 
 
 def test_bad_arguments_of_the_command_are_one_sentence(tmp_path, capsys):
     from mgff_tutorial.__main__ import main
 
-    for extra, message in ((["--experiment", "fusion-cub20"], "--root is missing"),
-                           ([], "--experiment is missing"), (["--show"], "holds no results"),
-                           (["--experiment", "sketchbirds", "--update", "R.md"], "--update belongs to --show"),
-                           (["--experiment", "sketchbirds", "--seeds", "0"], "--seeds must be 1 or more"),
-                           (["--experiment", "sketchbirds", "--root", "x"], "--root is for photographs"),
-                           (["--experiment", "sketchbirds", "--configurations", "mgf"], "did you mean 'mgff'")):
+    for extra, message in (
+        (["--experiment", "fusion-cub20"], "--root is missing"),
+        ([], "--experiment is missing"),
+        (["--show"], "holds no results"),
+        (["--experiment", "sketchbirds", "--update", "R.md"], "--update belongs to --show"),
+        (["--experiment", "sketchbirds", "--seeds", "0"], "--seeds must be 1 or more"),
+        (["--experiment", "sketchbirds", "--root", "x"], "--root is for photographs"),
+        (["--experiment", "sketchbirds", "--configurations", "mgf"], "did you mean 'mgff'"),
+    ):
         assert main(["ablate", "--out", str(tmp_path), *extra]) == 2
         assert message in capsys.readouterr().err
 
@@ -453,14 +671,28 @@ def test_bad_arguments_of_the_command_are_one_sentence(tmp_path, capsys):
 def test_the_table_of_parts_says_what_the_rows_say(tmp_path, monkeypatch):
     from mgff_tutorial.experiments import summary
 
-    monkeypatch.setattr(summary, "SETTINGS", {"toys": ("heads", "looks"), "none": ("absent", "absent too")})
+    monkeypatch.setattr(
+        summary, "SETTINGS", {"toys": ("heads", "looks"), "none": ("absent", "absent too")}
+    )
     with pytest.raises(InputError, match="holds no results"):
         summary.tables(tmp_path)
-    names = ["baseline", *(name for name in summary.ONE_LOOK.values() if name != "mgff-no-graph")][:3]
-    Results(tmp_path, "heads").add([row(name, seed, 0.5 + i / 10 + seed / 100)
-                                    for i, name in enumerate(dict.fromkeys(names)) for seed in range(3)])
-    Results(tmp_path, "looks").add([row(f"mgff/crops/{name}", seed, value + seed / 100) for seed in range(2)
-                                    for name, value in (("stage1", 0.6), ("merged-cropper", 0.8))])
+    names = ["baseline", *(name for name in summary.ONE_LOOK.values() if name != "mgff-no-graph")][
+        :3
+    ]
+    Results(tmp_path, "heads").add(
+        [
+            row(name, seed, 0.5 + i / 10 + seed / 100)
+            for i, name in enumerate(dict.fromkeys(names))
+            for seed in range(3)
+        ]
+    )
+    Results(tmp_path, "looks").add(
+        [
+            row(f"mgff/crops/{name}", seed, value + seed / 100)
+            for seed in range(2)
+            for name, value in (("stage1", 0.6), ("merged-cropper", 0.8))
+        ]
+    )
     lines = summary.tables(tmp_path, seeds=3)["frozen-heads"].splitlines()
     assert len(lines) == 2 + 11 + 2 * 5 + 4 and lines[-2] == "python -m mgff_tutorial ablate"
     assert lines[2].startswith("| linear head (baseline) | 51.0 ± 2.5 |  | not run |")
@@ -475,50 +707,97 @@ def test_tables_of_more_images_small_birds_costs_and_margins_say_what_the_rows_s
 
     for count, gain in (("", 0.0), ("-300", 0.1), ("-100", 0.05)):
         Results(tmp_path, f"fusion-sketchbirds{count}").add(
-            [row(name, seed, 0.5 + seed / 100 + (gain if name == "mgff" else 0)) for name in ("baseline", "mgff")
-             for seed in range(2)])
+            [
+                row(name, seed, 0.5 + seed / 100 + (gain if name == "mgff" else 0))
+                for name in ("baseline", "mgff")
+                for seed in range(2)
+            ]
+        )
     lines = tables(tmp_path, seeds=2)["more-images"].splitlines()
     assert [line.split(" | ")[0] for line in lines[2:5]] == ["| 30", "| 100", "| 300"]
-    assert "| +10.0 (+10.0 to +10.0) | not run |  |" in lines[4] and "| +0.0 (+0.0 to +0.0) |" in lines[2]
+    assert (
+        "| +10.0 (+10.0 to +10.0) | not run |  |" in lines[4]
+        and "| +0.0 (+0.0 to +0.0) |" in lines[2]
+    )
 
-    controlled = [{**row(f"{name}/stage1", seed, value + seed / 100), "split": "scale=0.2"}
-                  for name, value in (("baseline", 0.1), ("mlp-control", 0.2), ("mgff", 0.4)) for seed in range(2)]
+    controlled = [
+        {**row(f"{name}/stage1", seed, value + seed / 100), "split": "scale=0.2"}
+        for name, value in (("baseline", 0.1), ("mlp-control", 0.2), ("mgff", 0.4))
+        for seed in range(2)
+    ]
     Results(tmp_path, "controlled").add(controlled)
     found = tables(tmp_path, seeds=2)
     first = found["controlled"].splitlines()[2]
-    assert first.startswith("| bird 0.2 of the picture | 10.5 ± 6.4 | +30.0 (+30.0 to +30.0) | +20.0 (+20.0 to +20.0) | not")
-    Results(tmp_path, "controlled-300").add([{**row("baseline/stage1", seed, 0.3), "split": "scale=0.2"} for seed in range(2)])
-    assert tables(tmp_path, seeds=2)["controlled"].splitlines()[2].endswith("not run | 30.0 ± 0.0 |  |  | not run |")
+    assert first.startswith(
+        "| bird 0.2 of the picture | 10.5 ± 6.4 | +30.0 (+30.0 to +30.0) | +20.0 (+20.0 to "
+        "+20.0) | not"
+    )
+    Results(tmp_path, "controlled-300").add(
+        [{**row("baseline/stage1", seed, 0.3), "split": "scale=0.2"} for seed in range(2)]
+    )
+    assert (
+        tables(tmp_path, seeds=2)["controlled"]
+        .splitlines()[2]
+        .endswith("not run | 30.0 ± 0.0 |  |  | not run |")
+    )
     assert "(control) | 20.5 ± 6.4 | -20.0 (-20.0 to -20.0) | not run |  |" in found["small-birds"]
     assert "literal" not in found["small-birds"]
 
-    Results(tmp_path, "cost-sketchbirds").add([{**row("mgff", value=1.25), "metric": "times the linear head"}])
-    assert "| MGFF, default | not run |  |  | not run |  |  | 0.000 M | 0.000 G | 1.25 |" in tables(tmp_path)["costs"]
+    Results(tmp_path, "cost-sketchbirds").add(
+        [{**row("mgff", value=1.25), "metric": "times the linear head"}]
+    )
+    assert (
+        "| MGFF, default | not run |  |  | not run |  |  | 0.000 M | 0.000 G | 1.25 |"
+        in tables(tmp_path)["costs"]
+    )
 
     split = "five folds"
     Results(tmp_path, "padding-sketchbirds").add(
         [{**row("padding=0.05", value=0.6), "metric": "mean IoU", "split": split}]
-        + [{**row("baseline/padding=0.05/merged", seed, 0.8), "split": split} for seed in range(5)])
+        + [{**row("baseline/padding=0.05/merged", seed, 0.8), "split": split} for seed in range(5)]
+    )
     lines = tables(tmp_path)["padding"].splitlines()
-    assert lines[3].endswith("| 0.600 | not run | not run | 80.0 ± 0.0 |") and lines[3].startswith("| 5 % | not run |")
+    assert lines[3].endswith("| 0.600 | not run | not run | 80.0 ± 0.0 |") and lines[3].startswith(
+        "| 5 % | not run |"
+    )
 
 
 def test_input_sizes_stand_in_order_and_the_usual_one_has_a_table_of_its_own(tmp_path):
     from mgff_tutorial.experiments.summary import tables
 
-    names = ["central_box", "attended_object@280", "attended_object@96", "attended_object@224", "literal@224"]
-    rows = [{**row(name), "metric": metric} for name in names for metric in ("mean IoU", "IoU above 0.5")]
-    Results(tmp_path, "localisation_cub20").add(rows, {"literal@224/test/iou": np.array([0.4, 0.6], np.float32)})
+    names = [
+        "central_box",
+        "attended_object@280",
+        "attended_object@96",
+        "attended_object@224",
+        "literal@224",
+    ]
+    rows = [
+        {**row(name), "metric": metric}
+        for name in names
+        for metric in ("mean IoU", "IoU above 0.5")
+    ]
+    Results(tmp_path, "localisation_cub20").add(
+        rows, {"literal@224/test/iou": np.array([0.4, 0.6], np.float32)}
+    )
     found = tables(tmp_path)
-    sizes = [line.split(" | ")[1] for line in found["vit-input-size"].splitlines() if line.startswith("| attended")]
+    sizes = [
+        line.split(" | ")[1]
+        for line in found["vit-input-size"].splitlines()
+        if line.startswith("| attended")
+    ]
     assert sizes == ["96", "224", "280"]
     assert "@" not in found["localisation"] and "| 280 |" not in found["localisation"]
     assert "| central_box |  | 100 | 0.500 | 0.500 (0.40 to 0.60) |  |" in found["localisation"]
-    assert "| literal | 224 | 100 | 0.500 (-0.77 to 1.77) |" in found["localisation"]  # t, two images, 0.1 * 12.7
+    assert (
+        "| literal | 224 | 100 | 0.500 (-0.77 to 1.77) |" in found["localisation"]
+    )  # t, two images, 0.1 * 12.7
 
 
 def test_the_readme_is_what_the_command_prints(tmp_path, capsys):
-    """Every table of "what each part brings" comes from the stored results; a number typed by hand fails here."""
+    """Every table of "what each part brings" comes from the stored results; a number typed by hand
+    fails here.
+    """
     from mgff_tutorial.__main__ import main
     from mgff_tutorial.experiments.summary import marked, tables
     from mgff_tutorial.paths import PACKAGE
@@ -527,22 +806,35 @@ def test_the_readme_is_what_the_command_prints(tmp_path, capsys):
     readme = (repository / "README.md").read_text(encoding="utf-8")
     stored, shown = tables(repository / "data" / "results"), marked(readme)
     photographs = stored["fine-tuned-photographs"].splitlines()
-    assert sum("(reported)" in line for line in photographs) == 6 and "| MGFF, default | 85." in "\n".join(photographs)
+    assert sum(
+        "(reported)" in line for line in photographs
+    ) == 6 and "| MGFF, default | 85." in "\n".join(photographs)
     assert len({line.count("|") for line in photographs if line.startswith("|")}) == 1
-    assert {name: text for name, text in shown.items() if text} == stored, \
+    assert {name: text for name, text in shown.items() if text} == stored, (
         "run python -m mgff_tutorial ablate --show --update README.md"
+    )
     assert main(["ablate", "--show", "--out", str(repository / "data" / "results")]) == 0
     assert capsys.readouterr().out.strip() == "\n\n".join(text for text in shown.values() if text)
-    section = readme[readme.index("## What each part brings"):readme.index("## The command line")]
+    section = readme[readme.index("## What each part brings") : readme.index("## The command line")]
     for text in shown.values():
         section = section.replace(text, "")
     assert "\n|" not in section  # no table beside the marked ones
     copy = tmp_path / "README.md"
     copy.write_text(readme.replace(shown["frozen-heads"], "old"), encoding="utf-8")
-    arguments = ["ablate", "--show", "--out", str(repository / "data" / "results"), "--update", str(copy)]
+    arguments = [
+        "ablate",
+        "--show",
+        "--out",
+        str(repository / "data" / "results"),
+        "--update",
+        str(copy),
+    ]
     assert main(arguments) == 0 and copy.read_text(encoding="utf-8") == readme
     copy.write_text("no marks here", encoding="utf-8")
-    for path, message in ((copy, "has no mark for"), (tmp_path / "none.md", "none.md cannot be read")):
+    for path, message in (
+        (copy, "has no mark for"),
+        (tmp_path / "none.md", "none.md cannot be read"),
+    ):
         assert main([*arguments[:-1], str(path)]) == 2
         assert message in capsys.readouterr().err
 
@@ -555,14 +847,19 @@ def test_a_file_of_another_version_stops_show_with_one_sentence(tmp_path, capsys
     assert main(["ablate", "--show", "--out", str(tmp_path)]) == 0
     assert "50.0 ± 0.0 (3 of 5 seeds)" in capsys.readouterr().out
     good = results.path.read_text()
-    for text, message in ((good.replace(",0.01,1,", ",0.01,2,"), "line 2 was written in version 2 of the format"),
-                          (good.replace("metric,", "measure,"), "not a results file of this version"),
-                          (good[:-60], "line 4"), ("", "not a results file of this version")):
+    for text, message in (
+        (good.replace(",0.01,1,", ",0.01,2,"), "line 2 was written in version 2 of the format"),
+        (good.replace("metric,", "measure,"), "not a results file of this version"),
+        (good[:-60], "line 4"),
+        ("", "not a results file of this version"),
+    ):
         results.path.write_text(text)
         for extra in ([], ["--experiment", "fusion-sketchbirds"]):
             assert main(["ablate", "--show", "--out", str(tmp_path), *extra]) == 2
             error = capsys.readouterr().err
-            assert error.count("error:") == 1 and len(error.splitlines()) == 1 and message in error, error
+            assert (
+                error.count("error:") == 1 and len(error.splitlines()) == 1 and message in error
+            ), error
     results.path.unlink()
     assert main(["ablate", "--show", "--experiment", "fusion-cub20", "--out", str(tmp_path)]) == 2
     assert "holds no results of fusion-cub20; run the experiment first" in capsys.readouterr().err

@@ -1,7 +1,10 @@
-"""A full disk: what was written before is whole, nothing is left lying about, and one sentence names the file.
+"""A full disk: what was written before is whole, nothing is left lying about, and one sentence
+names the file.
 
-Every writer runs against a small file system that is filled up (needs the right to mount one; else skipped), and in a
-process whose files may not grow beyond a few kilobytes, which needs no rights: the kernel refuses both in mid-write.
+Every writer runs against a small file system that is filled up (needs the right to mount one; else
+skipped), and in a
+process whose files may not grow beyond a few kilobytes, which needs no rights: the kernel refuses
+    both in mid-write.
 """
 
 import contextlib
@@ -35,7 +38,11 @@ def small_disk(tmp_path):
     place = tmp_path / "disk"
     place.mkdir()
     try:
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(place)], capture_output=True, text=True)
+        mounted = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(place)],
+            capture_output=True,
+            text=True,
+        )
     except OSError as error:
         pytest.skip(f"no mount here: {error}")
     if mounted.returncode:
@@ -70,7 +77,17 @@ def predictions(path, size):
 
 
 def results(path, size):
-    row = dict(configuration=f"c{size}", split="test", metric="accuracy", value=0.5, n=1, params=1, flops=1, seconds=1.0, command="x")
+    row = dict(
+        configuration=f"c{size}",
+        split="test",
+        metric="accuracy",
+        value=0.5,
+        n=1,
+        params=1,
+        flops=1,
+        seconds=1.0,
+        command="x",
+    )
     table = Results(path.parent, path.stem)
     table.add([dict(row, seed=seed) for seed in range(size // 10)])
     assert all(isinstance(stored, Row) for stored in table.rows)
@@ -80,8 +97,13 @@ def card(path, size):
     write_json(path, {"numbers": [size] * size})
 
 
-WRITERS = {"weights.safetensors": checkpoint, "resume.pt": resume_state, "test_last.csv": predictions, "fusion.csv": results,
-           "result.json": card}
+WRITERS = {
+    "weights.safetensors": checkpoint,
+    "resume.pt": resume_state,
+    "test_last.csv": predictions,
+    "fusion.csv": results,
+    "result.json": card,
+}
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -131,7 +153,10 @@ def test_lines_logged_before_stay(small_disk):
         folder.log({"epoch": number})
         log.write([{"image": f"{number}.jpg"}])
     fill(small_disk)
-    for write in (lambda: folder.log({"epoch": 3, "text": "x" * 9000}), lambda: log.write([{"image": "3.jpg", "text": "x" * 9000}])):
+    for write in (
+        lambda: folder.log({"epoch": 3, "text": "x" * 9000}),
+        lambda: log.write([{"image": "3.jpg", "text": "x" * 9000}]),
+    ):
         with pytest.raises(OSError, match=r"No space left on device: '.*\.jsonl'"):
             write()
     with contextlib.suppress(OSError):  # it may still hold the refused lines
@@ -144,11 +169,17 @@ def test_lines_logged_before_stay(small_disk):
     assert ["1.jpg" in again, "2.jpg" in again, "3.jpg" in again] == [True, True, False]
     again.write([{"image": "3.jpg"}])
     again.close()
-    assert [json.loads(line)["image"] for line in open(small_disk / "predictions.jsonl")] == ["1.jpg", "2.jpg", "3.jpg"]
+    assert [json.loads(line)["image"] for line in open(small_disk / "predictions.jsonl")] == [
+        "1.jpg",
+        "2.jpg",
+        "3.jpg",
+    ]
 
 
 @pytest.mark.parametrize("moment", [2, 5])
-def test_a_run_whose_disk_fills_up_goes_on_once_there_is_room(small_disk, tmp_path, monkeypatch, moment):
+def test_a_run_whose_disk_fills_up_goes_on_once_there_is_room(
+    small_disk, tmp_path, monkeypatch, moment
+):
     monkeypatch.setattr(training, "save_curves", lambda records, path: None)
     update = Trainer._update
 
@@ -158,24 +189,42 @@ def test_a_run_whose_disk_fills_up_goes_on_once_there_is_room(small_disk, tmp_pa
         update(self, batches)
 
     def run(out, resume=False, seed=0):
-        return train(small_config(out, save_seconds=0.001), Colours(), Colours(13, seed=5), small_net(seed), resume, progress=False)
+        return train(
+            small_config(out, save_seconds=0.001),
+            Colours(),
+            Colours(13, seed=5),
+            small_net(seed),
+            resume,
+            progress=False,
+        )
 
     run(tmp_path / "whole")
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left on device: '.*'"):
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(OSError, match="No space left on device: '.*'"),
+    ):
         patch.setattr(Trainer, "_update", filling)
         run(small_disk / "run")
     (small_disk / "filler").unlink()
     run(small_disk / "run", resume=True, seed=7)
-    assert (tmp_path / "whole" / "test_last.csv").read_text() == (small_disk / "run" / "test_last.csv").read_text()
+    assert (tmp_path / "whole" / "test_last.csv").read_text() == (
+        small_disk / "run" / "test_last.csv"
+    ).read_text()
     one, two = small_net(1), small_net(2)
     load_into(one, tmp_path / "whole" / "last.safetensors")
     load_into(two, small_disk / "run" / "last.safetensors")
-    assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), two.state_dict().values()))
+    assert all(
+        torch.equal(a, b) for a, b in zip(one.state_dict().values(), two.state_dict().values())
+    )
 
 
 def test_a_command_says_it_in_one_sentence(small_disk, capsys):
     fill(small_disk)
     code = main(["render", "--species", "3", "--out", str(small_disk / "bird.png")])
     printed = capsys.readouterr()
-    assert code == 2 and "No space left on device" in printed.err and len(printed.err.strip().splitlines()) == 1
+    assert (
+        code == 2
+        and "No space left on device" in printed.err
+        and len(printed.err.strip().splitlines()) == 1
+    )
     assert [one.name for one in small_disk.iterdir()] == ["filler"]

@@ -1,4 +1,6 @@
-"""The graph head: means of neighbours, equivariance to the order of nodes, super-nodes that are true means."""
+"""The graph head: means of neighbours, equivariance to the order of nodes, super-nodes that are
+true means.
+"""
 
 import pytest
 import torch
@@ -36,10 +38,10 @@ def test_identity_weights_give_means_of_neighbours():
 def test_grid_adjacency_by_hand():
     adjacency = grid_adjacency((3, 3))
     assert torch.allclose(adjacency.sum(1), torch.ones(9))
-    assert torch.equal(adjacency[4], torch.full((9,), 1 / 9))               # the centre touches all
+    assert torch.equal(adjacency[4], torch.full((9,), 1 / 9))  # the centre touches all
     assert torch.equal(adjacency[0] > 0, torch.tensor([1, 1, 0, 1, 1, 0, 0, 0, 0]).bool())
     two = grid_adjacency((2, 5), granularities=2)
-    assert two.shape == (20, 20) and two[0, 10] > 0 and two[0, 11] == 0     # same place, other map
+    assert two.shape == (20, 20) and two[0, 10] > 0 and two[0, 11] == 0  # same place, other map
     assert torch.equal(two > 0, (two > 0).T)
 
 
@@ -49,7 +51,9 @@ def test_permutation_equivariance(kind):
     x, order = torch.randn(2, 8, 6), torch.tensor([3, 0, 7, 1, 2, 6, 4, 5])
     expected = conv(x)[:, order]
     if kind == "learned":
-        assert not torch.allclose(conv(x[:, order]), expected, atol=1e-4)   # A knows its nodes by number
+        assert not torch.allclose(
+            conv(x[:, order]), expected, atol=1e-4
+        )  # A knows its nodes by number
         with torch.no_grad():
             conv.adjacency.copy_(conv.adjacency[order][:, order])
     torch.testing.assert_close(conv(x[:, order]), expected, atol=1e-5, rtol=1e-4)
@@ -73,7 +77,9 @@ def test_learned_adjacency_is_the_papers_sum():
 def test_both_orders_of_the_product_agree(out_dim):
     conv = busy(GraphConv(6, out_dim, 5, norm=False, activation=False))
     x = torch.randn(2, 5, 6)
-    torch.testing.assert_close(conv(x), conv.matrix(x) @ x @ conv.weight.weight.T, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        conv(x), conv.matrix(x) @ x @ conv.weight.weight.T, atol=1e-5, rtol=1e-4
+    )
 
 
 def test_similarity_rows_sum_to_one_and_norm_and_activation_come_last():
@@ -96,10 +102,14 @@ def test_super_nodes_are_true_means(nodes, count, scores):
     torch.testing.assert_close(assignment.sum(-1), torch.ones(2, nodes))
     for m in range(count):
         weights = assignment[0, :, m]
-        torch.testing.assert_close(super_nodes[0, m], (weights[:, None] * x[0]).sum(0) / weights.sum())
+        torch.testing.assert_close(
+            super_nodes[0, m], (weights[:, None] * x[0]).sum(0) / weights.sum()
+        )
     constant = torch.full((1, nodes, 4), 2.5)
     torch.testing.assert_close(pool(constant), torch.full((1, count, 4), 2.5))
-    assert (super_nodes.amax(1) <= x.amax(1) + 1e-5).all() and (super_nodes.amin(1) >= x.amin(1) - 1e-5).all()
+    assert (super_nodes.amax(1) <= x.amax(1) + 1e-5).all() and (
+        super_nodes.amin(1) >= x.amin(1) - 1e-5
+    ).all()
 
 
 def test_super_nodes_follow_their_content():
@@ -123,7 +133,7 @@ def test_one_lost_node_still_has_a_voice():
 def test_head_shapes_and_places_of_the_pool(pool, count):
     head = GCNHead(6, 4, 64, pool=pool)
     out = head(torch.randn(3, 64, 6))
-    count = 8 if count == 2 else count                    # 64 / 32 = 2 would be fewer than the least of 8
+    count = 8 if count == 2 else count  # 64 / 32 = 2 would be fewer than the least of 8
     assert out["super_nodes"].shape == (3, count, 4) and out["embedding"].shape == (3, 4)
     torch.testing.assert_close(out["embedding"], out["super_nodes"].mean(1))
     assert head.graph.nodes == (count if pool == "before" else 64)
@@ -133,21 +143,44 @@ def test_head_shapes_and_places_of_the_pool(pool, count):
 
 def test_head_without_graph():
     x = torch.randn(2, 5, 6)
-    torch.testing.assert_close(GCNHead(6, 6, 5, graph=False, pool="none")(x)["embedding"], x.mean(1))
+    torch.testing.assert_close(
+        GCNHead(6, 6, 5, graph=False, pool="none")(x)["embedding"], x.mean(1)
+    )
     assert GCNHead(6, 4, 5, graph=False)(x)["embedding"].shape == (2, 4)
 
 
-@pytest.mark.parametrize("build, words", [
-    (lambda: GraphConv(4, 4, 3, adjacency="cosine"), "adjacency must be one of .* got 'cosine'"),
-    (lambda: GraphConv(4, 4, 3, adjacency="grid"), "needs fixed=grid_adjacency"),
-    (lambda: GraphConv(4, 5, 3, residual=True), "residual needs in_dim = out_dim, got 4 and 5"),
-    (lambda: GraphConv(4, 4, 3, fixed=torch.eye(4)), r"fixed must have shape \(3, 3\), got \(4, 4\)"),
-    (lambda: SuperNodePool(4, 3, 0), "super_nodes must be an integer of 1 or more, got 0"),
-    (lambda: SuperNodePool(4, 3, 2, scores="both"), "scores must be 'content' or 'position', got 'both'"),
-    (lambda: GCNHead(4, 4, 3, pool="middle"), "pool must be 'after', 'before' or 'none', got 'middle'"),
-    (lambda: GraphConv(4, 4, 3)(torch.randn(1, 2, 4)), r"nodes must have shape \(B, 3, 4\), got \(1, 2, 4\)"),
-    (lambda: SuperNodePool(4, 3, 2)(torch.ones(1, 3, 4).int()), "nodes must hold floating-point numbers"),
-])
+@pytest.mark.parametrize(
+    "build, words",
+    [
+        (
+            lambda: GraphConv(4, 4, 3, adjacency="cosine"),
+            "adjacency must be one of .* got 'cosine'",
+        ),
+        (lambda: GraphConv(4, 4, 3, adjacency="grid"), "needs fixed=grid_adjacency"),
+        (lambda: GraphConv(4, 5, 3, residual=True), "residual needs in_dim = out_dim, got 4 and 5"),
+        (
+            lambda: GraphConv(4, 4, 3, fixed=torch.eye(4)),
+            r"fixed must have shape \(3, 3\), got \(4, 4\)",
+        ),
+        (lambda: SuperNodePool(4, 3, 0), "super_nodes must be an integer of 1 or more, got 0"),
+        (
+            lambda: SuperNodePool(4, 3, 2, scores="both"),
+            "scores must be 'content' or 'position', got 'both'",
+        ),
+        (
+            lambda: GCNHead(4, 4, 3, pool="middle"),
+            "pool must be 'after', 'before' or 'none', got 'middle'",
+        ),
+        (
+            lambda: GraphConv(4, 4, 3)(torch.randn(1, 2, 4)),
+            r"nodes must have shape \(B, 3, 4\), got \(1, 2, 4\)",
+        ),
+        (
+            lambda: SuperNodePool(4, 3, 2)(torch.ones(1, 3, 4).int()),
+            "nodes must hold floating-point numbers",
+        ),
+    ],
+)
 def test_bad_input_is_named(build, words):
     with pytest.raises(InputError, match=words):
         build()

@@ -10,14 +10,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from trees import noise
 
 from mgff_tutorial import images
 from mgff_tutorial.errors import DataError
-from mgff_tutorial.images import image_geometry, open_image, upright_box, upright_points, upright_size
+from mgff_tutorial.images import (
+    image_geometry,
+    open_image,
+    upright_box,
+    upright_points,
+    upright_size,
+)
 
-from trees import noise
-
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL", "ignore::RuntimeWarning:PIL")  # pytest drops ours
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::UserWarning:PIL", "ignore::RuntimeWarning:PIL"
+)  # pytest drops ours
 
 
 def check_fails(path, *words):
@@ -63,7 +70,9 @@ def test_postscript_is_refused(tmp_path):
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF"])
 def test_truncated_at_every_tenth_byte(tmp_path, kind):
-    """Either the picture of a whole file, or a DataError: never another exception, never silent grey."""
+    """Either the picture of a whole file, or a DataError: never another exception, never silent
+    grey.
+    """
     whole = noise(tmp_path / "whole", (24, 18), format=kind).read_bytes()
     expected = np.asarray(open_image(tmp_path / "whole"))
     refused = 0
@@ -108,7 +117,9 @@ def test_random_bytes_are_refused(tmp_path_factory, raw):
         open_image(path)
 
 
-@pytest.mark.parametrize("kind,suffix", [("PNG", ".jpg"), ("GIF", ".jpg"), ("JPEG", ".png"), ("WEBP", ".jpeg")])
+@pytest.mark.parametrize(
+    "kind,suffix", [("PNG", ".jpg"), ("GIF", ".jpg"), ("JPEG", ".png"), ("WEBP", ".jpeg")]
+)
 def test_wrong_extension(tmp_path, kind, suffix):
     path = tmp_path / f"bird{suffix}"
     corner_picture().save(path, format=kind)
@@ -117,7 +128,9 @@ def test_wrong_extension(tmp_path, kind, suffix):
     assert image.getpixel((3, 3))[1] > 200 and image.getpixel((25, 15))[0] > 200
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "YCbCr", "LAB", "I", "F", "I;16", "I;16B"])
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "YCbCr", "LAB", "I", "F", "I;16", "I;16B"]
+)
 def test_modes(tmp_path, mode):
     """Whatever the mode, a light and a dark half stay light and dark."""
     grey = np.full((20, 30), 40, dtype=np.uint8)
@@ -131,12 +144,21 @@ def test_modes(tmp_path, mode):
         image = Image.fromarray(grey.astype(np.int32) * 257)
     else:
         image = Image.fromarray(grey).convert("RGB")
-        image = image.convert(mode) if mode != "LAB" else Image.merge("LAB", [Image.fromarray(grey)] * 3)
+        image = (
+            image.convert(mode)
+            if mode != "LAB"
+            else Image.merge("LAB", [Image.fromarray(grey)] * 3)
+        )
     path = tmp_path / "x.tif"
-    image.save(path, compression="tiff_lzw" if mode == "YCbCr" else None)     # Pillow 10 can't read its own bare YCbCr
+    image.save(
+        path, compression="tiff_lzw" if mode == "YCbCr" else None
+    )  # Pillow 10 can't read its own bare YCbCr
     result = open_image(path)
     assert result.mode == "RGB" and result.size == (30, 20)
-    dark, light = (np.asarray(result)[:, x].astype(float).mean(axis=(0, 1)) for x in (slice(5, 12), slice(18, 28)))
+    dark, light = (
+        np.asarray(result)[:, x].astype(float).mean(axis=(0, 1))
+        for x in (slice(5, 12), slice(18, 28))
+    )
     assert (light - dark > 80).any()
     if mode != "LAB":
         assert abs(dark - 40).max() <= (15 if mode == "1" else 3)
@@ -176,10 +198,19 @@ def test_animation_gives_its_first_frame(tmp_path, kind):
 
 def bomb(width, height):
     """A PNG of a few hundred bytes that claims to be huge."""
+
     def chunk(kind, body):
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
+
     header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 100))
+        + chunk(b"IEND", b"")
+    )
 
 
 @pytest.mark.parametrize("size", [(10_001, 10_000), (50_000, 50_000), (2_000_000_000, 1)])
@@ -211,11 +242,17 @@ def test_exif_orientation_turns_picture_and_box(tmp_path, orientation, kind):
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "I;16", "1"])
 def test_tiff_of_any_mode_is_turned_once(tmp_path, mode):
-    """Pillow maps files that it opens by name into memory, and then turns the size of some modes but not the pixels."""
+    """Pillow maps files that it opens by name into memory, and then turns the size of some modes
+    but not the pixels.
+    """
     upright = np.zeros((30, 20), dtype=np.uint8)
     upright[:10, :5] = 255
     stored = Image.fromarray(np.rot90(upright))
-    stored = Image.fromarray(np.asarray(stored).astype(np.uint16) * 257) if mode == "I;16" else stored.convert("RGB").convert(mode)
+    stored = (
+        Image.fromarray(np.asarray(stored).astype(np.uint16) * 257)
+        if mode == "I;16"
+        else stored.convert("RGB").convert(mode)
+    )
     exif = Image.Exif()
     exif[images.ORIENTATION] = 6
     stored.save(tmp_path / "x.tif", exif=exif)
@@ -238,7 +275,7 @@ def test_broken_exif_is_ignored(tmp_path):
     corner_picture().save(buffer, "JPEG", exif=exif)
     raw = bytearray(buffer.getvalue())
     start = raw.index(b"Exif\0\0") + 6
-    raw[start:start + 12] = b"\xff" * 12
+    raw[start : start + 12] = b"\xff" * 12
     (tmp_path / "x.jpg").write_bytes(bytes(raw))
     assert open_image(tmp_path / "x.jpg").size == (30, 20)
 

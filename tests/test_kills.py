@@ -1,4 +1,5 @@
-"""SIGKILL at any moment while a checkpoint, a log or a table is written: the previous one or the next one is there, whole.
+"""SIGKILL at any moment while a checkpoint, a log or a table is written: the previous one or the
+next one is there, whole.
 
 ``MGFF_KILLS=200`` kills 200 writers of each instead of a few.
 """
@@ -22,7 +23,9 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills processes
 
 
 def killed_while(write, draw):
-    """Fork, write version after version, SIGKILL it after a random time; returns whether it was killed."""
+    """Fork, write version after version, SIGKILL it after a random time; returns whether it was
+    killed.
+    """
     child = os.fork()
     if child == 0:
         version = 0
@@ -46,7 +49,9 @@ def write_checkpoint(path, version):
 def read_checkpoint_back(path):
     layer = torch.nn.Linear(200, 200)
     card = load_into(layer, path)
-    assert (layer.weight == card["version_written"]).all(), "weights of one version, card of another"
+    assert (layer.weight == card["version_written"]).all(), (
+        "weights of one version, card of another"
+    )
 
 
 def read_json_back(path):
@@ -55,7 +60,9 @@ def read_json_back(path):
 
 
 def write_table(path, version):
-    Predictions(torch.full((2000, 2), 0.5).numpy(), [0] * 2000, ["a", "b"]).write_csv(path, names=[version] * 2000)
+    Predictions(torch.full((2000, 2), 0.5).numpy(), [0] * 2000, ["a", "b"]).write_csv(
+        path, names=[version] * 2000
+    )
 
 
 def read_table_back(path):
@@ -63,9 +70,15 @@ def read_table_back(path):
     assert len(rows) == 2001 and len({row.split(",")[1] for row in rows[1:]}) == 1
 
 
-@pytest.mark.parametrize("write, read", [
-    (write_checkpoint, read_checkpoint_back), (write_table, read_table_back),
-    (lambda path, n: write_json(path, {"n": n, "numbers": [n] * 5000}), read_json_back)], ids=["checkpoint", "table", "json"])
+@pytest.mark.parametrize(
+    "write, read",
+    [
+        (write_checkpoint, read_checkpoint_back),
+        (write_table, read_table_back),
+        (lambda path, n: write_json(path, {"n": n, "numbers": [n] * 5000}), read_json_back),
+    ],
+    ids=["checkpoint", "table", "json"],
+)
 def test_what_was_written_last_is_whole(tmp_path, write, read):
     path, draw = tmp_path / "file", random.Random(0)
     write(path, 0)

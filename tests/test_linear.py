@@ -11,7 +11,8 @@ from mgff_tutorial.errors import InputError
 from mgff_tutorial.flops import count_flops
 from mgff_tutorial.linear import Linear, linear, matmul, onednn_pays, use_fast_linear
 
-# rows, inputs, outputs: below and above the size at which the other library takes over, and above LONGEST rows
+# rows, inputs, outputs: below and above the size at which the other library takes over, and above
+# LONGEST rows
 SIZES = [(3, 5, 7), (300, 64, 96), (5000, 32, 48)]
 
 
@@ -28,7 +29,9 @@ def test_values_and_gradients_are_torchs(rows, inputs, outputs, bias, gelu):
     grad = torch.randn_like(expected)
     got = linear(*leaves, gelu=gelu)
     torch.testing.assert_close(got, expected, atol=1e-5, rtol=0)
-    for one, other in zip(torch.autograd.grad(got, leaves, grad), torch.autograd.grad(expected, leaves, grad)):
+    for one, other in zip(
+        torch.autograd.grad(got, leaves, grad), torch.autograd.grad(expected, leaves, grad)
+    ):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
     with torch.no_grad():
         torch.testing.assert_close(linear(*leaves, gelu=gelu), expected, atol=1e-5, rtol=0)
@@ -36,7 +39,7 @@ def test_values_and_gradients_are_torchs(rows, inputs, outputs, bias, gelu):
 
 def test_strided_rows_and_second_derivatives():
     torch.manual_seed(0)
-    x = torch.randn(40, 6, 64).transpose(0, 1)                              # not contiguous
+    x = torch.randn(40, 6, 64).transpose(0, 1)  # not contiguous
     w = torch.randn(50, 64)
     torch.testing.assert_close(linear(x, w), F.linear(x, w), atol=1e-4, rtol=0)
     x, w = torch.randn(100, 40, requires_grad=True), torch.randn(60, 40, requires_grad=True)
@@ -84,7 +87,10 @@ def test_a_model_of_others_becomes_quick_and_stays_the_same():
     model = torch.nn.Sequential(torch.nn.Linear(64, 96), torch.nn.GELU(), torch.nn.Linear(96, 32))
     quick = use_fast_linear(copy.deepcopy(model))
     x = torch.randn(300, 64)
-    assert type(quick[0]) is type(quick[2]) is Linear and quick.state_dict().keys() == model.state_dict().keys()
+    assert (
+        type(quick[0]) is type(quick[2]) is Linear
+        and quick.state_dict().keys() == model.state_dict().keys()
+    )
     torch.testing.assert_close(quick(x), model(x), atol=1e-5, rtol=0)
     with pytest.raises(InputError, match="model must be a torch.nn.Module, got str"):
         use_fast_linear("vit")
@@ -95,7 +101,11 @@ def test_flops_of_attention_are_counted(fused):
     q, k, v = torch.randn(2, 3, 10, 8), torch.randn(2, 3, 12, 8), torch.randn(2, 3, 12, 8)
 
     def attend():
-        return F.scaled_dot_product_attention(q, k, v) if fused else (q @ k.transpose(-2, -1)).softmax(-1) @ v
+        return (
+            F.scaled_dot_product_attention(q, k, v)
+            if fused
+            else (q @ k.transpose(-2, -1)).softmax(-1) @ v
+        )
 
     with torch.no_grad():
         assert count_flops(attend) == 2 * 2 * (2 * 3) * 10 * 12 * 8
@@ -107,18 +117,22 @@ def test_flops_of_attention_are_counted(fused):
 @pytest.mark.parametrize("batch", [0, 1, 3])
 def test_batched_product_and_its_gradients(shared, batch):
     generator = torch.Generator().manual_seed(0)
-    a = torch.randn(*(() if shared else (batch,)), 300, 280, generator=generator, requires_grad=True)
+    a = torch.randn(
+        *(() if shared else (batch,)), 300, 280, generator=generator, requires_grad=True
+    )
     b = torch.randn(batch, 280, 320, generator=generator, requires_grad=True)
     out, expected = matmul(a, b), a @ b
     torch.testing.assert_close(out, expected, atol=2e-4, rtol=0)
     weight = torch.randn(out.shape, generator=generator)
-    for ours, theirs in zip(torch.autograd.grad(out, (a, b), weight), torch.autograd.grad(expected, (a, b), weight)):
+    for ours, theirs in zip(
+        torch.autograd.grad(out, (a, b), weight), torch.autograd.grad(expected, (a, b), weight)
+    ):
         torch.testing.assert_close(ours, theirs, atol=4e-4, rtol=0)
 
 
 def test_batched_product_of_other_kinds():
     a, b = torch.randn(2, 3, 4), torch.randn(2, 4, 5)
-    assert torch.equal(matmul(a, b), a @ b)                                 # small
+    assert torch.equal(matmul(a, b), a @ b)  # small
     assert torch.equal(matmul(a.double(), b.double()), a.double() @ b.double())
     assert matmul(a.to("meta"), b.to("meta")).shape == (2, 3, 5)
     a, b = torch.randn(2, 300, 300), torch.randn(2, 300, 300)

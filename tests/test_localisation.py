@@ -1,4 +1,6 @@
-"""Localisation scores: IoU by hand, baselines, one pass for several rules, stored tables, and real photographs."""
+"""Localisation scores: IoU by hand, baselines, one pass for several rules, stored tables, and real
+photographs.
+"""
 
 import math
 
@@ -10,8 +12,16 @@ from PIL import Image, ImageDraw
 
 from mgff_tutorial.cropper import ViTCropper
 from mgff_tutorial.errors import DataError, InputError
-from mgff_tutorial.experiments.localisation import (Found, box_iou, central_box, find_objects, full_image,
-                                                    read_scores, score_dataset, summarise)
+from mgff_tutorial.experiments.localisation import (
+    Found,
+    box_iou,
+    central_box,
+    find_objects,
+    full_image,
+    read_scores,
+    score_dataset,
+    summarise,
+)
 from mgff_tutorial.experiments.results import Results
 from mgff_tutorial.response import RULES
 
@@ -48,8 +58,14 @@ def test_one_pass_gives_the_boxes_of_the_cropper_for_every_rule():
     truth = torch.tensor([[10.0, 10, 31, 29]] * 3)
     names = ("literal", "class_token_clipped", "attended_object")
     hook = model.patch_embed.register_forward_hook(lambda *_: passes.append(1))
-    found = find_objects(ViTCropper(model, padding=0.1), images, truth, [torch.tensor([[12.0, 12], [55, 35]]), [], []],
-                         names, batch_size=2)
+    found = find_objects(
+        ViTCropper(model, padding=0.1),
+        images,
+        truth,
+        [torch.tensor([[12.0, 12], [55, 35]]), [], []],
+        names,
+        batch_size=2,
+    )
     hook.remove()
     assert len(passes) == 2 and len(found) == 3 * 5
     for name in names:
@@ -58,28 +74,38 @@ def test_one_pass_gives_the_boxes_of_the_cropper_for_every_rule():
             from torchvision.transforms.v2 import functional as tv
 
             pixels = tv.to_dtype(tv.to_image(images[f.image]).as_subclass(torch.Tensor), scale=True)
-            small = torch.nn.functional.interpolate(pixels[None], (48, 48), mode="bilinear", antialias=True)
+            small = torch.nn.functional.interpolate(
+                pixels[None], (48, 48), mode="bilinear", antialias=True
+            )
             box = cropper.boxes((small - 0.5) / 0.5)[0]
             width, height = images[f.image].size
             expected = box * torch.tensor([width, height, width, height]) / 48
             torch.testing.assert_close(torch.tensor(f.box), expected, atol=1e-3, rtol=0)
-            assert f.iou == pytest.approx(box_iou(expected[None], truth[f.image][None]).item(), abs=1e-4)
+            assert f.iou == pytest.approx(
+                box_iou(expected[None], truth[f.image][None]).item(), abs=1e-4
+            )
             assert f.peak_in_box in (0.0, 1.0) and math.isnan(f.parts_kept) == (f.image > 0)
     central = next(f for f in found if f.rule == "central_box" and f.image == 0)
-    assert central.parts_kept == 0.5 and math.isnan(central.peak_in_box)  # of (12, 12) and (55, 35) one lies inside
+    assert central.parts_kept == 0.5 and math.isnan(
+        central.peak_in_box
+    )  # of (12, 12) and (55, 35) one lies inside
 
 
 def test_summary():
     nan = float("nan")
-    found = [Found(0, "literal", (0, 0, 1, 1), 0.4, 1.0, 0.5), Found(1, "literal", (0, 0, 1, 1), 0.8, 0.0, nan),
-             Found(0, "full_image", (0, 0, 1, 1), 0.2, nan, 1.0)]
+    found = [
+        Found(0, "literal", (0, 0, 1, 1), 0.4, 1.0, 0.5),
+        Found(1, "literal", (0, 0, 1, 1), 0.8, 0.0, nan),
+        Found(0, "full_image", (0, 0, 1, 1), 0.2, nan, 1.0),
+    ]
     first, second = summarise(found, "cub20", "test", 224, 0.05)
     assert (first.images, first.mean_iou, first.above_half) == (2, pytest.approx(0.6), 0.5)
     assert first.pointing_game == 0.5 and first.parts_kept == 0.5 and first.input_size == 224
     assert second.input_size == 0 and math.isnan(second.pointing_game)
 
 
-# --- the command ``ablate --experiment localisation`` on four drawn birds, with random weights -----------------------
+# --- the command ``ablate --experiment localisation`` on four drawn birds, with random weights
+# -----------------------
 
 
 @pytest.fixture
@@ -91,12 +117,29 @@ def localisation(tmp_path, capsys):
 
     torch.manual_seed(0)
     path = tmp_path / "small.safetensors"
-    save_checkpoint(path, create_model("vit_nano", num_classes=3),
-                    {"model": "vit_nano", "classes": ["a", "b", "c"], "kwargs": {"num_classes": 3}})
+    save_checkpoint(
+        path,
+        create_model("vit_nano", num_classes=3),
+        {"model": "vit_nano", "classes": ["a", "b", "c"], "kwargs": {"num_classes": 3}},
+    )
 
     def run(*words, out="out", limit="4"):
-        code = main(["ablate", "--experiment", "localisation", "--device", "cpu", "--limit", limit, "--vit", str(path),
-                     "--out", str(tmp_path / out), *words])
+        code = main(
+            [
+                "ablate",
+                "--experiment",
+                "localisation",
+                "--device",
+                "cpu",
+                "--limit",
+                limit,
+                "--vit",
+                str(path),
+                "--out",
+                str(tmp_path / out),
+                *words,
+            ]
+        )
         said = capsys.readouterr()
         name = "localisation_sketchbirds-small"
         return code, said.out + said.err, Results(tmp_path / out, name) if code == 0 else None
@@ -104,7 +147,9 @@ def localisation(tmp_path, capsys):
     return run
 
 
-def test_the_command_scores_every_rule_and_its_numbers_follow_from_the_stored_boxes(localisation, tmp_path):
+def test_the_command_scores_every_rule_and_its_numbers_follow_from_the_stored_boxes(
+    localisation, tmp_path
+):
     from mgff_tutorial.datasets import SketchBirds
     from mgff_tutorial.experiments.studies import open_vit
 
@@ -120,15 +165,23 @@ def test_the_command_scores_every_rule_and_its_numbers_follow_from_the_stored_bo
         assert (iou > 0.5).double().mean().item() == score.above_half
         assert math.isnan(score.pointing_game) == (score.input_size == 0)
     vit = open_vit(str(tmp_path / "small.safetensors"), 64)
-    for expected in score_dataset(vit, birds, ("literal", "attended_object"), input_size=64, limit=4):
-        stored = next(s for s in scores if (s.rule, s.input_size) == (expected.rule, expected.input_size))
+    for expected in score_dataset(
+        vit, birds, ("literal", "attended_object"), input_size=64, limit=4
+    ):
+        stored = next(
+            s for s in scores if (s.rule, s.input_size) == (expected.rule, expected.input_size)
+        )
         assert stored.mean_iou == pytest.approx(expected.mean_iou, abs=1e-5)
 
 
 def test_a_run_that_was_stopped_goes_on_where_it_was(localisation, monkeypatch):
     import mgff_tutorial.experiments.localisation_study as study
 
-    words, whole, passes = ("--rules", "literal", "class_token", "--input-size", "96", "64"), study.find_in_dataset, []
+    words, whole, passes = (
+        ("--rules", "literal", "class_token", "--input-size", "96", "64"),
+        study.find_in_dataset,
+        [],
+    )
 
     def stopped_at_the_second(*args, **options):
         passes.append(args[2])
@@ -159,21 +212,59 @@ def test_the_command_takes_a_cub_tree_a_timm_name_and_its_weights(tmp_path, caps
     name = "vit_tiny_patch16_224"
     torch.manual_seed(0)
     save_checkpoint(tmp_path / "tiny.safetensors", timm.create_model(name), {"model": name})
-    words = ["ablate", "--experiment", "localisation", "--device", "cpu", "--data", "cub", "--limit", "2", "--split",
-             "train", "--root", str(sketchbirds_dir()), "--rules", "class_token", "--out", str(tmp_path / "out")]
-    assert main([*words, "--vit", name, "--vit-weights", str(tmp_path / "tiny.safetensors"),
-                 "--input-size", "48", "64"]) == 0
+    words = [
+        "ablate",
+        "--experiment",
+        "localisation",
+        "--device",
+        "cpu",
+        "--data",
+        "cub",
+        "--limit",
+        "2",
+        "--split",
+        "train",
+        "--root",
+        str(sketchbirds_dir()),
+        "--rules",
+        "class_token",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    assert (
+        main(
+            [
+                *words,
+                "--vit",
+                name,
+                "--vit-weights",
+                str(tmp_path / "tiny.safetensors"),
+                "--input-size",
+                "48",
+                "64",
+            ]
+        )
+        == 0
+    )
     results = Results(tmp_path / "out", f"localisation_cub20-{name}")
     assert [(s.rule, s.input_size, s.split, s.images) for s in read_scores(results.path)] == [
-        ("full_image", 0, "train", 2), ("central_box", 0, "train", 2), ("class_token", 48, "train", 2),
-        ("class_token", 64, "train", 2)]
+        ("full_image", 0, "train", 2),
+        ("central_box", 0, "train", 2),
+        ("class_token", 48, "train", 2),
+        ("class_token", 64, "train", 2),
+    ]
     assert results.rows[-1].command == (
-        f"python -m mgff_tutorial ablate --experiment localisation --data cub --root CUB_200_2011 --vit {name} "
-        "--input-size 48 64 --rules class_token --split train --limit 2")
+        f"python -m mgff_tutorial ablate --experiment localisation --data cub --root CUB_200_2011 "
+        f"--vit {name} "
+        "--input-size 48 64 --rules class_token --split train --limit 2"
+    )
     flops = {row.configuration: row.flops for row in results.rows}
     assert 0 == flops["full_image"] < flops["class_token@48"] < flops["class_token@64"]
     capsys.readouterr()
-    assert main(["ablate", "--show", "--experiment", "localisation", "--out", str(tmp_path / "out")]) == 0
+    assert (
+        main(["ablate", "--show", "--experiment", "localisation", "--out", str(tmp_path / "out")])
+        == 0
+    )
     assert "| class_token, train | 48 | 2 |" in capsys.readouterr().out
 
 
@@ -181,12 +272,15 @@ def test_bad_arguments_of_the_localisation_command_are_one_sentence(localisation
     from mgff_tutorial.__main__ import main
 
     assert localisation("--rules", "literal")[0] == 0
-    for words, message in ((["--rules", "litteral"], "did you mean 'literal'"),
-                           (["--input-size", "100"], "multiple of the ViT's patch, 8 pixels, got 100"),
-                           (["--input-size", "0"], "--input-size must be an integer of 1 or more"),
-                           (["--data", "cub"], "root"), (["--data", "cup"], "did you mean 'cub'"),
-                           (["--backbone", "swin_nano"], "--backbone does not apply to localisation"),
-                           (["--vit", str(tmp_path / "none.safetensors")], "none.safetensors")):
+    for words, message in (
+        (["--rules", "litteral"], "did you mean 'literal'"),
+        (["--input-size", "100"], "multiple of the ViT's patch, 8 pixels, got 100"),
+        (["--input-size", "0"], "--input-size must be an integer of 1 or more"),
+        (["--data", "cub"], "root"),
+        (["--data", "cup"], "did you mean 'cub'"),
+        (["--backbone", "swin_nano"], "--backbone does not apply to localisation"),
+        (["--vit", str(tmp_path / "none.safetensors")], "none.safetensors"),
+    ):
         code, said, _ = localisation(*words, out="bad" if "--rules" in words else "out")
         lines = [line for line in said.splitlines() if line.startswith("error:")]
         assert code == 2 and len(lines) == 1 and message in lines[0], said
@@ -206,11 +300,15 @@ def test_bad_arguments_of_the_localisation_command_are_one_sentence(localisation
 
 
 def test_the_stored_table_says_what_the_readme_says():
-    """The committed study: the default beats both baselines and the literal rule on unseen photographs."""
+    """The committed study: the default beats both baselines and the literal rule on unseen
+    photographs.
+    """
     from mgff_tutorial.paths import PACKAGE
 
-    rows = {(s.split, s.rule, s.input_size): s
-            for s in read_scores(PACKAGE.parent / "data" / "results" / "localisation_cub20.csv")}
+    rows = {
+        (s.split, s.rule, s.input_size): s
+        for s in read_scores(PACKAGE.parent / "data" / "results" / "localisation_cub20.csv")
+    }
     default = rows["test", "attended_object", 224]
     assert default.images == 515 and default.mean_iou >= 0.72 and default.above_half >= 0.90
     for other in (("literal", 224), ("class_token", 224), ("full_image", 0), ("central_box", 0)):
@@ -227,31 +325,48 @@ def test_bad_input():
 
 
 def test_mapping_of_the_real_vit_against_onnxruntime():
-    """The ONNX file run by its own runtime gives the features of the timm model that `real_weights` fills."""
+    """The ONNX file run by its own runtime gives the features of the timm model that `real_weights`
+    fills.
+    """
     import real_weights
 
     runtime = pytest.importorskip("onnxruntime")
     path = real_weights._find(*real_weights.DINO)
     onnx = pytest.importorskip("onnx")
     graph = onnx.load(str(path))
-    graph.graph.output.append(onnx.helper.make_empty_tensor_value_info("/backbone/layernorm/Add_1_output_0"))
-    graph.graph.output.append(onnx.helper.make_empty_tensor_value_info("/backbone/embeddings/Resize_output_0"))
-    session = runtime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    graph.graph.output.append(
+        onnx.helper.make_empty_tensor_value_info("/backbone/layernorm/Add_1_output_0")
+    )
+    graph.graph.output.append(
+        onnx.helper.make_empty_tensor_value_info("/backbone/embeddings/Resize_output_0")
+    )
+    session = runtime.InferenceSession(
+        graph.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
     x = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     _, features, positions = session.run(None, {"input_image": x.numpy()})
     model = real_weights.dinov2_vit_small(224)
-    with torch.no_grad():  # the two resample positions in different ways; with the same positions all must agree
+    with (
+        torch.no_grad()
+    ):  # the two resample positions in different ways; with the same positions all must agree
         model.pos_embed[:, 1:] = torch.from_numpy(positions).flatten(2).transpose(1, 2)
-        torch.testing.assert_close(model.forward_features(x), torch.from_numpy(features), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(
+            model.forward_features(x), torch.from_numpy(features), atol=1e-4, rtol=1e-4
+        )
 
 
 def test_default_rule_finds_birds_in_real_photographs():
     import real_weights
+
     from mgff_tutorial.datasets import CUB200
 
     birds = CUB200(real_weights.cub20(), split="test")
-    scores = {s.rule: s for s in score_dataset(real_weights.dinov2_vit_small(224), birds,
-                                               ("literal", "attended_object"), limit=16)}
+    scores = {
+        s.rule: s
+        for s in score_dataset(
+            real_weights.dinov2_vit_small(224), birds, ("literal", "attended_object"), limit=16
+        )
+    }
     assert scores["attended_object"].mean_iou > 0.6 > scores["central_box"].mean_iou
     assert scores["attended_object"].mean_iou > scores["literal"].mean_iou + 0.1
     assert scores["attended_object"].pointing_game > 0.8

@@ -1,4 +1,6 @@
-"""Computed training memory: a network counted by hand, and what checkpointing and precision must do."""
+"""Computed training memory: a network counted by hand, and what checkpointing and precision must
+do.
+"""
 
 import pytest
 import torch
@@ -25,9 +27,15 @@ def test_checkpointing_and_half_precision_save_memory():
     def build():
         return create_model("swin_nano", num_classes=20)
 
-    plain, again, half = (training_memory(build, 96, precision, "sgd", checkpoint)
-                          for precision, checkpoint in (("no", False), ("no", True), ("bf16", False)))
-    assert again.per_image < 0.5 * plain.per_image and 0 < again.working < plain.per_image and plain.working == 0
+    plain, again, half = (
+        training_memory(build, 96, precision, "sgd", checkpoint)
+        for precision, checkpoint in (("no", False), ("no", True), ("bf16", False))
+    )
+    assert (
+        again.per_image < 0.5 * plain.per_image
+        and 0 < again.working < plain.per_image
+        and plain.working == 0
+    )
     assert half.per_image < 0.9 * plain.per_image
     assert plain.total(4) - plain.total(3) == plain.per_image
 
@@ -44,7 +52,9 @@ def test_table_has_a_line_for_each_setting():
     assert len(lines) == 5 and lines[1].startswith("float32") and lines[4].startswith("bf16")
 
 
-@pytest.mark.parametrize("options, words", [({"precision": "fp8"}, "precision"), ({"optimizer": "lion"}, "lion")])
+@pytest.mark.parametrize(
+    "options, words", [({"precision": "fp8"}, "precision"), ({"optimizer": "lion"}, "lion")]
+)
 def test_bad_options(options, words):
     with pytest.raises(InputError, match=words):
         training_memory(lambda: nn.Linear(1, 1), 8, **options)
@@ -55,7 +65,12 @@ def test_a_builder_that_computes_with_numbers_is_stripped_afterwards():
     class Computing(nn.Sequential):
         def __init__(self):
             super().__init__(nn.Flatten(), nn.Linear(192, 10))
-            self.largest = torch.arange(3.0).max().item()  # refused on the meta device, as by timm's Swin of 2025
+            self.largest = (
+                torch.arange(3.0).max().item()
+            )  # refused on the meta device, as by timm's Swin of 2025
 
-    plain, computing = (training_memory(build, 8) for build in (lambda: nn.Sequential(nn.Flatten(), nn.Linear(192, 10)), Computing))
+    plain, computing = (
+        training_memory(build, 8)
+        for build in (lambda: nn.Sequential(nn.Flatten(), nn.Linear(192, 10)), Computing)
+    )
     assert plain == computing

@@ -45,10 +45,14 @@ def test_any_number_of_processes_counts_each_image_once(processes):
     data, model = Colours(11, transform=eval_transform(16, 20)), small_net().train()
     shares = []
     for rank in range(processes):
+
         def keep(mine):
             shares.extend(mine)
             return [(np.arange(11), np.full((11, 3), 1 / 3, dtype=np.float32))]
-        predict_split(model, data, "cpu", batch_size=4, rank=rank, processes=max(processes, 2), gather=keep)
+
+        predict_split(
+            model, data, "cpu", batch_size=4, rank=rank, processes=max(processes, 2), gather=keep
+        )
     if processes == 1:
         with pytest.raises(RuntimeError, match="exactly once"):
             collect(shares, data)

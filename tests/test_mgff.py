@@ -1,4 +1,6 @@
-"""MGFF and its classifier: the paper's shapes, any backbone, the start at the baseline, every option, bad input."""
+"""MGFF and its classifier: the paper's shapes, any backbone, the start at the baseline, every
+option, bad input.
+"""
 
 import copy
 
@@ -10,9 +12,18 @@ from hypothesis import strategies as st
 from mgff_tutorial.errors import InputError
 from mgff_tutorial.mgff import DEFAULT, LITERAL, MGFF, MGFFClassifier
 
-FAMILIES = [("swin_nano", 96), ("resnet10t", 64), ("convnext_atto", 64), ("efficientnet_lite0", 64),
-            ("mobilenetv3_small_050", 64), ("vit_tiny_patch16_224", 32), ("regnetx_002", 65),
-            ("mobilenetv2_035", (64, 96)), ("deit_tiny_distilled_patch16_224", 32), ("repvgg_a0", 64)]
+FAMILIES = [
+    ("swin_nano", 96),
+    ("resnet10t", 64),
+    ("convnext_atto", 64),
+    ("efficientnet_lite0", 64),
+    ("mobilenetv3_small_050", 64),
+    ("vit_tiny_patch16_224", 32),
+    ("regnetx_002", 65),
+    ("mobilenetv2_035", (64, 96)),
+    ("deit_tiny_distilled_patch16_224", 32),
+    ("repvgg_a0", 64),
+]
 CHANNELS, GRIDS = (4, 8, 16, 16), ((8, 8), (4, 4), (2, 2), (2, 2))
 
 
@@ -39,7 +50,9 @@ def wake(model):
 @pytest.mark.parametrize("preset", ["default", "literal"])
 def test_shapes_of_the_paper(preset):
     with torch.device("meta"):
-        model = MGFFClassifier("swin_base_patch4_window12_384", num_classes=200, img_size=384, preset=preset)
+        model = MGFFClassifier(
+            "swin_base_patch4_window12_384", num_classes=200, img_size=384, preset=preset
+        )
         out = model.details(torch.empty(2, 3, 384, 384))
     assert [tuple(m.shape) for m in out["maps"]] == [(2, 1024, 12, 12)] * 4
     assert out["nodes"].shape == (2, 576, 1024)
@@ -55,12 +68,21 @@ def test_any_backbone_forward_and_backward_to_every_parameter(name, size):
     loss = model(images(size)).square().sum()
     loss.backward()
     assert torch.isfinite(loss)
-    silent = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    silent = [
+        n for n, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0
+    ]
     assert silent == []
 
 
-@pytest.mark.parametrize("name, size", [("swin_nano", 96), ("convnext_atto", 64), ("vit_tiny_patch16_224", 32),
-                                        ("mobilenetv3_small_050", 64)])
+@pytest.mark.parametrize(
+    "name, size",
+    [
+        ("swin_nano", 96),
+        ("convnext_atto", 64),
+        ("vit_tiny_patch16_224", 32),
+        ("mobilenetv3_small_050", 64),
+    ],
+)
 def test_default_starts_at_the_baseline_and_literal_does_not(name, size):
     logits = {}
     for preset in ("baseline", "default", "literal"):
@@ -68,16 +90,24 @@ def test_default_starts_at_the_baseline_and_literal_does_not(name, size):
         model = MGFFClassifier(name, num_classes=5, img_size=size, preset=preset).eval()
         with torch.no_grad():
             logits[preset] = model(images(size))
-            if preset == "baseline":                      # the backbone's own head and a linear layer, nothing else
-                assert torch.equal(logits[preset], model.classifier(model.backbone.model(images(size))))
+            if preset == "baseline":  # the backbone's own head and a linear layer, nothing else
+                assert torch.equal(
+                    logits[preset], model.classifier(model.backbone.model(images(size)))
+                )
     assert torch.equal(logits["default"], logits["baseline"])
     assert not torch.allclose(logits["literal"], logits["baseline"], atol=1e-3)
 
 
 def test_literal_has_no_parameters_without_gradient():
-    model = wake(MGFFClassifier("convnext_atto", num_classes=3, img_size=64, preset="literal", dim=32, reduction=2))
+    model = wake(
+        MGFFClassifier(
+            "convnext_atto", num_classes=3, img_size=64, preset="literal", dim=32, reduction=2
+        )
+    )
     assert {n for n, p in model.named_parameters() if not p.requires_grad} == {
-        "backbone.model.head.norm.weight", "backbone.model.head.norm.bias"}
+        "backbone.model.head.norm.weight",
+        "backbone.model.head.norm.bias",
+    }
     model(images(64)).square().sum().backward()
     assert all(p.grad.abs().sum() > 0 for p in model.parameters() if p.requires_grad)
 
@@ -94,11 +124,19 @@ def test_first_step_opens_the_gate():
     assert model.mgff.align.convs[0].weight.grad.abs().sum() > 0
 
 
-@pytest.mark.parametrize("changes, parts", [
-    ({"self_attention": False}, "attention."), ({"channel_attention": False}, "channel."),
-    ({"graph": False}, "head.graph"), ({"position_bias": False}, "relative_position"), ({"pool": "none"}, "head.pool"),
-    ({"entry": "replace"}, "gate"), ({"norm_nodes": False}, "head.norm"), ({"align_norm": "none"}, "align.norms."),
-])
+@pytest.mark.parametrize(
+    "changes, parts",
+    [
+        ({"self_attention": False}, "attention."),
+        ({"channel_attention": False}, "channel."),
+        ({"graph": False}, "head.graph"),
+        ({"position_bias": False}, "relative_position"),
+        ({"pool": "none"}, "head.pool"),
+        ({"entry": "replace"}, "gate"),
+        ({"norm_nodes": False}, "head.norm"),
+        ({"align_norm": "none"}, "align.norms."),
+    ],
+)
 def test_each_part_can_be_left_out(changes, parts):
     full, less = MGFF(CHANNELS, GRIDS), MGFF(CHANNELS, GRIDS, **changes)
     assert any(parts in name for name in full.state_dict())
@@ -107,12 +145,25 @@ def test_each_part_can_be_left_out(changes, parts):
     assert out["embedding"].shape == (2, 16) and torch.isfinite(out["embedding"]).all()
 
 
-@pytest.mark.parametrize("changes", [
-    {"heads": 4}, {"heads": 1, "projection": True}, {"attention_residual": False, "identity_start": False},
-    {"reduction": 2}, {"fuse": "channels"}, {"adjacency": "similarity"}, {"adjacency": "grid"}, {"pool": "before"},
-    {"scores": "position"}, {"super_nodes": 3}, {"dim": 12}, {"dim": 12, "fuse": "channels", "entry": "replace"},
-    {"graph_norm": False, "graph_activation": False, "graph_residual": False}, {"drop": 0.5},
-])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"heads": 4},
+        {"heads": 1, "projection": True},
+        {"attention_residual": False, "identity_start": False},
+        {"reduction": 2},
+        {"fuse": "channels"},
+        {"adjacency": "similarity"},
+        {"adjacency": "grid"},
+        {"pool": "before"},
+        {"scores": "position"},
+        {"super_nodes": 3},
+        {"dim": 12},
+        {"dim": 12, "fuse": "channels", "entry": "replace"},
+        {"graph_norm": False, "graph_activation": False, "graph_residual": False},
+        {"drop": 0.5},
+    ],
+)
 @pytest.mark.parametrize("preset", ["default", "literal"])
 def test_every_option_computes_something_else(preset, changes):
     torch.manual_seed(0)
@@ -141,8 +192,9 @@ def test_nodes_are_position_by_granularity():
     out = wake(MGFF(CHANNELS, GRIDS))(maps())
     for g in range(4):
         for position in range(4):
-            torch.testing.assert_close(out["nodes"][:, g * 4 + position],
-                                       out["maps"][g][:, :, position // 2, position % 2])
+            torch.testing.assert_close(
+                out["nodes"][:, g * 4 + position], out["maps"][g][:, :, position // 2, position % 2]
+            )
     wide = wake(MGFF(CHANNELS, GRIDS, fuse="channels"))(maps())
     assert wide["nodes"].shape == (2, 4, 64)
     torch.testing.assert_close(wide["nodes"][:, 3, 16:32], wide["maps"][1][:, :, 1, 1])
@@ -154,7 +206,10 @@ def test_features_head_and_details_agree():
         x = images(96)
         logits, features = model(x), model.forward_features(x)
         vector = model.forward_head(features, pre_logits=True)
-        assert torch.equal(model.forward_head(features), logits) and vector.shape == (2, model.num_features)
+        assert torch.equal(model.forward_head(features), logits) and vector.shape == (
+            2,
+            model.num_features,
+        )
         torch.testing.assert_close(model.get_classifier()(vector), logits)
         out = model.details(x)
         torch.testing.assert_close(out["logits"], logits)
@@ -167,9 +222,11 @@ def test_one_image_gives_what_it_gives_in_a_batch():
         x = images(96, 3)
         together = model(x)
         for i in range(3):
-            torch.testing.assert_close(model(x[i:i + 1])[0], together[i], atol=1e-6, rtol=1e-5)
+            torch.testing.assert_close(model(x[i : i + 1])[0], together[i], atol=1e-6, rtol=1e-5)
         assert model(x[:0]).shape == (0, 6)
-        torch.testing.assert_close(model(x.to(memory_format=torch.channels_last)), together, atol=1e-6, rtol=1e-5)
+        torch.testing.assert_close(
+            model(x.to(memory_format=torch.channels_last)), together, atol=1e-6, rtol=1e-5
+        )
         strided = x.transpose(2, 3).contiguous().transpose(2, 3)
         torch.testing.assert_close(model(strided), together, atol=1e-6, rtol=1e-5)
 
@@ -208,7 +265,12 @@ def test_conventions_of_timm():
     assert model(images(32)).shape == (2, 192)
     names = {name for name, _ in model.named_parameters()}
     kept = model.no_weight_decay()
-    assert {"backbone.model.pos_embed", "backbone.model.cls_token", "mgff.gate", "mgff.head.graph.adjacency"} <= kept
+    assert {
+        "backbone.model.pos_embed",
+        "backbone.model.cls_token",
+        "mgff.gate",
+        "mgff.head.graph.adjacency",
+    } <= kept
     assert {n for n in kept if "mgff" in n} <= names
     with pytest.raises(InputError, match="global_pool can't be changed"):
         model.reset_classifier(3, "max")
@@ -238,14 +300,19 @@ def test_parameter_groups_and_layer_decay():
     assert by_id[id(model.classifier.weight)]["weight_decay"] == 0.05
     assert by_id[id(model.mgff.head.graph.adjacency)]["weight_decay"] == 0
     assert by_id[id(model.backbone.model.patch_embed.proj.weight)]["lr"] == pytest.approx(1e-3)
-    decayed = param_groups_layer_decay(model, 0.05, no_weight_decay_list=model.no_weight_decay(), layer_decay=0.5)
+    decayed = param_groups_layer_decay(
+        model, 0.05, no_weight_decay_list=model.no_weight_decay(), layer_decay=0.5
+    )
     scale = {id(p): g["lr_scale"] for g in decayed for p in g["params"]}
     assert scale[id(model.backbone.model.patch_embed.proj.weight)] < 0.1
     assert scale[id(model.classifier.weight)] == scale[id(model.mgff.gate)] == 1
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.lists(st.integers(0, 5), max_size=5), st.sampled_from([torch.float32, torch.float64, torch.uint8]))
+@given(
+    st.lists(st.integers(0, 5), max_size=5),
+    st.sampled_from([torch.float32, torch.float64, torch.uint8]),
+)
 def test_wrong_images_get_one_sentence(model_for_bad_input, shape, dtype):
     with pytest.raises((InputError, TypeError), match="images"):
         model_for_bad_input(torch.zeros(shape, dtype=dtype))
@@ -262,26 +329,77 @@ def test_another_size_is_refused_with_the_right_one(model_for_bad_input, size):
         model_for_bad_input(torch.zeros(1, 3, *size))
 
 
-@pytest.mark.parametrize("build, words", [
-    (lambda: MGFFClassifier("swin_nano", num_classes=-1), "num_classes must be an integer of 0 or more, got -1"),
-    (lambda: MGFFClassifier("swin_nano", num_classes=2.0), "num_classes must be an integer of 0 or more, got 2.0"),
-    (lambda: MGFFClassifier("swin_nano", preset="letter"), "Unknown preset 'letter'"),
-    (lambda: MGFFClassifier("swin_nano", self_atention=False), "Unknown MGFF option 'self_atention'; did you mean"),
-    (lambda: MGFFClassifier("swin_nano", preset="baseline", graph=False), "'baseline' has no MGFF, so 'graph'"),
-    (lambda: MGFFClassifier("swin_nano", granularities=()), "granularities must be different numbers from 0 to 3"),
-    (lambda: MGFFClassifier("swin_nano", granularities=(0, 4)), "granularities must be different numbers from 0 to 3"),
-    (lambda: MGFFClassifier("swin_nano", granularities=(1, 1)), "granularities must be different numbers from 0 to 3"),
-    (lambda: MGFFClassifier("swin_nano", granularities=2), "granularities must be different numbers from 0 to 3"),
-    (lambda: MGFFClassifier("swin_nano", fuse="stack"), "fuse must be 'nodes' or 'channels', got 'stack'"),
-    (lambda: MGFFClassifier("swin_nano", entry=None), "entry must be 'residual' or 'replace', got None"),
-    (lambda: MGFFClassifier("swin_nano", heads=7), "heads must be a positive integer that divides dim=256, got 7"),
-    (lambda: MGFFClassifier("swin_nano", dim=0), "dim must be an integer of 1 or more, got 0"),
-    (lambda: MGFFClassifier("swin_nano", pool="before", adjacency="grid"), "can't come after pool='before'"),
-    (lambda: MGFF((1, 2), ((2, 2), (1, 1))), "MGFF takes four maps, got 2 channels and 2 grids"),
-    (lambda: MGFF(CHANNELS, GRIDS)(maps()[:3]), "maps must be a list of four feature maps, got 3"),
-    (lambda: MGFF(CHANNELS, GRIDS)(maps()[::-1]), r"a feature map must have shape \(B, 4, 8, 8\), got \(2, 16, 2, 2\)"),
-    (lambda: MGFFClassifier("swin_nano", preset="baseline").details(images(96)), "the baseline has no MGFF"),
-])
+@pytest.mark.parametrize(
+    "build, words",
+    [
+        (
+            lambda: MGFFClassifier("swin_nano", num_classes=-1),
+            "num_classes must be an integer of 0 or more, got -1",
+        ),
+        (
+            lambda: MGFFClassifier("swin_nano", num_classes=2.0),
+            "num_classes must be an integer of 0 or more, got 2.0",
+        ),
+        (lambda: MGFFClassifier("swin_nano", preset="letter"), "Unknown preset 'letter'"),
+        (
+            lambda: MGFFClassifier("swin_nano", self_atention=False),
+            "Unknown MGFF option 'self_atention'; did you mean",
+        ),
+        (
+            lambda: MGFFClassifier("swin_nano", preset="baseline", graph=False),
+            "'baseline' has no MGFF, so 'graph'",
+        ),
+        (
+            lambda: MGFFClassifier("swin_nano", granularities=()),
+            "granularities must be different numbers from 0 to 3",
+        ),
+        (
+            lambda: MGFFClassifier("swin_nano", granularities=(0, 4)),
+            "granularities must be different numbers from 0 to 3",
+        ),
+        (
+            lambda: MGFFClassifier("swin_nano", granularities=(1, 1)),
+            "granularities must be different numbers from 0 to 3",
+        ),
+        (
+            lambda: MGFFClassifier("swin_nano", granularities=2),
+            "granularities must be different numbers from 0 to 3",
+        ),
+        (
+            lambda: MGFFClassifier("swin_nano", fuse="stack"),
+            "fuse must be 'nodes' or 'channels', got 'stack'",
+        ),
+        (
+            lambda: MGFFClassifier("swin_nano", entry=None),
+            "entry must be 'residual' or 'replace', got None",
+        ),
+        (
+            lambda: MGFFClassifier("swin_nano", heads=7),
+            "heads must be a positive integer that divides dim=256, got 7",
+        ),
+        (lambda: MGFFClassifier("swin_nano", dim=0), "dim must be an integer of 1 or more, got 0"),
+        (
+            lambda: MGFFClassifier("swin_nano", pool="before", adjacency="grid"),
+            "can't come after pool='before'",
+        ),
+        (
+            lambda: MGFF((1, 2), ((2, 2), (1, 1))),
+            "MGFF takes four maps, got 2 channels and 2 grids",
+        ),
+        (
+            lambda: MGFF(CHANNELS, GRIDS)(maps()[:3]),
+            "maps must be a list of four feature maps, got 3",
+        ),
+        (
+            lambda: MGFF(CHANNELS, GRIDS)(maps()[::-1]),
+            r"a feature map must have shape \(B, 4, 8, 8\), got \(2, 16, 2, 2\)",
+        ),
+        (
+            lambda: MGFFClassifier("swin_nano", preset="baseline").details(images(96)),
+            "the baseline has no MGFF",
+        ),
+    ],
+)
 def test_bad_options_are_named(build, words):
     with pytest.raises(InputError, match=words):
         build()

@@ -14,7 +14,9 @@ def test_embedding_is_a_strided_convolution():
     torch.manual_seed(0)
     embed = PatchEmbed(4, 3, 16)
     x = torch.randn(2, 3, 20, 28)
-    expected = embed.norm(F.conv2d(x, embed.proj.weight, embed.proj.bias, stride=4).permute(0, 2, 3, 1))
+    expected = embed.norm(
+        F.conv2d(x, embed.proj.weight, embed.proj.bias, stride=4).permute(0, 2, 3, 1)
+    )
     torch.testing.assert_close(embed(x), expected, atol=1e-5, rtol=0)
 
 
@@ -22,7 +24,7 @@ def test_embedding_is_unfold_and_one_matrix_product():
     torch.manual_seed(0)
     embed = PatchEmbed((4, 2), 3, 8)
     x = torch.randn(2, 3, 8, 6)
-    rows = F.unfold(x, (4, 2), stride=(4, 2)).transpose(1, 2)               # (B, patches, 24)
+    rows = F.unfold(x, (4, 2), stride=(4, 2)).transpose(1, 2)  # (B, patches, 24)
     tokens = rows @ embed.proj.weight.flatten(1).T + embed.proj.bias
     torch.testing.assert_close(embed(x).flatten(1, 2), embed.norm(tokens), atol=1e-5, rtol=0)
 
@@ -42,12 +44,12 @@ def test_merging_takes_the_four_neighbours_in_timms_order():
     merge = PatchMerging(1)
     merge.norm = torch.nn.Identity()
     with torch.no_grad():
-        merge.reduction.weight.copy_(torch.eye(4)[:2])                      # shows the first two of the four
+        merge.reduction.weight.copy_(torch.eye(4)[:2])  # shows the first two of the four
     x = torch.arange(16.0).view(1, 4, 4, 1)
-    assert merge(x)[0, 0, 0].tolist() == [0, 4]                             # itself, then the token below it
+    assert merge(x)[0, 0, 0].tolist() == [0, 4]  # itself, then the token below it
     with torch.no_grad():
         merge.reduction.weight.copy_(torch.eye(4)[2:])
-    assert merge(x)[0, 0, 0].tolist() == [1, 5]                             # right, then below right
+    assert merge(x)[0, 0, 0].tolist() == [1, 5]  # right, then below right
 
 
 @pytest.mark.parametrize("size", [(6, 6), (7, 5), (1, 1), (3, 8)])
@@ -69,11 +71,16 @@ def test_padding_leaves_whole_multiples_alone():
     assert pad_to_multiple(x, (3, 4))[:, 4:].abs().sum() == 0
 
 
-@pytest.mark.parametrize("wrong, word", [
-    (torch.zeros(3, 8, 8), "4 dimensions"), (torch.zeros(1, 4, 8, 8), "3 channels"),
-    (torch.zeros(1, 3, 8, 8, dtype=torch.uint8), "floating-point"), (torch.zeros(1, 3, 0, 8), "1 x 1"),
-    (torch.zeros(1, 3, 8, 8, dtype=torch.float64), "float64"),
-])
+@pytest.mark.parametrize(
+    "wrong, word",
+    [
+        (torch.zeros(3, 8, 8), "4 dimensions"),
+        (torch.zeros(1, 4, 8, 8), "3 channels"),
+        (torch.zeros(1, 3, 8, 8, dtype=torch.uint8), "floating-point"),
+        (torch.zeros(1, 3, 0, 8), "1 x 1"),
+        (torch.zeros(1, 3, 8, 8, dtype=torch.float64), "float64"),
+    ],
+)
 def test_images_of_a_wrong_kind_get_one_sentence(wrong, word):
     with pytest.raises(InputError, match=word) as caught:
         check_images(wrong, 3, torch.float32)

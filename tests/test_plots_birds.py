@@ -40,5 +40,7 @@ def test_pair_of_different_genera_or_of_one_species_is_refused(a, b):
 def test_scene_names_the_visible_parts_and_the_classes_of_the_map():
     scene = render(2, 8, size=64, scale=0.8)
     figure = draw_scene(scene)
-    assert {text.get_text() for text in figure.axes[0].texts} == {n for n, part in scene.parts.items() if part[2]}
+    assert {text.get_text() for text in figure.axes[0].texts} == {
+        n for n, part in scene.parts.items() if part[2]
+    }
     assert len(figure.legends[0].get_texts()) == len(np.unique(scene.part_map)) - 1

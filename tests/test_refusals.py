@@ -1,4 +1,6 @@
-"""The lower public functions and classes, each with what it can't use: one sentence of ours, nothing from inside torch."""
+"""The lower public functions and classes, each with what it can't use: one sentence of ours,
+nothing from inside torch.
+"""
 
 import copy
 import pickle
@@ -45,7 +47,13 @@ def cropper():
 def classifier():
     torch.manual_seed(1)
     model = swin_nano(num_classes=2, img_size=32).eval()
-    model.card = {"classes": ["a", "b"], "img_size": 32, "resize": 32, "mean": [0.5] * 3, "std": [0.5] * 3}
+    model.card = {
+        "classes": ["a", "b"],
+        "img_size": 32,
+        "resize": 32,
+        "mean": [0.5] * 3,
+        "std": [0.5] * 3,
+    }
     return model
 
 
@@ -54,10 +62,12 @@ def windows():
 
 
 REFUSED = {
-    "PatchEmbed: side": (lambda: PatchEmbed(0, 3, 8), "patch_size"), "PatchEmbed: width": (lambda: PatchEmbed(4, 3, 2.5), "embed_dim"),
+    "PatchEmbed: side": (lambda: PatchEmbed(0, 3, 8), "patch_size"),
+    "PatchEmbed: width": (lambda: PatchEmbed(4, 3, 2.5), "embed_dim"),
     "PatchEmbed: dtype": (lambda: PatchEmbed(4, 3, 8)(zeros(1, 3, 9, 9).double()), "images"),
     "PatchEmbed: channels": (lambda: PatchEmbed(4, 3, 8)(zeros(1, 2, 9, 9)), "images"),
-    "PatchMerging: width": (lambda: PatchMerging(0), "dim"), "PatchMerging: rank": (lambda: PatchMerging(8)(zeros(4, 4, 8)), "tokens"),
+    "PatchMerging: width": (lambda: PatchMerging(0), "dim"),
+    "PatchMerging: rank": (lambda: PatchMerging(8)(zeros(4, 4, 8)), "tokens"),
     "PatchMerging: channels": (lambda: PatchMerging(8)(zeros(1, 4, 4, 7)), "tokens"),
     "PatchMerging: dtype": (lambda: PatchMerging(8)(zeros(1, 4, 4, 8).half()), "tokens"),
     "PatchMerging: none": (lambda: PatchMerging(8)(None), "tokens"),
@@ -70,38 +80,58 @@ REFUSED = {
     "WindowAttention: mask's shape": (lambda: windows()(zeros(2, 4, 8), zeros(2, 4, 5)), "mask"),
     "shift_mask": (lambda: shift_mask(5, 4, (2, 2), (1, 1)), "multiples of the window"),
     "resize_bias_table": (lambda: resize_bias_table(zeros(8, 2), (2, 2), (3, 3)), "table"),
-    "PatchConv: grid": (lambda: PatchConv(3, 4, (0, 0), (2, 2)), "in_grid"), "MapNorm": (lambda: MapNorm(8)(zeros(1, 4, 4, 8)), "map"),
+    "PatchConv: grid": (lambda: PatchConv(3, 4, (0, 0), (2, 2)), "in_grid"),
+    "MapNorm": (lambda: MapNorm(8)(zeros(1, 4, 4, 8)), "map"),
     "GranularityAlign: dim": (lambda: GranularityAlign((2, 4), ((4, 4), (2, 2)), dim=0), "dim"),
-    "GranularityAlign: lengths": (lambda: GranularityAlign((2, 4, 6), ((4, 4), (2, 2))), "channels and grids"),
+    "GranularityAlign: lengths": (
+        lambda: GranularityAlign((2, 4, 6), ((4, 4), (2, 2))),
+        "channels and grids",
+    ),
     "SpatialSelfAttention: grid": (lambda: SpatialSelfAttention(8, (0, 2)), "grid"),
-    "ChannelAttention: dim": (lambda: ChannelAttention(8.5), "dim"), "ChannelAttention: none": (lambda: ChannelAttention(0), "dim"),
-    "GraphConv: nodes": (lambda: GraphConv(8, 4, 0), "nodes"), "GraphConv: dim": (lambda: GraphConv("8", 4, 4), "in_dim"),
-    "SuperNodePool": (lambda: SuperNodePool(8, 0, 4), "nodes"), "GCNHead": (lambda: GCNHead(8, -1, 4), "out_dim"),
-    "grid_adjacency": (lambda: grid_adjacency((0, 2)), "grid"), "grid_adjacency: maps": (lambda: grid_adjacency((2, 2), 0), "granularities"),
+    "ChannelAttention: dim": (lambda: ChannelAttention(8.5), "dim"),
+    "ChannelAttention: none": (lambda: ChannelAttention(0), "dim"),
+    "GraphConv: nodes": (lambda: GraphConv(8, 4, 0), "nodes"),
+    "GraphConv: dim": (lambda: GraphConv("8", 4, 4), "in_dim"),
+    "SuperNodePool": (lambda: SuperNodePool(8, 0, 4), "nodes"),
+    "GCNHead": (lambda: GCNHead(8, -1, 4), "out_dim"),
+    "grid_adjacency": (lambda: grid_adjacency((0, 2)), "grid"),
+    "grid_adjacency: maps": (lambda: grid_adjacency((2, 2), 0), "granularities"),
     "Swin: classes": (lambda: swin_nano().reset_classifier(-1), "num_classes"),
     "Swin: head": (lambda: swin_nano().forward_head(zeros(1, 3)), "the last map"),
-    "enlarge: rank": (lambda: enlarge(zeros(2, 3), (4, 4)), "weights"), "enlarge: size": (lambda: enlarge(zeros(1, 2, 3), (0, 4)), "size"),
+    "enlarge: rank": (lambda: enlarge(zeros(2, 3), (4, 4)), "weights"),
+    "enlarge: size": (lambda: enlarge(zeros(1, 2, 3), (0, 4)), "size"),
     "clip_outliers": (lambda: clip_outliers(zeros(2, 3), 2), "quantile"),
-    "rule of another size": (lambda: response_map(vit(), zeros(1, 3, 48, 48), lambda record: zeros(1, 5)), "rule"),
-    "otsu": (lambda: otsu(zeros(4)), "values"), "crop: box": (lambda: crop_and_resize(zeros(3, 4, 4), [0, 0, 2], (2, 2)), "box"),
+    "rule of another size": (
+        lambda: response_map(vit(), zeros(1, 3, 48, 48), lambda record: zeros(1, 5)),
+        "rule",
+    ),
+    "otsu": (lambda: otsu(zeros(4)), "values"),
+    "crop: box": (lambda: crop_and_resize(zeros(3, 4, 4), [0, 0, 2], (2, 2)), "box"),
     "crop: image": (lambda: crop_and_resize(zeros(4, 4), [0, 0, 2, 2], (2, 2)), "image"),
     "crop_batch: boxes": (lambda: crop_batch([zeros(3, 4, 4)], zeros(1, 3), 4), "boxes"),
     "crop_batch: lists": (lambda: crop_batch([zeros(3, 4, 4)], [[0, 0, 2, 2]], 4), "boxes"),
-    "find: nothing": (lambda: cropper().find([]), "images"), "find: bytes": (lambda: cropper().find([zeros(3, 4, 4).byte()]), "images"),
+    "find: nothing": (lambda: cropper().find([]), "images"),
+    "find: bytes": (lambda: cropper().find([zeros(3, 4, 4).byte()]), "images"),
     "find: PIL": (lambda: cropper().find([Image.new("RGB", (4, 4))]), "images"),
     "find: no pixel": (lambda: cropper().find([zeros(3, 0, 4)]), "images"),
     "find: one": (lambda: cropper().find(zeros(3, 4, 4)), "images"),
     "locate": (lambda: cropper().locate(zeros(2, 3), (4, 4)), "weights"),
     "ChannelAttention: no position": (lambda: ChannelAttention(8)(zeros(1, 8, 0, 3)), "map"),
-    "default_resize": (lambda: default_resize(0), "img_size"), "denormalise": (lambda: denormalise(zeros(3, 4, 4), mean=(1, 2)), "mean"),
+    "default_resize": (lambda: default_resize(0), "img_size"),
+    "denormalise": (lambda: denormalise(zeros(3, 4, 4), mean=(1, 2)), "mean"),
     "save: model": (lambda: save_checkpoint("never.safetensors", 5, {}), "model_or_state"),
     "save: card": (lambda: save_checkpoint("never.safetensors", {}, 5), "metadata"),
-    "read": (lambda: read_checkpoint(5), "path"), "build": (lambda: build_from_checkpoint(None), "path"),
-    "find_images": (lambda: list(find_images(None)), "path"), "find_images: empty": (lambda: list(find_images("")), "path"),
-    "load_classifier": (lambda: load_classifier(5), "path"), "load_cropper": (lambda: load_cropper(5), "vit"),
-    "Predictor: no card": (lambda: Predictor(vit()), "classifier"), "Predictor: top": (lambda: Predictor(classifier(), top=0), "top"),
+    "read": (lambda: read_checkpoint(5), "path"),
+    "build": (lambda: build_from_checkpoint(None), "path"),
+    "find_images": (lambda: list(find_images(None)), "path"),
+    "find_images: empty": (lambda: list(find_images("")), "path"),
+    "load_classifier": (lambda: load_classifier(5), "path"),
+    "load_cropper": (lambda: load_cropper(5), "vit"),
+    "Predictor: no card": (lambda: Predictor(vit()), "classifier"),
+    "Predictor: top": (lambda: Predictor(classifier(), top=0), "top"),
     "Predictor: one image": (lambda: Predictor(classifier())(Image.new("RGB", (4, 4))), "images"),
-    "open_split": (lambda: open_split(5, None, "train"), "data"), "folder": (lambda: ImageFolderDataset(5), "root"),
+    "open_split": (lambda: open_split(5, None, "train"), "data"),
+    "folder": (lambda: ImageFolderDataset(5), "root"),
 }
 
 
@@ -117,10 +147,16 @@ def test_one_sentence_of_ours(name):
 
 def test_what_these_checks_let_through():
     """Empty batches, rectangular windows given as one number, tensors for mean and std."""
-    assert windows()(zeros(0, 4, 8)).shape == (0, 4, 8) and WindowAttention(8, 2, 2).window == (2, 2)
+    assert windows()(zeros(0, 4, 8)).shape == (0, 4, 8) and WindowAttention(8, 2, 2).window == (
+        2,
+        2,
+    )
     assert windows()(zeros(4, 4, 8), zeros(2, 4, 4)).shape == (4, 4, 8)
     assert PatchMerging(8)(zeros(0, 3, 5, 8)).shape == (0, 2, 3, 16)
-    assert torch.equal(denormalise(zeros(3, 1, 1), torch.tensor([0.1, 0.2, 0.3]), np.ones(3)).flatten(), torch.tensor([0.1, 0.2, 0.3]))
+    assert torch.equal(
+        denormalise(zeros(3, 1, 1), torch.tensor([0.1, 0.2, 0.3]), np.ones(3)).flatten(),
+        torch.tensor([0.1, 0.2, 0.3]),
+    )
     assert Predictor(classifier())([]) == ([], None)
 
 
@@ -131,17 +167,31 @@ def test_a_folder_is_not_replaced_by_a_file(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["d"]
 
 
-# --- copies ---------------------------------------------------------------------------------------------------------
+# --- copies ----------
 
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 50, 3), dtype=np.uint8))
 MODELS = {
     "swin": (lambda: swin_nano(img_size=32), lambda m: m(torch.ones(2, 3, 32, 32))),
-    "mgff": (lambda: create_model("mgff_swin_nano", num_classes=3, img_size=32), lambda m: m(torch.ones(2, 3, 32, 32))),
-    "literal": (lambda: create_model("mgff_swin_nano", num_classes=3, img_size=32, preset="literal"),
-                lambda m: m(torch.ones(2, 3, 32, 32))),
-    "resnet": (lambda: create_model("mgff_resnet10t", num_classes=3, img_size=64), lambda m: m(torch.ones(2, 3, 64, 64))),
-    "cropper": (cropper, lambda m: m(torch.linspace(-1, 1, 3 * 48 * 48).reshape(1, 3, 48, 48)).response),
-    "two stages": (lambda: TwoStageClassifier(classifier(), cropper()), lambda m: m.predict(PICTURE).merged),
+    "mgff": (
+        lambda: create_model("mgff_swin_nano", num_classes=3, img_size=32),
+        lambda m: m(torch.ones(2, 3, 32, 32)),
+    ),
+    "literal": (
+        lambda: create_model("mgff_swin_nano", num_classes=3, img_size=32, preset="literal"),
+        lambda m: m(torch.ones(2, 3, 32, 32)),
+    ),
+    "resnet": (
+        lambda: create_model("mgff_resnet10t", num_classes=3, img_size=64),
+        lambda m: m(torch.ones(2, 3, 64, 64)),
+    ),
+    "cropper": (
+        cropper,
+        lambda m: m(torch.linspace(-1, 1, 3 * 48 * 48).reshape(1, 3, 48, 48)).response,
+    ),
+    "two stages": (
+        lambda: TwoStageClassifier(classifier(), cropper()),
+        lambda m: m.predict(PICTURE).merged,
+    ),
 }
 
 
@@ -161,9 +211,13 @@ def test_copies_pickles_and_state_dicts_give_the_same_numbers(name):
             assert torch.equal(ask(other.eval()), expected)
 
 
-@pytest.mark.parametrize("dtype, tolerance", [(torch.float16, 5e-3), (torch.bfloat16, 3e-2), (torch.float64, 1e-5)])
+@pytest.mark.parametrize(
+    "dtype, tolerance", [(torch.float16, 5e-3), (torch.bfloat16, 3e-2), (torch.float64, 1e-5)]
+)
 def test_two_stages_in_another_precision(dtype, tolerance):
-    """Both models converted at once: pictures follow, and so do the numbers. (They were refused as float32.)"""
+    """Both models converted at once: pictures follow, and so do the numbers. (They were refused as
+    float32.)
+    """
     model = TwoStageClassifier(classifier(), cropper())
     expected = model.predict(PICTURE)
     found = copy.deepcopy(model).to(dtype).predict(PICTURE)
@@ -177,10 +231,15 @@ def test_results_can_be_copied():
         assert torch.equal(other.merged, result.merged) and torch.equal(other.boxes, result.boxes)
 
 
-# --- data sets ------------------------------------------------------------------------------------------------------
+# --- data sets ----------
 
-TREES = {"cub": trees.cub_tree, "cars": trees.cars_devkit, "pets": trees.pets_tree, "nabirds": trees.nabirds_tree,
-         "folder": trees.class_folders}
+TREES = {
+    "cub": trees.cub_tree,
+    "cars": trees.cars_devkit,
+    "pets": trees.pets_tree,
+    "nabirds": trees.nabirds_tree,
+    "folder": trees.class_folders,
+}
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -194,7 +253,9 @@ def test_data_sets_go_into_workers_copies_and_pickles(name, tmp_path):
             assert torch.equal(other[1][0], here[1]) and other.labels == images.labels
         loaded = torch.cat([batch for batch, _ in DataLoader(images, batch_size=2, num_workers=2)])
         assert torch.equal(loaded, torch.stack(here))
-    assert torch.equal(data[-1][0], data[len(data) - 1][0]) and torch.equal(data[np.int64(0)][0], data[0][0])
+    assert torch.equal(data[-1][0], data[len(data) - 1][0]) and torch.equal(
+        data[np.int64(0)][0], data[0][0]
+    )
     for index in (slice(0, 2), [0, 1], 0.0, None):
         with pytest.raises(TypeError, match="index must be an integer"):
             data[index]
@@ -206,7 +267,9 @@ def test_data_sets_go_into_workers_copies_and_pickles(name, tmp_path):
 @pytest.mark.parametrize("orientation", [3, 6, 8])
 @pytest.mark.parametrize("name", ["cub", "cars", "pets", "nabirds"])
 def test_boxes_of_every_data_set_follow_the_camera(name, orientation, tmp_path):
-    """A dark rectangle where the box is: it is still there after the EXIF tag turned the picture, in a cache too."""
+    """A dark rectangle where the box is: it is still there after the EXIF tag turned the picture,
+    in a cache too.
+    """
     data = open_dataset(name, TREES[name](tmp_path / name), "train")
     index = next(i for i in range(len(data)) if not data.boxes[i].isnan().any())
     x0, y0, x1, y1 = (int(v) for v in data.boxes[index])

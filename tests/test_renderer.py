@@ -1,4 +1,6 @@
-"""The renderer of SketchBirds: the same scene every time and at every size, and truth that fits the picture."""
+"""The renderer of SketchBirds: the same scene every time and at every size, and truth that fits the
+picture.
+"""
 
 from itertools import combinations, product
 
@@ -7,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mgff_tutorial.renderer.backgrounds import BACKGROUNDS
-from mgff_tutorial.renderer.bird import POSES
 from mgff_tutorial.errors import InputError
 from mgff_tutorial.renderer import PART_CLASSES, SPECIES, Species, pretraining_species, render
+from mgff_tutorial.renderer.backgrounds import BACKGROUNDS
+from mgff_tutorial.renderer.bird import POSES
 from mgff_tutorial.renderer.species import GENERA, PART_CODES, PART_NAMES, find_species
 
 
@@ -40,7 +42,9 @@ def test_every_part_decides_somewhere_and_no_deciding_code_belongs_to_one_specie
 
 def test_part_classes_name_every_code_once():
     assert PART_CLASSES[:4] == ["background", "body", "head", "leg"]
-    assert sorted(PART_CLASSES[4:]) == sorted(f"{p}:{c}" for p, codes in PART_CODES.items() for c in codes)
+    assert sorted(PART_CLASSES[4:]) == sorted(
+        f"{p}:{c}" for p, codes in PART_CODES.items() for c in codes
+    )
 
 
 def test_the_same_arguments_give_the_same_scene():
@@ -67,7 +71,13 @@ def test_box_and_parts_fit_the_part_map(label, seed):
     assert scene.part_map.shape == (160, 160) and scene.part_map.dtype == np.uint8
     rows, columns = np.nonzero(scene.part_map)
     assert scene.box == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
-    allowed = {"background", "body", "head", "leg", *(f"{part}:{code}" for part, code in SPECIES[label].codes)}
+    allowed = {
+        "background",
+        "body",
+        "head",
+        "leg",
+        *(f"{part}:{code}" for part, code in SPECIES[label].codes),
+    }
     assert {PART_CLASSES[value] for value in np.unique(scene.part_map)} <= allowed
     assert list(scene.parts) == PART_NAMES
     for name, (x, y, visible) in scene.parts.items():
@@ -82,7 +92,10 @@ def test_the_parts_that_decide_can_be_seen_on_a_large_bird():
     for label, species in enumerate(SPECIES):
         scene = render(label, 5, size=96, scale=0.75, occluders=0, pose="perched", rotation=0)
         for part, code in species.codes:
-            assert (scene.part_map == PART_CLASSES.index(f"{part}:{code}")).sum() >= 9, (species.name, part)
+            assert (scene.part_map == PART_CLASSES.index(f"{part}:{code}")).sum() >= 9, (
+                species.name,
+                part,
+            )
 
 
 def test_species_of_a_genus_share_scene_and_differ_at_the_part_alone():
@@ -131,15 +144,30 @@ def test_camouflage_brings_the_surroundings_nearer_to_the_birds_colours():
     assert gaps[1] < 0.8 * gaps[0]
 
 
-@pytest.mark.parametrize("label, part", [(0, "wing"), (10, "wing"), (16, "eye"), (1, "crown"), (5, "beak")])
+@pytest.mark.parametrize(
+    "label, part", [(0, "wing"), (10, "wing"), (16, "eye"), (1, "crown"), (5, "beak")]
+)
 def test_part_scale_changes_the_parts_and_not_the_size_of_the_bird(label, part):
-    scenes = [render(label, 2, scale=0.6, occluders=0, pose="perched", part_scale=p) for p in (0.5, 1.0, 2.0)]
+    scenes = [
+        render(label, 2, scale=0.6, occluders=0, pose="perched", part_scale=p)
+        for p in (0.5, 1.0, 2.0)
+    ]
     assert len({scene.details["unit"] for scene in scenes}) == 1
     if part == "wing":  # the bars are painted, the part map shows the whole wing
-        pale = [(np.asarray(s.image).min(-1)[s.part_map == PART_CLASSES.index(f"wing:{s.species.code('wing')}")]
-                 > 170).sum() for s in scenes]
+        pale = [
+            (
+                np.asarray(s.image).min(-1)[
+                    s.part_map == PART_CLASSES.index(f"wing:{s.species.code('wing')}")
+                ]
+                > 170
+            ).sum()
+            for s in scenes
+        ]
     else:
-        pale = [(s.part_map == PART_CLASSES.index(f"{part}:{s.species.code(part)}")).sum() for s in scenes]
+        pale = [
+            (s.part_map == PART_CLASSES.index(f"{part}:{s.species.code(part)}")).sum()
+            for s in scenes
+        ]
     assert pale[0] < pale[1] < pale[2]
 
 
@@ -165,13 +193,29 @@ def test_pretraining_species_are_others():
     assert isinstance(species[5], Species) and (render(species[5], 0, size=48).part_map > 0).any()
 
 
-@pytest.mark.parametrize("options, word", [
-    ({"species": 20}, "0 to 19"), ({"species": "Marsh Pippit"}, "Unknown species"), ({"species": 1.5}, "species"),
-    ({"seed": -1}, "seed"), ({"seed": 0.5}, "seed"), ({"size": 8}, "size"), ({"size": "96"}, "size"),
-    ({"scale": 0}, "scale"), ({"scale": float("nan")}, "scale"), ({"camouflage": 1.2}, "camouflage"),
-    ({"part_scale": 9}, "part_scale"), ({"background": "sea"}, "background"), ({"pose": "flying"}, "pose"),
-    ({"flip": 1}, "flip"), ({"rotation": 400}, "rotation"), ({"centre": 0.5}, "centre"),
-    ({"centre": (0.5, 2)}, "centre"), ({"occluders": 9}, "occluders")])
+@pytest.mark.parametrize(
+    "options, word",
+    [
+        ({"species": 20}, "0 to 19"),
+        ({"species": "Marsh Pippit"}, "Unknown species"),
+        ({"species": 1.5}, "species"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 0.5}, "seed"),
+        ({"size": 8}, "size"),
+        ({"size": "96"}, "size"),
+        ({"scale": 0}, "scale"),
+        ({"scale": float("nan")}, "scale"),
+        ({"camouflage": 1.2}, "camouflage"),
+        ({"part_scale": 9}, "part_scale"),
+        ({"background": "sea"}, "background"),
+        ({"pose": "flying"}, "pose"),
+        ({"flip": 1}, "flip"),
+        ({"rotation": 400}, "rotation"),
+        ({"centre": 0.5}, "centre"),
+        ({"centre": (0.5, 2)}, "centre"),
+        ({"occluders": 9}, "occluders"),
+    ],
+)
 def test_bad_options_are_named(options, word):
     with pytest.raises(InputError, match=word):
         render(**{"species": 0, "seed": 0, "size": 32, **options})

@@ -1,4 +1,6 @@
-"""The versions that are promised: the lists name the same lower bounds, and our code calls nothing that is on its way out."""
+"""The versions that are promised: the lists name the same lower bounds, and our code calls nothing
+that is on its way out.
+"""
 
 import re
 import warnings
@@ -21,16 +23,26 @@ def same(a, b):
 
 def test_the_lists_agree():
     wanted = bounds((ROOT / "requirements.txt").read_text(), ">=")
-    packaged = bounds((ROOT / "pyproject.toml").read_text().partition("dependencies = [")[2].partition("]")[0], ">=")
+    packaged = bounds(
+        (ROOT / "pyproject.toml").read_text().partition("dependencies = [")[2].partition("]")[0],
+        ">=",
+    )
     oldest = bounds((ROOT / "tests" / "oldest.txt").read_text(), "==")
     assert len(packaged) == 13 and all(wanted[name] == bound for name, bound in packaged.items())
-    assert set(wanted) - set(oldest) == {"jupyterlab", "ipywidgets", "nbval"}  # the tests alone run in the oldest environment
+    assert set(wanted) - set(oldest) == {
+        "jupyterlab",
+        "ipywidgets",
+        "nbval",
+    }  # the tests alone run in the oldest environment
     assert {name: wanted[name] for name, pin in oldest.items() if not same(pin, wanted[name])} == {}
 
 
 def warn(module, category):
     """Raise a warning as code of that module would."""
-    exec(compile("warnings.warn('old', category)", module, "exec"), {"__name__": module, "warnings": warnings, "category": category})
+    exec(
+        compile("warnings.warn('old', category)", module, "exec"),
+        {"__name__": module, "warnings": warnings, "category": category},
+    )
 
 
 @pytest.mark.parametrize("category", [DeprecationWarning, PendingDeprecationWarning, FutureWarning])

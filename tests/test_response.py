@@ -1,4 +1,6 @@
-"""Attention of timm ViTs: equal to an unfused computation, one pass, and rules that do what they say."""
+"""Attention of timm ViTs: equal to an unfused computation, one pass, and rules that do what they
+say.
+"""
 
 import pytest
 import timm
@@ -11,8 +13,19 @@ from torch.overrides import TorchFunctionMode
 from mgff_tutorial.cropper import ViTCropper
 from mgff_tutorial.errors import InputError
 from mgff_tutorial.models import vit_nano
-from mgff_tutorial.response import (DEFAULT_RULE, RULES, LayerAttention, Rule, ViTRecord, affinity, clip_outliers,
-                                   record_attention, response_map, rule_of, token_weights)
+from mgff_tutorial.response import (
+    DEFAULT_RULE,
+    RULES,
+    LayerAttention,
+    Rule,
+    ViTRecord,
+    affinity,
+    clip_outliers,
+    record_attention,
+    response_map,
+    rule_of,
+    token_weights,
+)
 
 MODELS = {  # prefix tokens, rotary positions, relative biases, no class token: one of each family
     "vit_tiny_patch16_224": dict(img_size=(64, 96)),
@@ -27,7 +40,9 @@ MODELS = {  # prefix tokens, rotary positions, relative biases, no class token: 
 
 def build(name="vit_tiny_patch16_224", depth=2, **kwargs):
     torch.manual_seed(0)
-    return timm.create_model(name, depth=depth, num_classes=0, **{**MODELS.get(name, {}), **kwargs}).eval()
+    return timm.create_model(
+        name, depth=depth, num_classes=0, **{**MODELS.get(name, {}), **kwargs}
+    ).eval()
 
 
 def images(vit, batch=2, seed=1):
@@ -49,7 +64,9 @@ def test_attention_of_any_family_equals_the_unfused_softmax(name):
         assert a.matrix().shape[-2:] == (tokens, tokens)
         torch.testing.assert_close(a.matrix().sum(-1), torch.ones(a.matrix().shape[:-1]))
         torch.testing.assert_close(a.matrix(), b.matrix(), atol=1e-6, rtol=1e-4)
-        torch.testing.assert_close(a.matrix(slice(0, 1)), b.matrix()[:, :, :1], atol=1e-6, rtol=1e-4)
+        torch.testing.assert_close(
+            a.matrix(slice(0, 1)), b.matrix()[:, :, :1], atol=1e-6, rtol=1e-4
+        )
     torch.testing.assert_close(fused.tokens, vit.forward_features(x), atol=1e-5, rtol=1e-4)
     for rule in RULES:
         out = response_map(vit, x, rule)
@@ -58,14 +75,21 @@ def test_attention_of_any_family_equals_the_unfused_softmax(name):
 
 @torch.no_grad()
 def test_attention_is_that_of_the_block():
-    """Independent of how it was captured: A V, projected, must be what the block's attention returns."""
+    """Independent of how it was captured: A V, projected, must be what the block's attention
+    returns.
+    """
     vit = build(depth=3)
     x, inside = images(vit), {}
     attention = vit.blocks[1].attn
     hook = attention.register_forward_hook(lambda m, args, out: inside.update(x=args[0], out=out))
     record = record_attention(vit, x, last=2)
     hook.remove()
-    value = attention.qkv(inside["x"]).chunk(3, dim=-1)[2].unflatten(-1, (attention.num_heads, -1)).transpose(1, 2)
+    value = (
+        attention.qkv(inside["x"])
+        .chunk(3, dim=-1)[2]
+        .unflatten(-1, (attention.num_heads, -1))
+        .transpose(1, 2)
+    )
     mixed = (record.layers[0].matrix() @ value).transpose(1, 2).flatten(2)
     torch.testing.assert_close(attention.proj(mixed), inside["out"], atol=1e-5, rtol=1e-4)
 
@@ -94,11 +118,15 @@ def test_one_pass_with_fused_attention_everywhere_and_hooks_gone():
 def fake_record(matrices, prefix=1, grid=(2, 2)):
     """A record whose layers have these (heads, N, N) matrices, batch 1."""
     layers = [LayerAttention(weights=m[None]) for m in matrices]
-    return ViTRecord(layers, torch.zeros(1, prefix + grid[0] * grid[1], 3), prefix, grid, prefix > 0)
+    return ViTRecord(
+        layers, torch.zeros(1, prefix + grid[0] * grid[1], 3), prefix, grid, prefix > 0
+    )
 
 
 def random_attention(layers=3, heads=2, tokens=5, seed=0):
-    return torch.randn(layers, heads, tokens, tokens, generator=torch.Generator().manual_seed(seed)).softmax(-1)
+    return torch.randn(
+        layers, heads, tokens, tokens, generator=torch.Generator().manual_seed(seed)
+    ).softmax(-1)
 
 
 def test_literal_rule_sums_columns_of_all_layers_without_the_class_token():
@@ -121,17 +149,22 @@ def test_uniform_attention_gives_a_flat_map(name):
 
 def test_class_token_rule_is_row_zero_and_patches_ask_where_there_is_none():
     matrices = random_attention()
-    torch.testing.assert_close(RULES["class_token"].weigh(fake_record(matrices))[0],
-                               matrices.mean(dim=(0, 1))[0, 1:])
+    torch.testing.assert_close(
+        RULES["class_token"].weigh(fake_record(matrices))[0], matrices.mean(dim=(0, 1))[0, 1:]
+    )
     bare = fake_record(random_attention(tokens=4), prefix=0)
-    torch.testing.assert_close(RULES["class_token"].weigh(bare)[0], random_attention(tokens=4).mean(dim=(0, 1, 2)))
+    torch.testing.assert_close(
+        RULES["class_token"].weigh(bare)[0], random_attention(tokens=4).mean(dim=(0, 1, 2))
+    )
 
 
 def test_rollout_multiplies_from_the_last_layer_down():
     a, b = random_attention(layers=2).mean(dim=1)
     eye = torch.eye(5)
     expected = ((b + eye) / 2 @ ((a + eye) / 2))[0, 1:]
-    torch.testing.assert_close(RULES["rollout"].weigh(fake_record(random_attention(layers=2)))[0], expected)
+    torch.testing.assert_close(
+        RULES["rollout"].weigh(fake_record(random_attention(layers=2)))[0], expected
+    )
 
 
 def test_clipping_touches_outliers_only():
@@ -150,7 +183,9 @@ def test_map_keeps_the_places_of_the_patches():
     torch.testing.assert_close(weights[0], torch.arange(24.0).view(4, 6))
     big = response_map(vit, images(vit), ramp)[0, 0]
     assert big.shape == (64, 96)
-    torch.testing.assert_close(F.avg_pool2d(big[None, None, 16:48, 16:80], 16)[0, 0], weights[0, 1:3, 1:5])
+    torch.testing.assert_close(
+        F.avg_pool2d(big[None, None, 16:48, 16:80], 16)[0, 0], weights[0, 1:3, 1:5]
+    )
 
 
 @torch.no_grad()
@@ -175,10 +210,17 @@ def test_bad_input():
 
 
 @settings(deadline=None, max_examples=10)
-@given(rows=st.integers(1, 5), columns=st.integers(1, 5), batch=st.integers(1, 3), rule=st.sampled_from(sorted(RULES)))
+@given(
+    rows=st.integers(1, 5),
+    columns=st.integers(1, 5),
+    batch=st.integers(1, 3),
+    rule=st.sampled_from(sorted(RULES)),
+)
 @torch.no_grad()
 def test_any_grid(rows, columns, batch, rule):
-    vit = timm.create_model("vit_tiny_patch16_224", depth=1, num_classes=0, img_size=(16 * rows, 16 * columns)).eval()
+    vit = timm.create_model(
+        "vit_tiny_patch16_224", depth=1, num_classes=0, img_size=(16 * rows, 16 * columns)
+    ).eval()
     out = response_map(vit, images(vit, batch), rule)
     assert out.shape == (batch, 1, 16 * rows, 16 * columns) and out.isfinite().all()
 
@@ -186,10 +228,14 @@ def test_any_grid(rows, columns, batch, rule):
 def test_affinity_is_the_squared_mean_cosine_of_queries_and_values():
     torch.manual_seed(0)
     query, key, value = (torch.randn(1, 2, 1 + 4, 3) for _ in range(3))
-    record = ViTRecord([LayerAttention(query, key, value, 1.0)], torch.randn(1, 5, 6), 1, (2, 2), True)
+    record = ViTRecord(
+        [LayerAttention(query, key, value, 1.0)], torch.randn(1, 5, 6), 1, (2, 2), True
+    )
 
     def cosine(kind, i, j):
-        joined = kind[0].permute(1, 0, 2).flatten(1)[1:]  # heads side by side, without the class token
+        joined = (
+            kind[0].permute(1, 0, 2).flatten(1)[1:]
+        )  # heads side by side, without the class token
         return F.cosine_similarity(joined[i], joined[j], dim=0)
 
     for kinds, tensors in ((("query",), (query,)), (("query", "value"), (query, value))):
@@ -203,12 +249,18 @@ def test_affinity_is_the_squared_mean_cosine_of_queries_and_values():
 
 def test_a_vit_may_name_its_rule_and_the_cropper_follows():
     vit = vit_nano()
-    assert rule_of(vit) == "attended_object_values" and rule_of(torch.nn.Identity()) == DEFAULT_RULE == "attended_object"
+    assert (
+        rule_of(vit) == "attended_object_values"
+        and rule_of(torch.nn.Identity()) == DEFAULT_RULE == "attended_object"
+    )
     x = torch.rand(2, 3, 96, 96)
     own, default = (token_weights(vit.eval(), x, rule) for rule in (None, DEFAULT_RULE))
     torch.testing.assert_close(own, token_weights(vit, x, "attended_object_values"))
     assert not torch.allclose(own, default)
-    assert ViTCropper(vit).rule is RULES["attended_object_values"] and ViTCropper(vit, "literal").rule is RULES["literal"]
+    assert (
+        ViTCropper(vit).rule is RULES["attended_object_values"]
+        and ViTCropper(vit, "literal").rule is RULES["literal"]
+    )
     del vit.pretrained_cfg["response_rule"]
     assert ViTCropper(vit).rule is RULES[DEFAULT_RULE]
     vit.pretrained_cfg["response_rule"] = "attended_objekt"

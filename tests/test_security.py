@@ -1,4 +1,6 @@
-"""Nothing is executed, fetched or written that the user did not ask for: our sources, file names, folders."""
+"""Nothing is executed, fetched or written that the user did not ask for: our sources, file names,
+folders.
+"""
 
 import ast
 import json
@@ -22,12 +24,51 @@ from mgff_tutorial.prediction_log import printable
 ROOT = Path(mgff_tutorial.__file__).parent
 SOURCES = sorted(ROOT.rglob("*.py"))
 # Names that execute text, unpickle, start programs, or open connections.
-FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "os.execv", "pickle.load", "pickle.loads",
-                   "pickle.Unpickler", "yaml.load", "yaml.unsafe_load", "yaml.full_load", "torch.hub.load", "joblib.load",
-                   "torch.hub.load_state_dict_from_url", "urlopen", "urllib.request.urlopen", "urlretrieve",
-                   "shutil.unpack_archive", "tempfile.mktemp", "marshal.loads", "shelve.open"}
-FORBIDDEN_IMPORTS = {"urllib.request", "http.client", "requests", "httpx", "aiohttp", "ftplib", "telnetlib", "smtplib", "socket",
-                     "huggingface_hub", "gdown", "wget", "dill", "cloudpickle", "joblib", "shelve", "marshal", "code"}
+FORBIDDEN_CALLS = {
+    "eval",
+    "exec",
+    "compile",
+    "__import__",
+    "os.system",
+    "os.popen",
+    "os.execv",
+    "pickle.load",
+    "pickle.loads",
+    "pickle.Unpickler",
+    "yaml.load",
+    "yaml.unsafe_load",
+    "yaml.full_load",
+    "torch.hub.load",
+    "joblib.load",
+    "torch.hub.load_state_dict_from_url",
+    "urlopen",
+    "urllib.request.urlopen",
+    "urlretrieve",
+    "shutil.unpack_archive",
+    "tempfile.mktemp",
+    "marshal.loads",
+    "shelve.open",
+}
+FORBIDDEN_IMPORTS = {
+    "urllib.request",
+    "http.client",
+    "requests",
+    "httpx",
+    "aiohttp",
+    "ftplib",
+    "telnetlib",
+    "smtplib",
+    "socket",
+    "huggingface_hub",
+    "gdown",
+    "wget",
+    "dill",
+    "cloudpickle",
+    "joblib",
+    "shelve",
+    "marshal",
+    "code",
+}
 
 
 def name_of(node):
@@ -38,15 +79,25 @@ def name_of(node):
 
 
 def dangers(tree):
-    """(line, what) for everything in a module that runs text, unpickles, starts a program or opens a connection."""
+    """(line, what) for everything in a module that runs text, unpickles, starts a program or opens
+    a connection.
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from ((node.lineno, f"import {alias.name}") for alias in node.names if alias.name in FORBIDDEN_IMPORTS)
+            yield from (
+                (node.lineno, f"import {alias.name}")
+                for alias in node.names
+                if alias.name in FORBIDDEN_IMPORTS
+            )
         elif isinstance(node, ast.ImportFrom) and node.module in FORBIDDEN_IMPORTS:
             yield node.lineno, f"from {node.module} import ..."
         elif isinstance(node, ast.Call):
             name, options = name_of(node.func), {k.arg: k.value for k in node.keywords}
-            said = {arg: value.value for arg, value in options.items() if isinstance(value, ast.Constant)}
+            said = {
+                arg: value.value
+                for arg, value in options.items()
+                if isinstance(value, ast.Constant)
+            }
             if name in FORBIDDEN_CALLS or name.startswith("subprocess."):
                 yield node.lineno, f"{name}(...)"
             if name == "torch.load" and said.get("weights_only") is not True:
@@ -57,10 +108,23 @@ def dangers(tree):
                 yield node.lineno, f"{name}: archives are unpacked by mgff_tutorial.archives"
 
 
-@pytest.mark.parametrize("line", [
-    "eval('1')", "exec('1')", "import pickle\npickle.load(f)", "torch.load(p)", "torch.load(p, weights_only=False)",
-    "import requests", "from urllib.request import urlopen", "np.load(p, allow_pickle=True)", "os.system('x')",
-    "import subprocess\nsubprocess.run('x')", "yaml.load(f)", "tar.extractall(d)"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "eval('1')",
+        "exec('1')",
+        "import pickle\npickle.load(f)",
+        "torch.load(p)",
+        "torch.load(p, weights_only=False)",
+        "import requests",
+        "from urllib.request import urlopen",
+        "np.load(p, allow_pickle=True)",
+        "os.system('x')",
+        "import subprocess\nsubprocess.run('x')",
+        "yaml.load(f)",
+        "tar.extractall(d)",
+    ],
+)
 def test_the_search_finds_what_it_looks_for(line):
     assert list(dangers(ast.parse(line)))
 
@@ -75,11 +139,14 @@ def test_our_sources_execute_and_fetch_nothing(path):
     allowed = ALLOWED.get(path.relative_to(ROOT).as_posix())
     found = [f"line {line}: {what}" for line, what in dangers(tree) if what != allowed]
     assert not found, found
-    assert not [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Assert)], "asserts vanish under python -O"
+    assert not [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Assert)], (
+        "asserts vanish under python -O"
+    )
 
 
 def test_nothing_connects_unless_asked(monkeypatch):
     """Build, classify, crop, predict in two stages, open SketchBirds: not one socket."""
+
     def refuse(*args, **kwargs):
         raise AssertionError("a connection was opened")
 
@@ -87,57 +154,113 @@ def test_nothing_connects_unless_asked(monkeypatch):
         monkeypatch.setattr(socket, name, refuse)
     from mgff_tutorial import MGFFClassifier, SketchBirds, TwoStageClassifier, ViTCropper
 
-    model = TwoStageClassifier(MGFFClassifier("swin_nano", num_classes=20, img_size=32), ViTCropper(create_model("vit_nano")))
-    assert model.predict(SketchBirds("test")[0][0] if (ROOT.parent / "data/sketchbirds/images.txt").is_file()
-                         else torch.zeros(3, 32, 32)).merged.shape == (1, 20)
+    model = TwoStageClassifier(
+        MGFFClassifier("swin_nano", num_classes=20, img_size=32),
+        ViTCropper(create_model("vit_nano")),
+    )
+    assert model.predict(
+        SketchBirds("test")[0][0]
+        if (ROOT.parent / "data/sketchbirds/images.txt").is_file()
+        else torch.zeros(3, 32, 32)
+    ).merged.shape == (1, 20)
 
 
 def test_hostile_names_are_data(tmp_path, capsys, monkeypatch):
-    """File names that are options, patterns, commands, formats, escape codes, no UTF-8 or 255 bytes long."""
+    """File names that are options, patterns, commands, formats, escape codes, no UTF-8 or 255 bytes
+    long.
+    """
     folder, out = tmp_path / "birds", tmp_path / "figures"
     folder.mkdir()
     monkeypatch.chdir(tmp_path)
     picture = Colours(1, size=24).image(0)
-    names = ["--help.png", "-rf.png", "*.png", "[a-z]?.png", "$(touch pwned).png", "`touch pwned`.png", "; touch pwned;.png",
-             "%s%n.png", "{0.__class__}.png", "<img src=x>.png", "a\nb.png", "\x1b[2Jclear.png", "..png.png", " .png", "$x^$.png",
-             "\u202egnp.png", "\udcff\udcfe.png", "Zaunko\u0308nig.png", "x" * 251 + ".png", "CON.png", "~.png", "a|b.png"]
+    names = [
+        "--help.png",
+        "-rf.png",
+        "*.png",
+        "[a-z]?.png",
+        "$(touch pwned).png",
+        "`touch pwned`.png",
+        "; touch pwned;.png",
+        "%s%n.png",
+        "{0.__class__}.png",
+        "<img src=x>.png",
+        "a\nb.png",
+        "\x1b[2Jclear.png",
+        "..png.png",
+        " .png",
+        "$x^$.png",
+        "\u202egnp.png",
+        "\udcff\udcfe.png",
+        "Zaunko\u0308nig.png",
+        "x" * 251 + ".png",
+        "CON.png",
+        "~.png",
+        "a|b.png",
+    ]
     made = []
     for name in names:
         try:
             picture.save(folder / "t.png")
             os.rename(folder / "t.png", os.path.join(folder, name))
             made.append(name)
-        except (OSError, UnicodeError):                                     # this file system knows no such name
+        except (OSError, UnicodeError):  # this file system knows no such name
             (folder / "t.png").unlink(missing_ok=True)
     assert len(made) > 10
     torch.manual_seed(0)
     classes = ["$a_{", "%d", "<b>"]
-    save_checkpoint("m.safetensors", create_model("mgff_swin_nano", num_classes=3, img_size=32), {
-        "model": "mgff_swin_nano", "kwargs": {"img_size": 32}, "classes": classes, "mean": [0.5] * 3, "std": [0.5] * 3,
-        "img_size": 32, "resize": 32})
-    arguments = ["predict", str(folder), "--checkpoint", "m.safetensors", "--one-stage", "--device", "cpu", "--quiet"]
+    save_checkpoint(
+        "m.safetensors",
+        create_model("mgff_swin_nano", num_classes=3, img_size=32),
+        {
+            "model": "mgff_swin_nano",
+            "kwargs": {"img_size": 32},
+            "classes": classes,
+            "mean": [0.5] * 3,
+            "std": [0.5] * 3,
+            "img_size": 32,
+            "resize": 32,
+        },
+    )
+    arguments = [
+        "predict",
+        str(folder),
+        "--checkpoint",
+        "m.safetensors",
+        "--one-stage",
+        "--device",
+        "cpu",
+        "--quiet",
+    ]
     before = {path.name for path in tmp_path.iterdir()}
     assert main([*arguments, "--json"]) == 0
     shown = [json.loads(line)["image"] for line in capsys.readouterr().out.splitlines()]
     assert sorted(shown) == sorted(name for name in made if not name.startswith("."))
-    assert main(arguments) == 0                                             # the table
+    assert main(arguments) == 0  # the table
     table = capsys.readouterr().out
     assert "\x1b" not in table and len(table.splitlines()) == 1 + len(shown)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")                                     # a font that lacks a letter
+        warnings.simplefilter("ignore")  # a font that lacks a letter
         assert main([*arguments, "--save-figures", str(out)]) == 0
     assert len([path for path in out.iterdir() if path.suffix == ".png"]) == len(shown)
-    assert {path.name for path in tmp_path.iterdir()} == before | {"figures"}, "something was written elsewhere"
+    assert {path.name for path in tmp_path.iterdir()} == before | {"figures"}, (
+        "something was written elsewhere"
+    )
     assert printable("a\x1b[31m\n\u202e") == r"a\x1b[31m\n\u202e"
 
 
 def snapshot(*folders):
-    return {path: path.stat().st_mtime_ns for folder in folders for path in folder.rglob("*")
-            if "__pycache__" not in path.parts and path.is_file()}
+    return {
+        path: path.stat().st_mtime_ns
+        for folder in folders
+        for path in folder.rglob("*")
+        if "__pycache__" not in path.parts and path.is_file()
+    }
 
 
 def test_a_run_writes_into_its_folder_alone(tmp_path, monkeypatch):
-    """Training, evaluation files and curves: the run folder; not the home folder, not here, not the package."""
+    """Training, evaluation files and curves: the run folder; not the home folder, not here, not the
+    package.
+    """
     from mgff_tutorial.training import train
 
     home, here, run = tmp_path / "home", tmp_path / "here", tmp_path / "run"
@@ -149,7 +272,9 @@ def test_a_run_writes_into_its_folder_alone(tmp_path, monkeypatch):
     before = snapshot(ROOT)
     train(small_config(run, epochs=1), Colours(), Colours(13, seed=5), small_net(), progress=False)
     assert list(run.iterdir()) and not list(here.iterdir())
-    assert not [path for path in home.rglob("*") if path.is_file() and "matplotlib" not in str(path)]
+    assert not [
+        path for path in home.rglob("*") if path.is_file() and "matplotlib" not in str(path)
+    ]
     assert snapshot(ROOT) == before
 
 
@@ -168,9 +293,22 @@ def test_reading_a_data_set_writes_nothing(tmp_path):
 
 def test_importing_writes_and_prints_nothing(tmp_path):
     """Not even a cache folder."""
-    environment = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), "PYTHONDONTWRITEBYTECODE": "1",
-                   "PYTHONPATH": str(ROOT.parent)}
+    environment = {
+        **os.environ,
+        "HOME": str(tmp_path),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": str(ROOT.parent),
+    }
     environment.pop("MGFF_CACHE", None)
-    done = subprocess.run([sys.executable, "-c", "import mgff_tutorial, mgff_tutorial.mgff, mgff_tutorial.datasets"],
-                          cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout == done.stderr == "" and not [path for path in tmp_path.rglob("*") if path.is_file()]
+    done = subprocess.run(
+        [sys.executable, "-c", "import mgff_tutorial, mgff_tutorial.mgff, mgff_tutorial.datasets"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == done.stderr == "" and not [
+        path for path in tmp_path.rglob("*") if path.is_file()
+    ]

@@ -1,4 +1,6 @@
-"""SketchBirds on disk: the layout of CUB, checksums that notice, a command that refuses what it cannot do."""
+"""SketchBirds on disk: the layout of CUB, checksums that notice, a command that refuses what it
+cannot do.
+"""
 
 import argparse
 import os
@@ -12,9 +14,15 @@ from PIL import Image
 from mgff_tutorial import sketchbirds
 from mgff_tutorial.errors import DataError, InputError
 from mgff_tutorial.renderer import render
-from mgff_tutorial.sketchbirds import (add_render_command, compare_with_render, ensure_sketchbirds, entries,
-                                       verify_sketchbirds, write_sketchbirds)
 from mgff_tutorial.renderer.species import PART_NAMES, SPECIES
+from mgff_tutorial.sketchbirds import (
+    add_render_command,
+    compare_with_render,
+    ensure_sketchbirds,
+    entries,
+    verify_sketchbirds,
+    write_sketchbirds,
+)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +51,11 @@ def rows(path):
 
 def test_the_plan_has_1200_pictures_with_seeds_of_their_own():
     plan = entries()
-    assert len(plan) == 1200 and len({e.seed for e in plan}) == 1200 and len({e.path for e in plan}) == 1200
+    assert (
+        len(plan) == 1200
+        and len({e.seed for e in plan}) == 1200
+        and len({e.path for e in plan}) == 1200
+    )
     for label in range(20):
         assert sum(e.label == label and e.train for e in plan) == 30
         assert sum(e.label == label and not e.train for e in plan) == 30
@@ -53,8 +65,12 @@ def test_the_plan_has_1200_pictures_with_seeds_of_their_own():
 
 def test_a_larger_training_set_begins_with_the_usual_one_and_keeps_its_test_pictures():
     usual, larger = entries(), entries(1000)
-    assert len(larger) == 20 * 1030 and len({e.seed for e in larger}) == len({e.path for e in larger}) == len(larger)
-    assert set(usual) <= set(larger) and [e for e in usual if not e.train] == [e for e in larger if not e.train]
+    assert len(larger) == 20 * 1030 and len({e.seed for e in larger}) == len(
+        {e.path for e in larger}
+    ) == len(larger)
+    assert set(usual) <= set(larger) and [e for e in usual if not e.train] == [
+        e for e in larger if not e.train
+    ]
     assert {e.seed for e in larger if e.train}.isdisjoint(e.seed for e in larger if not e.train)
     for wrong in (0, 1001, 2.5):
         with pytest.raises(InputError, match="training_images must be an integer from 1 to 1000"):
@@ -69,22 +85,35 @@ def test_other_training_sets_are_drawn_into_the_cache(tmp_path, monkeypatch):
     monkeypatch.setattr(SketchBirds, "published", (20, 20, 20))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        train = SketchBirds("train", training_images=2)  # without a warning: it has as many as were asked for
-    assert len(train) == 40 and train.root == tmp_path / "sketchbirds-2" and len(SketchBirds("test", training_images=2)) == 20
+        train = SketchBirds(
+            "train", training_images=2
+        )  # without a warning: it has as many as were asked for
+    assert (
+        len(train) == 40
+        and train.root == tmp_path / "sketchbirds-2"
+        and len(SketchBirds("test", training_images=2)) == 20
+    )
     assert verify_sketchbirds(train.root).ok and compare_with_render(train.root, every=20).ok
 
 
 def test_layout_of_cub(small):
-    assert [len(rows(small / f"{n}.txt")) for n in ("images", "image_class_labels", "train_test_split",
-                                                    "bounding_boxes", "scenes")] == [40] * 5
+    assert [
+        len(rows(small / f"{n}.txt"))
+        for n in ("images", "image_class_labels", "train_test_split", "bounding_boxes", "scenes")
+    ] == [40] * 5
     assert rows(small / "classes.txt")[2] == ["3", "003.Spotted_Marsh_Pipit"]
     assert [name for _, name in rows(small / "parts" / "parts.txt")] == PART_NAMES
     assert len(rows(small / "parts" / "part_locs.txt")) == 40 * len(PART_NAMES)
     assert len(rows(small / "genera.txt")) == 20 and len(rows(small / "part_codes.txt")) == 120
-    for (number, path), (_, x, y, width, height) in zip(rows(small / "images.txt"), rows(small / "bounding_boxes.txt")):
+    for (_number, path), (_, x, y, width, height) in zip(
+        rows(small / "images.txt"), rows(small / "bounding_boxes.txt")
+    ):
         with Image.open(small / "images" / path) as image:
             assert image.size == (256, 256) and image.format == "JPEG"
-        assert 0 <= float(x) < float(x) + float(width) <= 256 and 0 <= float(y) < float(y) + float(height) <= 256
+        assert (
+            0 <= float(x) < float(x) + float(width) <= 256
+            and 0 <= float(y) < float(y) + float(height) <= 256
+        )
 
 
 def test_pictures_and_truth_are_the_renderers(small):
@@ -95,8 +124,9 @@ def test_pictures_and_truth_are_the_renderers(small):
         assert np.abs(np.asarray(image, dtype=int) - np.asarray(scene.image)).mean() < 4
     x, y, width, height = (float(v) for v in rows(small / "bounding_boxes.txt")[7][1:])
     assert (x, y, x + width, y + height) == scene.box
-    for (_, part, x, y, visible), name in zip((r for r in rows(small / "parts" / "part_locs.txt") if r[0] == number),
-                                              PART_NAMES):
+    for (_, _part, x, y, visible), name in zip(
+        (r for r in rows(small / "parts" / "part_locs.txt") if r[0] == number), PART_NAMES
+    ):
         assert bool(int(visible)) == scene.parts[name][2]
         if scene.parts[name][2]:
             assert np.allclose([float(x), float(y)], scene.parts[name][:2], atol=0.06)
@@ -104,7 +134,9 @@ def test_pictures_and_truth_are_the_renderers(small):
 
 def test_codes_on_disk_are_those_of_the_species(small):
     for class_id, part_id, code in rows(small / "part_codes.txt"):
-        assert SPECIES[int(class_id) - 1].code(PART_NAMES[int(part_id) - 1]).replace(" ", "_") == code
+        assert (
+            SPECIES[int(class_id) - 1].code(PART_NAMES[int(part_id) - 1]).replace(" ", "_") == code
+        )
 
 
 def test_verify_finds_changed_missing_and_extra_files(copy):
@@ -165,7 +197,19 @@ def test_the_embedded_data_set_is_whole():
 
 
 def test_command_draws_one_picture_and_a_sheet(tmp_path, capsys):
-    assert run("--species", "Crested Marsh Pipit", "--seed", 3, "--size", 64, "--out", tmp_path / "a" / "bird.png") == 0
+    assert (
+        run(
+            "--species",
+            "Crested Marsh Pipit",
+            "--seed",
+            3,
+            "--size",
+            64,
+            "--out",
+            tmp_path / "a" / "bird.png",
+        )
+        == 0
+    )
     assert "Crested Marsh Pipit" in capsys.readouterr().out
     assert Image.open(tmp_path / "a" / "bird.png").size == (64, 64)
     assert run("--sheet", tmp_path / "sheet.png", "--size", 48) == 0
@@ -179,10 +223,18 @@ def test_command_verifies(copy, capsys):
     assert "1 missing" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("words, message", [
-    ([], "Nothing to draw"), (["--training-images", "9", "--verify"], "belongs to --out DIR"), (["--species", "3"], "--out"), (["--out", "bird.png"], "--species"),
-    (["--species", "99", "--out", "x.png"], "0 to 19"), (["--species", "0", "--out", "x.exe"], "ending"),
-    (["--species", "0", "--verify", "--out", "x.png"], "--verify")])
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        ([], "Nothing to draw"),
+        (["--training-images", "9", "--verify"], "belongs to --out DIR"),
+        (["--species", "3"], "--out"),
+        (["--out", "bird.png"], "--species"),
+        (["--species", "99", "--out", "x.png"], "0 to 19"),
+        (["--species", "0", "--out", "x.exe"], "ending"),
+        (["--species", "0", "--verify", "--out", "x.png"], "--verify"),
+    ],
+)
 def test_command_refuses(words, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=message):

@@ -1,4 +1,6 @@
-"""The Swin Transformer against timm, on sizes it was not built for, and with weights of every origin."""
+"""The Swin Transformer against timm, on sizes it was not built for, and with weights of every
+origin.
+"""
 
 import pytest
 import timm
@@ -10,19 +12,35 @@ from mgff_tutorial import swin
 from mgff_tutorial.errors import CheckpointError, InputError
 from mgff_tutorial.swin import SwinTransformer, swin_nano
 from mgff_tutorial.swin_blocks import StochasticDepth
-from mgff_tutorial.swin_weights import convert_names, load_pretrained, load_weights, read_state, timm_name
+from mgff_tutorial.swin_weights import (
+    convert_names,
+    load_pretrained,
+    load_weights,
+    read_state,
+    timm_name,
+)
 
-# timm up to 1.0.30 rounds odd grids down between stages, and its windows with them: there only the even size compares.
+# timm up to 1.0.30 rounds odd grids down between stages, and its windows with them: there only the
+# even size compares.
 ROUNDS_UP = hasattr(timm.models.swin_transformer, "calc_stage_window_sizes")
 EIGHT = [name for name in swin.BUILDERS if name != "swin_nano"]
 # Shifted blocks on padded grids, and windows that shrink to theirs; full widths, heads and tables.
 SHORT = dict(depths=(2, 2, 1, 1), num_classes=7, drop_path_rate=0.0)
-TOY = dict(img_size=32, embed_dim=8, depths=(2, 2), num_heads=(1, 2), window_size=4, num_classes=5,
-           drop_path_rate=0.0)
+TOY = dict(
+    img_size=32,
+    embed_dim=8,
+    depths=(2, 2),
+    num_heads=(1, 2),
+    window_size=4,
+    num_classes=5,
+    drop_path_rate=0.0,
+)
 
 
 def noisy(model, seed=0):
-    """Fill every parameter with numbers that matter (a fresh bias table or norm is almost nothing)."""
+    """Fill every parameter with numbers that matter (a fresh bias table or norm is almost
+    nothing).
+    """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for p in model.parameters():
@@ -39,7 +57,9 @@ def assert_parity(ours, theirs, images, logits_tolerance=1e-5):
     (a * weights).sum().backward()
     (b * weights).sum().backward()
     for (name, p), q in zip(ours.named_parameters(), theirs.parameters()):
-        torch.testing.assert_close(p.grad, q.grad, atol=1e-5, rtol=1e-4, msg=lambda m, name=name: f"{name}: {m}")
+        torch.testing.assert_close(
+            p.grad, q.grad, atol=1e-5, rtol=1e-4, msg=lambda m, name=name: f"{name}: {m}"
+        )
 
 
 @pytest.mark.parametrize("name", EIGHT)
@@ -48,7 +68,11 @@ def test_logits_and_gradients_equal_timm(name):
     ours = getattr(swin, name)(img_size=size, **SHORT).eval()
     theirs = timm.create_model(timm_name(name), img_size=size, **SHORT).eval()
     assert list(ours.state_dict()) == list(theirs.state_dict())
-    assert_parity(ours, noisy(theirs), torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(2)))
+    assert_parity(
+        ours,
+        noisy(theirs),
+        torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(2)),
+    )
 
 
 def test_the_whole_depth_equals_timm_at_full_size():
@@ -65,14 +89,16 @@ def test_padded_and_oblong_grids_equal_timm(size):
     options = {**TOY, "img_size": size, "depths": (2, 2, 2), "num_heads": (1, 2, 2)}
     ours = SwinTransformer(**options).eval()
     theirs = timm.models.swin_transformer.SwinTransformer(**options).eval()
-    assert_parity(ours, noisy(theirs), torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0)))
+    assert_parity(
+        ours, noisy(theirs), torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    )
 
 
 def test_sizes_it_was_not_built_for_equal_timm():
     ours = SwinTransformer(**TOY).eval()
     theirs = timm.models.swin_transformer.SwinTransformer(**TOY, strict_img_size=False).eval()
     ours.load_state_dict(noisy(theirs).state_dict())
-    for size in ((32, 32), (44, 72), (8, 60), (32, 32)):                    # back again: masks are not mixed up
+    for size in ((32, 32), (44, 72), (8, 60), (32, 32)):  # back again: masks are not mixed up
         x = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
         with torch.no_grad():
             torch.testing.assert_close(ours(x), theirs(x), atol=1e-5, rtol=0)
@@ -97,15 +123,24 @@ def test_an_odd_photograph_runs_and_small_changes_stay_local():
     model = swin.swin_tiny_patch4_window7_224(depths=(2, 2, 2, 1), num_classes=3).eval()
     x = torch.randn(1, 3, 229, 317)
     assert model(x).shape == (1, 3)
-    assert [tuple(m.shape[1:]) for m in model.feature_maps(x)] == [(192, 29, 40), (384, 15, 20), (768, 8, 10),
-                                                                   (768, 8, 10)]
+    assert [tuple(m.shape[1:]) for m in model.feature_maps(x)] == [
+        (192, 29, 40),
+        (384, 15, 20),
+        (768, 8, 10),
+        (768, 8, 10),
+    ]
 
 
 def test_the_maps_of_the_paper_at_full_size():
     with torch.device("meta"):
         model = swin.swin_base_patch4_window12_384(num_classes=200)
         maps = model.feature_maps(torch.empty(2, 3, 384, 384))
-    assert [tuple(m.shape) for m in maps] == [(2, 256, 48, 48), (2, 512, 24, 24), (2, 1024, 12, 12), (2, 1024, 12, 12)]
+    assert [tuple(m.shape) for m in maps] == [
+        (2, 256, 48, 48),
+        (2, 512, 24, 24),
+        (2, 1024, 12, 12),
+        (2, 1024, 12, 12),
+    ]
 
 
 def test_the_last_map_is_what_the_head_sees():
@@ -115,22 +150,41 @@ def test_the_last_map_is_what_the_head_sees():
     last = model.feature_maps(x)[-1]
     assert torch.equal(last.permute(0, 2, 3, 1), model.forward_features(x))
     torch.testing.assert_close(model.head.fc(last.mean((2, 3))), model(x), atol=1e-6, rtol=0)
-    torch.testing.assert_close(model.forward_head(model.forward_features(x), pre_logits=True), last.mean((2, 3)))
+    torch.testing.assert_close(
+        model.forward_head(model.forward_features(x), pre_logits=True), last.mean((2, 3))
+    )
 
 
-@pytest.mark.parametrize("name, classes, dim, size", [
-    ("swin_tiny_patch4_window7_224", 1000, 768, 224), ("swin_small_patch4_window7_224", 1000, 768, 224),
-    ("swin_base_patch4_window7_224", 1000, 1024, 224), ("swin_base_patch4_window12_384", 1000, 1024, 384),
-    ("swin_base_patch4_window7_224_in22k", 21841, 1024, 224),
-    ("swin_base_patch4_window12_384_in22k", 21841, 1024, 384),
-    ("swin_large_patch4_window7_224_in22k", 21841, 1536, 224),
-    ("swin_large_patch4_window12_384_in22k", 21841, 1536, 384)])
+@pytest.mark.parametrize(
+    "name, classes, dim, size",
+    [
+        ("swin_tiny_patch4_window7_224", 1000, 768, 224),
+        ("swin_small_patch4_window7_224", 1000, 768, 224),
+        ("swin_base_patch4_window7_224", 1000, 1024, 224),
+        ("swin_base_patch4_window12_384", 1000, 1024, 384),
+        ("swin_base_patch4_window7_224_in22k", 21841, 1024, 224),
+        ("swin_base_patch4_window12_384_in22k", 21841, 1024, 384),
+        ("swin_large_patch4_window7_224_in22k", 21841, 1536, 224),
+        ("swin_large_patch4_window12_384_in22k", 21841, 1536, 384),
+    ],
+)
 def test_builders_have_the_published_settings(name, classes, dim, size):
     with torch.device("meta"):
         ours, theirs = getattr(swin, name)(), timm.create_model(timm_name(name))
     assert (ours.num_classes, ours.num_features, ours.img_size) == (classes, dim, (size, size))
-    assert {k: v.shape for k, v in ours.state_dict().items()} == {k: v.shape for k, v in theirs.state_dict().items()}
-    for key in ("mean", "std", "input_size", "crop_pct", "interpolation", "first_conv", "classifier", "num_classes"):
+    assert {k: v.shape for k, v in ours.state_dict().items()} == {
+        k: v.shape for k, v in theirs.state_dict().items()
+    }
+    for key in (
+        "mean",
+        "std",
+        "input_size",
+        "crop_pct",
+        "interpolation",
+        "first_conv",
+        "classifier",
+        "num_classes",
+    ):
         assert ours.pretrained_cfg[key] == theirs.pretrained_cfg[key], key
     assert ours.no_weight_decay() == theirs.no_weight_decay()
 
@@ -153,7 +207,10 @@ def test_the_original_authors_files_load(tmp_path):
     path = tmp_path / "swin.pth"
     torch.save({"model": original_names(source.state_dict())}, path)
     load_pretrained(target, "swin_tiny_patch4_window7_224", path)
-    assert all(torch.equal(a, b) for a, b in zip(source.state_dict().values(), target.state_dict().values()))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(source.state_dict().values(), target.state_dict().values())
+    )
     state = source.state_dict()
     assert convert_names(state).keys() == state.keys()
 
@@ -162,12 +219,14 @@ def test_another_window_or_class_count_is_fitted_and_said():
     source = noisy(SwinTransformer(**TOY))
     target = SwinTransformer(**{**TOY, "window_size": 8, "img_size": 64, "num_classes": 3})
     head = target.head.fc.weight.clone()
-    with pytest.warns(UserWarning, match="classifier of 5 classes; the model gets a new, untrained one of 3"):
+    with pytest.warns(
+        UserWarning, match="classifier of 5 classes; the model gets a new, untrained one of 3"
+    ):
         load_weights(target, source.state_dict())
     assert torch.equal(target.head.fc.weight, head)
     table = target.layers[0].blocks[0].attn.relative_position_bias_table
     old = source.layers[0].blocks[0].attn.relative_position_bias_table
-    torch.testing.assert_close(table[112], old[24])                         # the centre: no displacement
+    torch.testing.assert_close(table[112], old[24])  # the centre: no displacement
     assert torch.equal(target.patch_embed.proj.weight, source.patch_embed.proj.weight)
 
 
@@ -177,7 +236,9 @@ def test_weights_of_another_model_are_refused_and_nothing_changes(tmp_path):
     with pytest.raises(CheckpointError, match="does not belong to this Swin: it lacks"):
         load_weights(model, {"conv.weight": torch.zeros(1)})
     with pytest.raises(CheckpointError, match="patch_embed.proj.weight has shape"):
-        load_weights(model, SwinTransformer(**{**TOY, "patch_size": 2, "img_size": 16}).state_dict())
+        load_weights(
+            model, SwinTransformer(**{**TOY, "patch_size": 2, "img_size": 16}).state_dict()
+        )
     with pytest.raises(CheckpointError, match="no weights file"):
         load_pretrained(model, "swin_tiny_patch4_window7_224", tmp_path / "absent.pth")
     for name, content in (("a.pth", b"junk"), ("b.safetensors", b"junk"), ("c.pth", b"")):
@@ -192,24 +253,39 @@ def test_weights_of_another_model_are_refused_and_nothing_changes(tmp_path):
 
 def test_pretrained_weights_come_from_timm(monkeypatch):
     name = "swin_tiny_patch4_window7_224"
-    source = noisy(timm.create_model(name, depths=(1, 1, 1, 1), embed_dim=24, num_heads=(1, 1, 1, 1)))
-    monkeypatch.setattr(timm, "create_model", lambda n, pretrained: source if pretrained and n == name else None)
+    source = noisy(
+        timm.create_model(name, depths=(1, 1, 1, 1), embed_dim=24, num_heads=(1, 1, 1, 1))
+    )
+    monkeypatch.setattr(
+        timm, "create_model", lambda n, pretrained: source if pretrained and n == name else None
+    )
     with pytest.warns(UserWarning, match="1000 classes"):
-        model = swin.swin_tiny_patch4_window7_224(num_classes=9, pretrained=True, depths=(1, 1, 1, 1), embed_dim=24,
-                                                  num_heads=(1, 1, 1, 1))
+        model = swin.swin_tiny_patch4_window7_224(
+            num_classes=9,
+            pretrained=True,
+            depths=(1, 1, 1, 1),
+            embed_dim=24,
+            num_heads=(1, 1, 1, 1),
+        )
     assert model.head.fc.out_features == 9
     assert torch.equal(model.norm.weight, source.norm.weight)
-    monkeypatch.setattr(timm, "create_model", lambda n, pretrained: (_ for _ in ()).throw(OSError("no route")))
+    monkeypatch.setattr(
+        timm, "create_model", lambda n, pretrained: (_ for _ in ()).throw(OSError("no route"))
+    )
     with pytest.raises(CheckpointError, match="could not be fetched .no route.; connect"):
-        swin.swin_tiny_patch4_window7_224(pretrained=True, depths=(1, 1, 1, 1), embed_dim=24, num_heads=(1,) * 4)
+        swin.swin_tiny_patch4_window7_224(
+            pretrained=True, depths=(1, 1, 1, 1), embed_dim=24, num_heads=(1,) * 4
+        )
 
 
 def test_changing_the_input_size_refits_windows_and_tables():
     torch.manual_seed(0)
     model = SwinTransformer(**TOY)
     built = SwinTransformer(**{**TOY, "img_size": 64, "window_size": 8})
-    model.set_input_size(img_size=64)                                       # the window grows with it, as in timm
-    assert {k: v.shape for k, v in model.state_dict().items()} == {k: v.shape for k, v in built.state_dict().items()}
+    model.set_input_size(img_size=64)  # the window grows with it, as in timm
+    assert {k: v.shape for k, v in model.state_dict().items()} == {
+        k: v.shape for k, v in built.state_dict().items()
+    }
     built.load_state_dict(model.state_dict())
     x = torch.randn(1, 3, 64, 64)
     assert torch.equal(model(x), built(x)) and model.pretrained_cfg["input_size"] == (3, 64, 64)
@@ -239,14 +315,17 @@ def test_compiles_into_one_graph_with_any_batch():
     for batch in (3, 5):
         x = torch.randn(batch, 3, 32, 32)
         torch.testing.assert_close(compiled(x), model(x), atol=1e-5, rtol=0)
-    assert graphs["unique_graphs"] == before                                # not compiled again for another batch
+    assert graphs["unique_graphs"] == before  # not compiled again for another batch
     torch._dynamo.reset()
 
 
 def test_reset_classifier():
     model = swin_nano(num_classes=20).double()
     model.reset_classifier(7)
-    assert model(torch.randn(1, 3, 96, 96, dtype=torch.float64)).shape == (1, 7) and model.num_classes == 7
+    assert (
+        model(torch.randn(1, 3, 96, 96, dtype=torch.float64)).shape == (1, 7)
+        and model.num_classes == 7
+    )
     assert model.get_classifier() is model.head.fc
     model.reset_classifier(0)
     assert model(torch.randn(1, 3, 96, 96, dtype=torch.float64)).shape == (1, 256)
@@ -259,12 +338,16 @@ def test_stochastic_depth_rises_and_keeps_the_mean():
     torch.manual_seed(0)
     drop = StochasticDepth(0.25).train()
     kept = drop(torch.ones(4000, 2, 1))
-    assert kept.unique().tolist() == pytest.approx([0.0, 4 / 3]) and kept.mean().item() == pytest.approx(1, abs=0.05)
+    assert kept.unique().tolist() == pytest.approx(
+        [0.0, 4 / 3]
+    ) and kept.mean().item() == pytest.approx(1, abs=0.05)
     assert torch.equal(kept[:, 0], kept[:, 1])
     assert torch.equal(drop.eval()(torch.ones(3)), torch.ones(3))
 
 
-@pytest.mark.parametrize("dtype, tolerance", [(torch.float64, 1e-5), (torch.bfloat16, 0.05), (torch.float16, 0.01)])
+@pytest.mark.parametrize(
+    "dtype, tolerance", [(torch.float64, 1e-5), (torch.bfloat16, 0.05), (torch.float16, 0.01)]
+)
 def test_other_dtypes_stay_close_to_float32(dtype, tolerance):
     torch.manual_seed(0)
     model = swin_nano().eval()
@@ -283,18 +366,28 @@ def test_layout_of_the_input_and_grouping_do_not_matter():
     with torch.inference_mode():
         expected = model(x)
         torch.testing.assert_close(model(x.contiguous(memory_format=torch.channels_last)), expected)
-        torch.testing.assert_close(torch.cat([model(one[None]) for one in x]), expected, atol=1e-6, rtol=0)
+        torch.testing.assert_close(
+            torch.cat([model(one[None]) for one in x]), expected, atol=1e-6, rtol=0
+        )
     model.train()
-    model(x).sum().backward()                                               # after inference mode, gradients still flow
+    model(x).sum().backward()  # after inference mode, gradients still flow
     assert all(p.grad is not None for p in model.parameters())
 
 
-@pytest.mark.parametrize("options, word", [
-    (dict(depths=(2, 2), num_heads=(1, 2, 4)), "depths and num_heads"), (dict(embed_dim=10), "num_heads of stage 1"),
-    (dict(num_classes=-1), "num_classes"), (dict(in_chans=0), "in_chans"), (dict(global_pool="max"), "global_pool"),
-    (dict(drop_path_rate=1.0), "drop_path_rate"), (dict(img_size=0), "img_size"),
-    (dict(window_size=2.5), "window_size"),
-    (dict(patch_size="4"), "patch_size")])
+@pytest.mark.parametrize(
+    "options, word",
+    [
+        (dict(depths=(2, 2), num_heads=(1, 2, 4)), "depths and num_heads"),
+        (dict(embed_dim=10), "num_heads of stage 1"),
+        (dict(num_classes=-1), "num_classes"),
+        (dict(in_chans=0), "in_chans"),
+        (dict(global_pool="max"), "global_pool"),
+        (dict(drop_path_rate=1.0), "drop_path_rate"),
+        (dict(img_size=0), "img_size"),
+        (dict(window_size=2.5), "window_size"),
+        (dict(patch_size="4"), "patch_size"),
+    ],
+)
 def test_options_that_do_not_fit_get_one_sentence(options, word):
     with pytest.raises(InputError, match=word):
         SwinTransformer(**options)

@@ -1,4 +1,6 @@
-"""The training loop: learns, resumes to the same weights, stops at NaN, and is the same however it is cut up."""
+"""The training loop: learns, resumes to the same weights, stops at NaN, and is the same however it
+is cut up.
+"""
 
 import json
 import os
@@ -11,7 +13,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from training_fakes import Colours, SmallNet, free_port, long_run, shared_run, small_config, small_net, start
+from training_fakes import (
+    Colours,
+    SmallNet,
+    free_port,
+    long_run,
+    shared_run,
+    small_config,
+    small_net,
+    start,
+)
 
 from mgff_tutorial import training
 from mgff_tutorial.checkpoints import load_into, read_checkpoint, read_metadata
@@ -24,7 +35,14 @@ torch.set_num_threads(1)
 
 
 def run(out, resume=False, model=None, **changes):
-    return train(small_config(out, **changes), Colours(), Colours(13, seed=5), model or small_net(), resume, progress=False)
+    return train(
+        small_config(out, **changes),
+        Colours(),
+        Colours(13, seed=5),
+        model or small_net(),
+        resume,
+        progress=False,
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -45,8 +63,18 @@ def same(a, b):
 def test_a_run_leaves_everything_that_explains_it(tmp_path):
     result = run(tmp_path)
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"config.yaml", "environment.json", "log.jsonl", "curves.png", "resume.pt", "last.safetensors",
-                     "best.safetensors", "test_last.csv", "test_best.csv", "result.json"}
+    assert names == {
+        "config.yaml",
+        "environment.json",
+        "log.jsonl",
+        "curves.png",
+        "resume.pt",
+        "last.safetensors",
+        "best.safetensors",
+        "test_last.csv",
+        "test_best.csv",
+        "result.json",
+    }
     assert result == json.loads((tmp_path / "result.json").read_text())
     assert result["last"]["count"] == result["best"]["count"] == 13
     records = read_log(tmp_path / "log.jsonl")
@@ -54,7 +82,10 @@ def test_a_run_leaves_everything_that_explains_it(tmp_path):
     assert records[-1]["train_loss"] < records[0]["train_loss"]
     assert records[-1]["lr"] < 0.25 * 0.01
     card = read_metadata(tmp_path / "last.safetensors")
-    assert card["classes"] == ["colour 0", "colour 1", "colour 2"] and card["correct"] == result["last"]["correct"]
+    assert (
+        card["classes"] == ["colour 0", "colour 1", "colour 2"]
+        and card["correct"] == result["last"]["correct"]
+    )
     rows = (tmp_path / "test_last.csv").read_text().splitlines()
     assert len(rows) == 14 and sum(row.endswith(",1") for row in rows) == result["last"]["correct"]
 
@@ -91,7 +122,13 @@ def test_accumulated_passes_equal_one_batch(tmp_path):
     for micro in (6, 4, 1):
         model = small_net(dropout=0.0)
         model.stem[1] = torch.nn.Identity()
-        run(tmp_path / str(micro), micro_batch=micro, model=model, optimizer="momentum", clip_grad=1.0)
+        run(
+            tmp_path / str(micro),
+            micro_batch=micro,
+            model=model,
+            optimizer="momentum",
+            clip_grad=1.0,
+        )
     for micro in (4, 1):
         for key, value in weights(tmp_path / "6").items():
             assert torch.allclose(value, weights(tmp_path / str(micro))[key], atol=1e-6)
@@ -113,7 +150,9 @@ def whole_runs(tmp_path_factory):
 
 @pytest.mark.parametrize("moment", [0, 1, 4, 6, 8])
 @pytest.mark.parametrize("name", list(EXTRAS))
-def test_resume_after_a_stop_at_any_update_gives_the_same_weights(tmp_path, monkeypatch, whole_runs, moment, name):
+def test_resume_after_a_stop_at_any_update_gives_the_same_weights(
+    tmp_path, monkeypatch, whole_runs, moment, name
+):
     (whole_folder, whole), extra = whole_runs[name], EXTRAS[name]
     update = Trainer._update
 
@@ -133,9 +172,11 @@ def test_resume_after_a_stop_at_any_update_gives_the_same_weights(tmp_path, monk
 
 
 def test_sigkill_at_random_moments(tmp_path):
-    """Two kills by default; ``MGFF_KILLS=20 pytest -s tests/test_training.py -k sigkill`` is the long version.
+    """Two kills by default; ``MGFF_KILLS=20 pytest -s tests/test_training.py -k sigkill`` is the
+    long version.
 
-    A kill counts if it struck the process in mid-epoch: after at least one update of its own, before the run's end.
+    A kill counts if it struck the process in mid-epoch: after at least one update of its own,
+    before the run's end.
     """
     wanted, draw, tally = int(os.environ.get("MGFF_KILLS", 2)), random.Random(0), Counter()
     cut, kept = tmp_path / "cut", tmp_path / "cut" / "resume.pt"
@@ -150,7 +191,9 @@ def test_sigkill_at_random_moments(tmp_path):
         time.sleep(draw.uniform(0, 0.7 * length))
         child.kill()
         child.join()
-        if child.exitcode == 0 or (cut / "result.json").exists():  # it was faster: the kills to come need a run to kill
+        if (
+            child.exitcode == 0 or (cut / "result.json").exists()
+        ):  # it was faster: the kills to come need a run to kill
             tally["too late"] += 1
             finish(start(long_run, cut))
             assert_equal_runs(tmp_path)
@@ -190,7 +233,9 @@ def assert_equal_runs(folder):
 
 def test_a_finished_run_is_not_evaluated_again(tmp_path, monkeypatch):
     first = run(tmp_path)
-    monkeypatch.setattr(Trainer, "_test", lambda self: pytest.fail("the test split was looked at twice"))
+    monkeypatch.setattr(
+        Trainer, "_test", lambda self: pytest.fail("the test split was looked at twice")
+    )
     assert run(tmp_path, resume=True) == first
 
 
@@ -198,10 +243,16 @@ def test_nan_loss_stops_with_the_weights_from_before(tmp_path, monkeypatch):
     class Broken(SmallNet):
         def forward(self, x):
             out = super().forward(x)
-            return out * float("nan") if self.training and int(self.stem[1].num_batches_tracked) > 4 else out
+            return (
+                out * float("nan")
+                if self.training and int(self.stem[1].num_batches_tracked) > 4
+                else out
+            )
 
     torch.manual_seed(0)
-    with pytest.raises(TrainingStopped, match=r"loss is nan in epoch 2, update 5 .*Try a smaller lr"):
+    with pytest.raises(
+        TrainingStopped, match=r"loss is nan in epoch 2, update 5 .*Try a smaller lr"
+    ):
         run(tmp_path, model=Broken())
     state = weights(tmp_path)
     assert all(torch.isfinite(value).all() for value in state.values())
@@ -213,7 +264,9 @@ def test_infinite_gradient_stops_too(tmp_path):
     model.head.weight.register_hook(lambda gradient: gradient * float("inf"))
     with pytest.raises(TrainingStopped, match="gradient norm is (inf|nan) in epoch 1, update 1"):
         run(tmp_path, model=model)
-    assert same(torch.load(tmp_path / "resume.pt", weights_only=True)["model"], small_net().state_dict())
+    assert same(
+        torch.load(tmp_path / "resume.pt", weights_only=True)["model"], small_net().state_dict()
+    )
 
 
 def test_two_processes_count_each_test_image_once_and_train_alike(tmp_path):
@@ -224,7 +277,9 @@ def test_two_processes_count_each_test_image_once_and_train_alike(tmp_path):
     for process in together:
         finish(process)
     for name in ("last", "best"):
-        assert (tmp_path / "one" / f"test_{name}.csv").read_text() == (tmp_path / "two" / f"test_{name}.csv").read_text()
+        assert (tmp_path / "one" / f"test_{name}.csv").read_text() == (
+            tmp_path / "two" / f"test_{name}.csv"
+        ).read_text()
     results = [json.loads((tmp_path / name / "result.json").read_text()) for name in ("one", "two")]
     assert results[0]["last"] == results[1]["last"] and results[1]["last"]["count"] == 13
     for key, value in weights(tmp_path / "one").items():
@@ -259,13 +314,16 @@ def test_bf16_trains_and_its_checkpoint_is_float32(tmp_path):
     assert weights(tmp_path)["head.weight"].dtype == torch.float32
 
 
-@pytest.mark.parametrize("changes, words", [
-    ({"precision": "fp16"}, "fp16 needs a GPU"),
-    ({"device": "cuda:7"}, "not available"),
-    ({"optimizer": "adamx"}, "Unknown optimizer 'adamx'; did you mean"),
-    ({"mixup": 0.2, "micro_batch": 3}, "choose an even batch, got 3"),
-    ({"checkpoint_activations": True}, "no set_grad_checkpointing"),
-])
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({"precision": "fp16"}, "fp16 needs a GPU"),
+        ({"device": "cuda:7"}, "not available"),
+        ({"optimizer": "adamx"}, "Unknown optimizer 'adamx'; did you mean"),
+        ({"mixup": 0.2, "micro_batch": 3}, "choose an even batch, got 3"),
+        ({"checkpoint_activations": True}, "no set_grad_checkpointing"),
+    ],
+)
 def test_settings_that_cannot_work_say_why(tmp_path, changes, words):
     with pytest.raises(InputError, match=words):
         run(tmp_path, **changes)
@@ -300,9 +358,17 @@ def test_tensorboard_and_the_cache_of_resized_images(tmp_path):
         (folder / f"species {label}").mkdir(parents=True)
         for i in range(6):
             Colours(classes=3).image(3 * i + label).save(folder / f"species {label}" / f"{i}.png")
-    config = small_config(tmp_path / "run", data=str(folder), in_memory=False, cache=str(tmp_path / "cache"), tensorboard=True,
-                          epochs=1)
+    config = small_config(
+        tmp_path / "run",
+        data=str(folder),
+        in_memory=False,
+        cache=str(tmp_path / "cache"),
+        tensorboard=True,
+        epochs=1,
+    )
     result = train(config, model=small_net(), progress=False)
     assert result["last"]["count"] == 6
     assert list((tmp_path / "run" / "tensorboard").iterdir())
-    assert 15 <= len(list((tmp_path / "cache").rglob("*.jpg"))) <= 18  # the last incomplete batch is not read
+    assert (
+        15 <= len(list((tmp_path / "cache").rglob("*.jpg"))) <= 18
+    )  # the last incomplete batch is not read

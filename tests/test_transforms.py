@@ -1,4 +1,6 @@
-"""Transforms: the paper's geometry, boxes that follow the picture, and one sentence for bad arguments."""
+"""Transforms: the paper's geometry, boxes that follow the picture, and one sentence for bad
+arguments.
+"""
 
 import numpy as np
 import pytest
@@ -8,8 +10,17 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mgff_tutorial.errors import InputError
-from mgff_tutorial.transforms import (box_to_image, box_to_input, default_resize, denormalise, eval_transform,
-                                      model_config, train_transform, transform_with_box, transforms_for)
+from mgff_tutorial.transforms import (
+    box_to_image,
+    box_to_input,
+    default_resize,
+    denormalise,
+    eval_transform,
+    model_config,
+    train_transform,
+    transform_with_box,
+    transforms_for,
+)
 
 
 def marked(width, height, box):
@@ -22,7 +33,9 @@ def marked(width, height, box):
 def extent(tensor):
     """Box around what is light in a tensor of `marked`."""
     rows, columns = torch.nonzero(denormalise(tensor).mean(dim=0) > 0.5, as_tuple=True)
-    return torch.tensor([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], dtype=torch.float32)
+    return torch.tensor(
+        [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], dtype=torch.float32
+    )
 
 
 @pytest.mark.parametrize("size,resize", [(384, 512), (96, 128), (224, 299), (1, 1)])
@@ -35,8 +48,14 @@ def test_eval_is_resize_then_centre_crop():
     result = eval_transform(96)(image)
     resized = image.resize((128, 128), Image.Resampling.BILINEAR).crop((16, 16, 112, 112))
     expected = torch.from_numpy(np.asarray(resized).copy()).permute(2, 0, 1) / 255 * 2 - 1
-    assert result.shape == (3, 96, 96) and result.dtype == torch.float32 and type(result) is torch.Tensor
-    assert (result - expected).abs().max() < 1.6 * 2 / 255  # Pillow rounds to whole grey values, twice
+    assert (
+        result.shape == (3, 96, 96)
+        and result.dtype == torch.float32
+        and type(result) is torch.Tensor
+    )
+    assert (
+        result - expected
+    ).abs().max() < 1.6 * 2 / 255  # Pillow rounds to whole grey values, twice
 
 
 @settings(max_examples=40, deadline=None)
@@ -53,11 +72,13 @@ def test_box_follows_eval(width, height, data, whole):
     assert (back - torch.tensor(box, dtype=torch.float32)).abs().max() < 1e-3
 
 
-@pytest.mark.parametrize("options", [{}, {"crop": "resized"}, {"flip": 1.0}, {"flip": 0.0}, {"colour_jitter": 0.1}])
+@pytest.mark.parametrize(
+    "options", [{}, {"crop": "resized"}, {"flip": 1.0}, {"flip": 0.0}, {"colour_jitter": 0.1}]
+)
 def test_box_follows_training_transform(options):
     torch.manual_seed(0)
     transform = train_transform(96, **options)
-    for trial in range(10):
+    for _trial in range(10):
         box = (20, 20, 45, 55)
         tensor, moved = transform_with_box(transform, marked(80, 70, box), box)
         assert tensor.shape == (3, 96, 96) and type(moved) is torch.Tensor
@@ -78,18 +99,28 @@ def test_training_transform_varies_and_repeats():
 def test_flip_mirrors_left_and_right():
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8))
     whole = eval_transform(32, resize=32)(image)
-    assert torch.allclose(train_transform(32, resize=32, flip=1.0)(image), whole.flip(-1), atol=0.02)
+    assert torch.allclose(
+        train_transform(32, resize=32, flip=1.0)(image), whole.flip(-1), atol=0.02
+    )
     assert torch.allclose(train_transform(32, resize=32, flip=0.0)(image), whole, atol=0.02)
 
 
 def test_crop_is_at_a_random_place():
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8))
-    transform, whole = train_transform(30, resize=40, flip=0.0), eval_transform(40, resize=40)(image)
+    transform, whole = (
+        train_transform(30, resize=40, flip=0.0),
+        eval_transform(40, resize=40)(image),
+    )
     torch.manual_seed(0)
     places = set()
     for _ in range(40):
         crop = transform(image)
-        found = [(y, x) for y in range(11) for x in range(11) if torch.equal(whole[:, y:y + 30, x:x + 30], crop)]
+        found = [
+            (y, x)
+            for y in range(11)
+            for x in range(11)
+            if torch.equal(whole[:, y : y + 30, x : x + 30], crop)
+        ]
         assert len(found) == 1
         places.add(found[0])
     assert len(places) > 20 and {0, 10} <= {y for y, _ in places}
@@ -107,29 +138,60 @@ def test_mean_and_std():
 
 def test_model_config():
     class Model:
-        pretrained_cfg = {"mean": (0.1, 0.2, 0.3), "std": (1, 1, 1), "input_size": (3, 160, 160),
-                          "interpolation": "bicubic"}
-    assert model_config(Model()) == {"mean": (0.1, 0.2, 0.3), "std": (1, 1, 1), "img_size": 160,
-                                     "interpolation": "bicubic"}
+        pretrained_cfg = {
+            "mean": (0.1, 0.2, 0.3),
+            "std": (1, 1, 1),
+            "input_size": (3, 160, 160),
+            "interpolation": "bicubic",
+        }
+
+    assert model_config(Model()) == {
+        "mean": (0.1, 0.2, 0.3),
+        "std": (1, 1, 1),
+        "img_size": 160,
+        "interpolation": "bicubic",
+    }
     assert transforms_for(Model())(Image.new("RGB", (50, 40))).shape == (3, 160, 160)
-    assert transforms_for(Model(), train=True, img_size=96)(Image.new("RGB", (50, 40))).shape == (3, 96, 96)
+    assert transforms_for(Model(), train=True, img_size=96)(Image.new("RGB", (50, 40))).shape == (
+        3,
+        96,
+        96,
+    )
     with pytest.raises(InputError, match="pretrained_cfg"):
         model_config(object())
 
 
-@pytest.mark.parametrize("options,word", [
-    ({"img_size": 0}, "img_size"), ({"img_size": 9.5}, "img_size"), ({"img_size": True}, "img_size"),
-    ({"img_size": 96, "resize": 64}, "resize"), ({"resize": "big"}, "resize"), ({"mean": (0.5,)}, "mean"),
-    ({"std": (1, 0, 1)}, "std"), ({"std": None}, "std"), ({"std": (1, float("nan"), 1)}, "std"), ({"interpolation": "bilinaer"}, "bilinear")])
+@pytest.mark.parametrize(
+    "options,word",
+    [
+        ({"img_size": 0}, "img_size"),
+        ({"img_size": 9.5}, "img_size"),
+        ({"img_size": True}, "img_size"),
+        ({"img_size": 96, "resize": 64}, "resize"),
+        ({"resize": "big"}, "resize"),
+        ({"mean": (0.5,)}, "mean"),
+        ({"std": (1, 0, 1)}, "std"),
+        ({"std": None}, "std"),
+        ({"std": (1, float("nan"), 1)}, "std"),
+        ({"interpolation": "bilinaer"}, "bilinear"),
+    ],
+)
 def test_bad_arguments(options, word):
     for make in (train_transform, eval_transform):
         with pytest.raises(InputError, match=word):
             make(**options)
 
 
-@pytest.mark.parametrize("options,word", [
-    ({"flip": 2}, "flip"), ({"erase": -1}, "erase"), ({"colour_jitter": -1}, "colour_jitter"),
-    ({"crop": "resised"}, "resized"), ({"crop": "resized", "scale": (0.9, 0.1)}, "scale")])
+@pytest.mark.parametrize(
+    "options,word",
+    [
+        ({"flip": 2}, "flip"),
+        ({"erase": -1}, "erase"),
+        ({"colour_jitter": -1}, "colour_jitter"),
+        ({"crop": "resised"}, "resized"),
+        ({"crop": "resized", "scale": (0.9, 0.1)}, "scale"),
+    ],
+)
 def test_bad_training_arguments(options, word):
     with pytest.raises(InputError, match=word):
         train_transform(**options)
@@ -157,7 +219,9 @@ def test_bad_image_size(size):
         box_to_image((0, 0, 5, 5), size, 96)
 
 
-@pytest.mark.parametrize("images", [torch.zeros(1, 8, 8), torch.zeros(3), torch.zeros(3, 8, 8, dtype=torch.uint8), None])
+@pytest.mark.parametrize(
+    "images", [torch.zeros(1, 8, 8), torch.zeros(3), torch.zeros(3, 8, 8, dtype=torch.uint8), None]
+)
 def test_denormalise_refuses(images):
     with pytest.raises(InputError, match="images"):
         denormalise(images)

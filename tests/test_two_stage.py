@@ -1,4 +1,6 @@
-"""Two stages: mixed inputs, boxes in original pixels, and the limits in which stage 2 must equal stage 1."""
+"""Two stages: mixed inputs, boxes in original pixels, and the limits in which stage 2 must equal
+stage 1.
+"""
 
 import io
 
@@ -23,14 +25,19 @@ class Tiny(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.body = nn.Sequential(nn.Conv2d(3, 8, 5, stride=2), nn.BatchNorm2d(8), nn.ReLU(), nn.Dropout(0.5),
-                                  nn.AdaptiveAvgPool2d(3), nn.Flatten(), nn.Linear(72, 5))
+        self.body = nn.Sequential(
+            nn.Conv2d(3, 8, 5, stride=2),
+            nn.BatchNorm2d(8),
+            nn.ReLU(),
+            nn.Dropout(0.5),
+            nn.AdaptiveAvgPool2d(3),
+            nn.Flatten(),
+            nn.Linear(72, 5),
+        )
 
     def forward(self, x):
         assert tuple(x.shape[-2:]) == (32, 32)
         return self.body(x)
-
-
 
 
 def vit(size=(48, 48)):
@@ -46,7 +53,9 @@ def fixed(weights):
 
 def system(weights=((0, 0, 0), (0, 1, 0), (0, 0, 0)), padding=0.0, **options):
     torch.manual_seed(1)
-    return TwoStageClassifier(Tiny(), ViTCropper(vit(), rule=fixed(weights), padding=padding), **options)
+    return TwoStageClassifier(
+        Tiny(), ViTCropper(vit(), rule=fixed(weights), padding=padding), **options
+    )
 
 
 def picture(width, height, seed=0):
@@ -57,8 +66,13 @@ def picture(width, height, seed=0):
 
 def as_tensor(image, model):
     mean, std = (torch.tensor(model.pretrained_cfg[k])[:, None, None] for k in ("mean", "std"))
-    return (torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).view(*image.size[::-1], 3)
-            .permute(2, 0, 1) / 255 - mean) / std
+    return (
+        torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
+        .view(*image.size[::-1], 3)
+        .permute(2, 0, 1)
+        / 255
+        - mean
+    ) / std
 
 
 def test_pil_and_tensors_of_different_sizes_give_the_same():
@@ -108,8 +122,11 @@ def test_weight_moves_from_stage_1_to_stage_2(merge):
     first, second, half = (system(merge=merge, weight=w).predict(pictures) for w in (0, 1, 0.5))
     torch.testing.assert_close(first.merged, first.stage1)
     torch.testing.assert_close(second.merged, second.stage2)
-    mean = (half.stage1 + half.stage2) / 2 if merge == "probabilities" else (
-        (half.stage1.log() + half.stage2.log()) / 2).softmax(dim=1)
+    mean = (
+        (half.stage1 + half.stage2) / 2
+        if merge == "probabilities"
+        else ((half.stage1.log() + half.stage2.log()) / 2).softmax(dim=1)
+    )
     torch.testing.assert_close(half.merged, mean)
 
 
@@ -123,7 +140,11 @@ def test_result_does_not_depend_on_batch_size_or_order_and_models_keep_their_mod
     torch.testing.assert_close(all_at_once.merged, one_by_one.merged, atol=1e-6, rtol=0)
     torch.testing.assert_close(all_at_once.merged, backwards.merged.flip(0), atol=1e-6, rtol=0)
     torch.testing.assert_close(all_at_once.boxes, one_by_one.boxes)
-    assert model.classifier.training and not model.classifier.body[1].training and not model.cropper.vit.training
+    assert (
+        model.classifier.training
+        and not model.classifier.body[1].training
+        and not model.cropper.vit.training
+    )
     assert not all_at_once.merged.requires_grad
 
 
@@ -153,16 +174,29 @@ def test_exif_orientation_is_honoured_once():
     torch.testing.assert_close(model.predict(rgb).merged, a.merged)
 
 
-@pytest.mark.parametrize("bad, error", [
-    ("bird.jpg", TypeError), (["bird.jpg"], TypeError), ([], InputError), (torch.zeros(0, 3, 32, 32), InputError),
-    (torch.zeros(1, 1, 32, 32), InputError), (torch.zeros(32, 32), InputError), (None, TypeError),
-    (torch.zeros(1, 3, 32, 32, dtype=torch.uint8), TypeError), (torch.zeros(1, 3, 0, 4), InputError), (7, TypeError)])
+@pytest.mark.parametrize(
+    "bad, error",
+    [
+        ("bird.jpg", TypeError),
+        (["bird.jpg"], TypeError),
+        ([], InputError),
+        (torch.zeros(0, 3, 32, 32), InputError),
+        (torch.zeros(1, 1, 32, 32), InputError),
+        (torch.zeros(32, 32), InputError),
+        (None, TypeError),
+        (torch.zeros(1, 3, 32, 32, dtype=torch.uint8), TypeError),
+        (torch.zeros(1, 3, 0, 4), InputError),
+        (7, TypeError),
+    ],
+)
 def test_bad_images(bad, error):
     with pytest.raises(error, match="images"):
         system().predict(bad)
 
 
-@pytest.mark.parametrize("options", [{"weight": 1.5}, {"weight": "half"}, {"merge": "votes"}, {"resize": 8}])
+@pytest.mark.parametrize(
+    "options", [{"weight": 1.5}, {"weight": "half"}, {"merge": "votes"}, {"resize": 8}]
+)
 def test_bad_options(options):
     with pytest.raises(InputError, match=next(iter(options))):
         system(**options)

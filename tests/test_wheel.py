@@ -1,7 +1,8 @@
-"""A wheel, unpacked away from the checkout, does a course project: tests/coursework.py, in another folder.
+"""A wheel, unpacked away from the checkout, does a course project: tests/coursework.py, in another
+folder.
 
-The three training steps of the default run become a whole epoch, and the copied data set a freshly drawn one, with
-``MGFF_WHEEL=full`` (some minutes).
+The three training steps of the default run become a whole epoch, and the copied data set a freshly
+drawn one, with ``MGFF_WHEEL=full`` (some minutes).
 """
 
 import importlib.util
@@ -16,7 +17,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FULL = os.environ.get("MGFF_WHEEL") == "full"
-CHECKPOINTS = [ROOT / "data" / "checkpoints" / f"{name}.safetensors" for name in ("vit_nano", "mgff_swin_nano")]
+CHECKPOINTS = [
+    ROOT / "data" / "checkpoints" / f"{name}.safetensors" for name in ("vit_nano", "mgff_swin_nano")
+]
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +28,12 @@ def site(tmp_path_factory):
     if importlib.util.find_spec("hatchling") is None or not (ROOT / "pyproject.toml").is_file():
         pytest.skip("needs a checkout and hatchling: pip install hatchling")
     folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)], cwd=ROOT, check=True,
-                   capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
     (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder / "site")
@@ -36,32 +43,60 @@ def site(tmp_path_factory):
 def test_the_wheel_holds_package_recipes_and_checkpoints_and_nothing_else(site):
     assert {path.name.partition("-")[0] for path in site.iterdir()} == {"mgff_tutorial"}
     package = site / "mgff_tutorial"
-    sources = {path.relative_to(ROOT) for path in (ROOT / "mgff_tutorial").rglob("*") if path.suffix in (".py", ".yaml")}
-    assert {path.relative_to(site) for path in package.rglob("*") if path.suffix in (".py", ".yaml")} == sources
-    kept = {path.name for path in (ROOT / "data" / "checkpoints").iterdir() if path.suffix == ".safetensors"}
+    sources = {
+        path.relative_to(ROOT)
+        for path in (ROOT / "mgff_tutorial").rglob("*")
+        if path.suffix in (".py", ".yaml")
+    }
+    assert {
+        path.relative_to(site) for path in package.rglob("*") if path.suffix in (".py", ".yaml")
+    } == sources
+    kept = {
+        path.name
+        for path in (ROOT / "data" / "checkpoints").iterdir()
+        if path.suffix == ".safetensors"
+    }
     assert {path.name for path in (package / "_data" / "checkpoints").glob("*.safetensors")} == kept
-    assert not [path for path in package.rglob("*") if path.suffix in (".pyc", ".tmp", ".jpg", ".pth")]
+    assert not [
+        path for path in package.rglob("*") if path.suffix in (".pyc", ".tmp", ".jpg", ".pth")
+    ]
     assert sum(path.stat().st_size for path in package.rglob("*") if path.is_file()) < 60e6
     (metadata,) = site.glob("*.dist-info/METADATA")
-    assert "Requires-Dist: torch>=" in metadata.read_text() and "Requires-Dist: pytest" not in metadata.read_text()
+    assert (
+        "Requires-Dist: torch>=" in metadata.read_text()
+        and "Requires-Dist: pytest" not in metadata.read_text()
+    )
 
 
 def python(site, folder, *arguments):
     """Run Python in ``folder`` with the unpacked wheel before everything else."""
-    environment = {**os.environ, "PYTHONPATH": str(site), "MGFF_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1",
-                   "PYTHONDONTWRITEBYTECODE": "1", "TQDM_DISABLE": "1"}
-    return subprocess.run([sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(site),
+        "MGFF_CACHE": str(folder / "cache"),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "TQDM_DISABLE": "1",
+    }
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True
+    )
 
 
-@pytest.mark.skipif(not all(map(Path.is_file, CHECKPOINTS)), reason="needs vit_nano and mgff_swin_nano in data/checkpoints")
+@pytest.mark.skipif(
+    not all(map(Path.is_file, CHECKPOINTS)),
+    reason="needs vit_nano and mgff_swin_nano in data/checkpoints",
+)
 def test_coursework_in_another_folder(site, tmp_path):
-    if not FULL:                                                            # else it is drawn there, and verified
+    if not FULL:  # else it is drawn there, and verified
         shutil.copytree(ROOT / "data" / "sketchbirds", tmp_path / "cache" / "sketchbirds")
     shutil.copy(ROOT / "tests" / "coursework.py", tmp_path / "project.py")
     done = python(site, tmp_path, "project.py", *([] if FULL else ["3"]))
     assert done.returncode == 0, done.stderr
     assert "trained (20, 20), finite True" in done.stdout
-    assert int(done.stdout.rpartition("embedded ")[2].split()[0]) >= 14      # of 20; in data/checkpoints: 90 % and more
+    assert (
+        int(done.stdout.rpartition("embedded ")[2].split()[0]) >= 14
+    )  # of 20; in data/checkpoints: 90 % and more
     assert {path.name for path in tmp_path.iterdir()} == {"cache", "project.py"}
     if FULL:
         drawn = (tmp_path / "cache" / "sketchbirds" / "checksums.txt").read_text()
@@ -69,10 +104,17 @@ def test_coursework_in_another_folder(site, tmp_path):
 
 
 def test_the_package_in_the_wheel_is_the_one_that_runs(site, tmp_path):
-    """... and finds its data where a wheel has them; the first picture is drawn without the checkout."""
-    script = ("import mgff_tutorial.paths as p, mgff_tutorial as m; print(p.PACKAGE, p.checkpoints_dir(), p.sketchbirds_dir());"
-              "print(m.render(3, 1, size=32).image.size)")
+    """... and finds its data where a wheel has them; the first picture is drawn without the
+    checkout.
+    """
+    script = (
+        "import mgff_tutorial.paths as p, mgff_tutorial as m; print(p.PACKAGE, "
+        "p.checkpoints_dir(), p.sketchbirds_dir());"
+        "print(m.render(3, 1, size=32).image.size)"
+    )
     done = python(site, tmp_path, "-c", script)
     package = site / "mgff_tutorial"
     assert done.stdout.split("\n")[:2] == [
-        f"{package} {package / '_data' / 'checkpoints'} {tmp_path / 'cache' / 'sketchbirds'}", "(32, 32)"], done.stderr
+        f"{package} {package / '_data' / 'checkpoints'} {tmp_path / 'cache' / 'sketchbirds'}",
+        "(32, 32)",
+    ], done.stderr

@@ -1,4 +1,6 @@
-"""A data set of coloured noise and a small network with dropout: what the tests of training train."""
+"""A data set of coloured noise and a small network with dropout: what the tests of training
+train.
+"""
 
 import multiprocessing
 import os
@@ -21,7 +23,12 @@ class Colours(torch.utils.data.Dataset):
     def __init__(self, count=22, classes=3, size=20, seed=0, transform=None):
         self.labels = [i % classes for i in range(count)]
         self.classes = [f"colour {k}" for k in range(classes)]
-        self.transform, self.numbers, self.size, self.seed = transform, list(range(count)), size, seed
+        self.transform, self.numbers, self.size, self.seed = (
+            transform,
+            list(range(count)),
+            size,
+            seed,
+        )
 
     def __len__(self):
         return len(self.labels)
@@ -45,12 +52,18 @@ class Colours(torch.utils.data.Dataset):
 
 
 class SmallNet(nn.Module):
-    """Convolution, batch norm, dropout, linear: everything whose state a resumed run must carry on."""
+    """Convolution, batch norm, dropout, linear: everything whose state a resumed run must carry
+    on.
+    """
 
     def __init__(self, num_classes=3, dropout=0.2):
         super().__init__()
         self.num_classes = num_classes
-        self.pretrained_cfg = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "input_size": (3, 16, 16)}
+        self.pretrained_cfg = {
+            "mean": (0.5, 0.5, 0.5),
+            "std": (0.5, 0.5, 0.5),
+            "input_size": (3, 16, 16),
+        }
         self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU())
         self.drop, self.head = nn.Dropout(dropout), nn.Linear(8, num_classes)
 
@@ -68,12 +81,26 @@ def small_net(seed=0, **kwargs):
 
 def small_config(out, **changes):
     """A run of a few updates on the CPU."""
-    values = dict(model="small", out=str(out), img_size=16, resize=20, epochs=3, batch_size=6, lr=0.01, workers=0,
-                  in_memory=True, jitter=0.2, validation=0.2, device="cpu", seed=1)
+    values = dict(
+        model="small",
+        out=str(out),
+        img_size=16,
+        resize=20,
+        epochs=3,
+        batch_size=6,
+        lr=0.01,
+        workers=0,
+        in_memory=True,
+        jitter=0.2,
+        validation=0.2,
+        device="cpu",
+        seed=1,
+    )
     return TrainConfig(**{**values, **changes})
 
 
-# --- runs in processes of their own, forked from a server that has imported everything already -----------------
+# --- runs in processes of their own, forked from a server that has imported everything already
+# -----------------
 
 
 def long_run(out):
@@ -88,8 +115,14 @@ def join_others(rank, processes, port):
     """Set what ``accelerate launch`` or ``torchrun`` sets in each process."""
     torch.set_num_threads(1)
     if processes > 1:
-        os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(processes), ACCELERATE_USE_CPU="true",
-                          MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+        os.environ.update(
+            RANK=str(rank),
+            LOCAL_RANK=str(rank),
+            WORLD_SIZE=str(processes),
+            ACCELERATE_USE_CPU="true",
+            MASTER_ADDR="127.0.0.1",
+            MASTER_PORT=str(port),
+        )
 
 
 def free_port():
@@ -100,7 +133,9 @@ def free_port():
 
 
 def shared_command(printed, arguments, rank=0, processes=1, port=0):
-    """One process of a command over gloo, which prints into the file ``printed``; exits with the command's code."""
+    """One process of a command over gloo, which prints into the file ``printed``; exits with the
+    command's code.
+    """
     join_others(rank, processes, port)
     from mgff_tutorial.__main__ import main
 
@@ -111,7 +146,9 @@ def shared_command(printed, arguments, rank=0, processes=1, port=0):
 
 
 def shared_run(out, rank=0, processes=1, port=0):
-    """One process of a run over gloo; without dropout and batch norm, which see each process's share only."""
+    """One process of a run over gloo; without dropout and batch norm, which see each process's
+    share only.
+    """
     join_others(rank, processes, port)
     model = small_net(dropout=0.0)
     model.stem[1] = nn.Identity()
@@ -120,7 +157,9 @@ def shared_run(out, rank=0, processes=1, port=0):
 
 
 def shared_boxes(birds, folder, found, rank, processes, port):
-    """One process that finds its share of a folder's boxes over gloo, and writes all of them into the file ``found``."""
+    """One process that finds its share of a folder's boxes over gloo, and writes all of them into
+    the file ``found``.
+    """
     join_others(rank, processes, port)
     from accelerate import PartialState
     from accelerate.utils import gather_object
@@ -133,8 +172,18 @@ def shared_boxes(birds, folder, found, rank, processes, port):
     PartialState(cpu=True)
     torch.manual_seed(0)
     cropper = ViTCropper(create_model("vit_nano", img_size=48))
-    np.save(found, find_boxes(ImageFolderDataset(birds, split="all"), cropper, folder=folder, batch_size=2, rank=rank,
-                              processes=processes, gather=gather_object))
+    np.save(
+        found,
+        find_boxes(
+            ImageFolderDataset(birds, split="all"),
+            cropper,
+            folder=folder,
+            batch_size=2,
+            rank=rank,
+            processes=processes,
+            gather=gather_object,
+        ),
+    )
 
 
 def start(function, *args):

@@ -1,4 +1,6 @@
-"""What `benchmark` compares: one Swin in several people's code, and the systems that stand on it."""
+"""What `benchmark` compares: one Swin in several people's code, and the systems that stand on
+it.
+"""
 
 from dataclasses import dataclass
 
@@ -22,7 +24,9 @@ CASES = {
 
 
 def swin_versions(case, classes=100):
-    """{version: model} of one Swin with the same weights: ours, timm's two ways of attention, torchvision's."""
+    """{version: model} of one Swin with the same weights: ours, timm's two ways of attention,
+    torchvision's.
+    """
     import timm
     from timm.layers import set_fused_attn, use_fused_attn
     from timm.models.swin_transformer import SwinTransformer as TimmSwin
@@ -38,7 +42,13 @@ def swin_versions(case, classes=100):
             if fused:
                 set_fused_attn(enable=True, experimental=True)
             if case.swin == "swin_nano":
-                model = TimmSwin(**options, window_size=6, embed_dim=32, depths=(2, 2, 2, 1), num_heads=(1, 2, 4, 8))
+                model = TimmSwin(
+                    **options,
+                    window_size=6,
+                    embed_dim=32,
+                    depths=(2, 2, 2, 1),
+                    num_heads=(1, 2, 4, 8),
+                )
             else:
                 model = timm.create_model(case.swin, **options)
             model.load_state_dict(ours.state_dict())
@@ -58,30 +68,41 @@ def torchvision_swin(name, ours):
     for module in model.modules():
         if isinstance(module, torchvision.ops.StochasticDepth):
             module.p = 0.0
-    state = {"features.0.0": "patch_embed.proj", "features.0.2": "patch_embed.norm", "norm": "norm", "head": "head.fc"}
+    state = {
+        "features.0.0": "patch_embed.proj",
+        "features.0.2": "patch_embed.norm",
+        "norm": "norm",
+        "head": "head.fc",
+    }
     for i, stage in enumerate(ours.layers):
         if i:
             state[f"features.{2 * i}"] = f"layers.{i}.downsample"
         for j in range(len(stage.blocks)):
             there, here = f"features.{2 * i + 1}.{j}", f"layers.{i}.blocks.{j}"
-            state.update({f"{there}.{part}": f"{here}.{part}" for part in ("norm1", "norm2", "attn")})
+            state.update(
+                {f"{there}.{part}": f"{here}.{part}" for part in ("norm1", "norm2", "attn")}
+            )
             state.update({f"{there}.mlp.0": f"{here}.mlp.fc1", f"{there}.mlp.3": f"{here}.mlp.fc2"})
     source, filled = ours.state_dict(), model.state_dict()
     for key in filled:
         if not key.endswith("relative_position_index"):
             prefix = max((p for p in state if key.startswith(p + ".")), key=len)
-            filled[key] = source[state[prefix] + key[len(prefix):]]
+            filled[key] = source[state[prefix] + key[len(prefix) :]]
     model.load_state_dict(filled)
     return model
 
 
 def system_versions(case, classes=100):
-    """{version: model} of what stands on our Swin: the MGFF classifier, and the two stages with a frozen ViT."""
+    """{version: model} of what stands on our Swin: the MGFF classifier, and the two stages with a
+    frozen ViT.
+    """
     from ..cropper import ViTCropper
     from ..mgff import MGFFClassifier
     from ..models import create_model
     from ..two_stage import TwoStageClassifier
 
-    classifier = MGFFClassifier(case.swin, num_classes=classes, img_size=case.size, drop_path_rate=0.0)
+    classifier = MGFFClassifier(
+        case.swin, num_classes=classes, img_size=case.size, drop_path_rate=0.0
+    )
     vit = create_model(case.vit)
     return {"MGFF": classifier, "two stages": TwoStageClassifier(classifier, ViTCropper(vit))}

@@ -5,17 +5,36 @@ from dataclasses import asdict
 
 from .profile import profile_rows
 
-HEADER = ("model", "version", "step", "dtype", "batch", "images/s", "time / ours", "memory MiB", "GFLOP/image",
-          "of ceiling")
+HEADER = (
+    "model",
+    "version",
+    "step",
+    "dtype",
+    "batch",
+    "images/s",
+    "time / ours",
+    "memory MiB",
+    "GFLOP/image",
+    "of ceiling",
+)
 
 
 def cells(row):
     """A row as text, in the order of ``HEADER``."""
     memory = "-" if row.memory_mib is None else f"{row.memory_mib:.0f}"
     ratio = f"{row.ratio:.2f}" + (f" (over {row.baseline})" if row.baseline != "ours" else "")
-    return (f"{row.model} @ {row.size}", row.version, row.mode, row.dtype + (" compiled" if row.compiled else ""),
-            str(row.batch), f"{row.images_per_s:.2f}", ratio, memory, f"{row.gflop_per_image:.2f}",
-            f"{row.share_of_ceiling:.0%}")
+    return (
+        f"{row.model} @ {row.size}",
+        row.version,
+        row.mode,
+        row.dtype + (" compiled" if row.compiled else ""),
+        str(row.batch),
+        f"{row.images_per_s:.2f}",
+        ratio,
+        memory,
+        f"{row.gflop_per_image:.2f}",
+        f"{row.share_of_ceiling:.0%}",
+    )
 
 
 def layout(lines, style):
@@ -36,12 +55,27 @@ def report(rows, facts, style="text", targets=(), profiles=None):
         targets: the lines of `target_lines`. profiles: {title: {version: `time_by_kind`}}.
     """
     if style == "json":
-        return json.dumps({"environment": facts, "rows": [asdict(row) for row in rows],
-                           "targets": [asdict(line) for line in targets], "profiles": profiles or {}}, indent=1)
+        return json.dumps(
+            {
+                "environment": facts,
+                "rows": [asdict(row) for row in rows],
+                "targets": [asdict(line) for line in targets],
+                "profiles": profiles or {},
+            },
+            indent=1,
+        )
     text = layout([HEADER, *map(cells, rows)], style)
     for title, versions in (profiles or {}).items():
         text += ["", f"Where the time goes: {title}", "", *layout(profile_rows(versions), style)]
     if targets:
-        lines = [(t.what, t.target, "-" if t.measured is None else f"{t.measured:.3f}", t.result) for t in targets]
-        text += ["", "Numbers to reach", "", *layout([("what", "target", "measured", "result"), *lines], style)]
+        lines = [
+            (t.what, t.target, "-" if t.measured is None else f"{t.measured:.3f}", t.result)
+            for t in targets
+        ]
+        text += [
+            "",
+            "Numbers to reach",
+            "",
+            *layout([("what", "target", "measured", "result"), *lines], style),
+        ]
     return "\n".join([*text, "", ", ".join(f"{key} {value}" for key, value in facts.items())])

@@ -1,4 +1,6 @@
-"""Times of models taken in turn, with what they need and what the device could do: rows of the benchmark."""
+"""Times of models taken in turn, with what they need and what the device could do: rows of the
+benchmark.
+"""
 
 import math
 import platform
@@ -20,12 +22,17 @@ from .models import swin_versions, system_versions
 from .profile import time_by_kind
 
 DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
-TOLERANCE = {"float32": 1e-4, "bf16": 5e-2}      # largest difference of outputs, relative to the largest output
+TOLERANCE = {
+    "float32": 1e-4,
+    "bf16": 5e-2,
+}  # largest difference of outputs, relative to the largest output
 
 
 @dataclass
 class Row:
-    """One line of the result; times in milliseconds for a batch, ``ratio`` is time over the time of ``baseline``."""
+    """One line of the result; times in milliseconds for a batch, ``ratio`` is time over the time of
+    ``baseline``.
+    """
 
     model: str
     version: str
@@ -48,16 +55,24 @@ def make_step(model, images, mode, dtype):
 
     Args:
         model: the module. images: (B, 3, H, W).
-        mode: ``"forward"`` (no gradients) or ``"train"`` (forward, cross-entropy, backward, SGD update of size 0).
+        mode: ``"forward"`` (no gradients) or ``"train"`` (forward, cross-entropy, backward, SGD
+            update of size 0).
         dtype: a key of ``DTYPES``.
     """
+
     def cast():
-        return torch.autocast(images.device.type, DTYPES[dtype]) if dtype != "float32" else nullcontext()
+        return (
+            torch.autocast(images.device.type, DTYPES[dtype])
+            if dtype != "float32"
+            else nullcontext()
+        )
 
     if mode == "forward":
+
         def step():
             with torch.no_grad(), cast():
                 return model(images)
+
         return step
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
     labels = torch.arange(len(images), device=images.device)
@@ -68,6 +83,7 @@ def make_step(model, images, mode, dtype):
         loss.backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
+
     return step
 
 
@@ -86,7 +102,9 @@ def time_once(step, device):
 
 
 def time_in_turn(steps, device, rounds):
-    """{version: median seconds}: one warm-up each, then every version once a round, so that all share the weather."""
+    """{version: median seconds}: one warm-up each, then every version once a round, so that all
+    share the weather.
+    """
     for step in steps.values():
         step()
     times = {name: [] for name in steps}
@@ -97,9 +115,11 @@ def time_in_turn(steps, device, rounds):
 
 
 class LiveTensors(TorchDispatchMode):
-    """Adds up the bytes of all tensors made inside it that are still alive; ``peak`` is the most at any time.
+    """Adds up the bytes of all tensors made inside it that are still alive; ``peak`` is the most at
+    any time.
 
-    The system's own figures won't do on a CPU: freed memory stays with the process and is used again.
+    The system's own figures won't do on a CPU: freed memory stays with the process and is used
+    again.
     """
 
     def __init__(self):
@@ -141,7 +161,9 @@ def peak_memory(step, device):
 
 
 def matmul_ceiling(device, dtype, repeats=5):
-    """The best rate of a large matrix product here, in floating-point operations a second, by any library at hand."""
+    """The best rate of a large matrix product here, in floating-point operations a second, by any
+    library at hand.
+    """
     side = 8192 if device.type == "cuda" else 1536
     a, b = (torch.randn(side, side).to(device, DTYPES[dtype]) for _ in range(2))
     best = math.inf
@@ -159,14 +181,20 @@ def compare_outputs(steps, dtype, compiled):
     for name, output in outputs.items():
         gap = ((output - outputs[first]).abs().max() / outputs[first].abs().max()).item()
         if not gap <= TOLERANCE[dtype]:
-            raise RuntimeError(f"{name} and {first} disagree in {dtype}{' compiled' if compiled else ''}: the largest "
-                               f"difference is {gap:.1e} of the largest output; nothing was timed.")
+            raise RuntimeError(
+                f"{name} and {first} disagree in {dtype}{' compiled' if compiled else ''}: "
+                f"the largest "
+                f"difference is {gap:.1e} of the largest output; nothing was timed."
+            )
 
 
-def measure(case, device, mode, dtype, compiled, batch, rounds, ceiling, systems=True, profiles=None):
+def measure(
+    case, device, mode, dtype, compiled, batch, rounds, ceiling, systems=True, profiles=None
+):
     """Rows of one case: every version of its Swin, then (``systems``) MGFF and the two stages.
 
-    A dict ``profiles`` gets {title: {version: `time_by_kind`}} of ours, of timm with fused attention and of MGFF.
+    A dict ``profiles`` gets {title: {version: `time_by_kind`}} of ours, of timm with fused
+    attention and of MGFF.
     """
     seed_everything(0)
     images = torch.randn(batch, 3, case.size, case.size).to(device)
@@ -174,38 +202,66 @@ def measure(case, device, mode, dtype, compiled, batch, rounds, ceiling, systems
     if systems:
         models.update(system_versions(case))
     if mode == "train":
-        models.pop("two stages", None)                              # it does not train: its parts do
+        models.pop("two stages", None)  # it does not train: its parts do
     for name, model in models.items():
         model.to(device).train(mode == "train")
         if compiled and name != "two stages":
             models[name] = torch.compile(model, dynamic=False)
     if compiled and "two stages" in models:
-        models.pop("two stages")                                    # boxes and crops are no graph; its models are above
-    same = {name: make_step(m.eval(), images, "forward", dtype) for name, m in models.items()
-            if name not in ("MGFF", "two stages")}
+        models.pop("two stages")  # boxes and crops are no graph; its models are above
+    same = {
+        name: make_step(m.eval(), images, "forward", dtype)
+        for name, m in models.items()
+        if name not in ("MGFF", "two stages")
+    }
     compare_outputs(same, dtype, compiled)
-    steps = {name: make_step(m.train(mode == "train"), images, mode, dtype) for name, m in models.items()}
-    plain = {name: make_step(getattr(m, "_orig_mod", m), images, mode, dtype) for name, m in models.items()}
+    steps = {
+        name: make_step(m.train(mode == "train"), images, mode, dtype) for name, m in models.items()
+    }
+    plain = {
+        name: make_step(getattr(m, "_orig_mod", m), images, mode, dtype)
+        for name, m in models.items()
+    }
     seconds = time_in_turn(steps, device, rounds)
     rows = []
     for name, step in steps.items():
         flops, baseline = count_flops(plain[name]), "MGFF" if name == "two stages" else "ours"
         memory = peak_memory(step if device.type == "cuda" else plain[name], device)
-        rows.append(Row(case.swin, name, mode, dtype, compiled, case.size, batch, 1000 * seconds[name],
-                        batch / seconds[name], seconds[name] / seconds[baseline], baseline, memory,
-                        flops / batch / 1e9, flops / seconds[name] / ceiling))
+        rows.append(
+            Row(
+                case.swin,
+                name,
+                mode,
+                dtype,
+                compiled,
+                case.size,
+                batch,
+                1000 * seconds[name],
+                batch / seconds[name],
+                seconds[name] / seconds[baseline],
+                baseline,
+                memory,
+                flops / batch / 1e9,
+                flops / seconds[name] / ceiling,
+            )
+        )
     if profiles is not None:
         title = f"{case.swin} @ {case.size}, {mode}, {dtype}{' compiled' if compiled else ''}"
-        profiles[title] = {name: time_by_kind(steps[name], device) for name in ("ours", "timm fused", "MGFF")
-                           if name in steps}
+        profiles[title] = {
+            name: time_by_kind(steps[name], device)
+            for name in ("ours", "timm fused", "MGFF")
+            if name in steps
+        }
     return rows
 
 
 def compiler_missing(device):
-    """Why ``torch.compile`` doesn't work here, in one line, or None: on a CPU it needs a C++ compiler."""
+    """Why ``torch.compile`` doesn't work here, in one line, or None: on a CPU it needs a C++
+    compiler.
+    """
     try:
         torch.compile(lambda x: x.sin() + 1)(torch.ones(3).to(device))
-    except Exception as error:                                      # of many kinds, by version and device
+    except Exception as error:  # of many kinds, by version and device
         return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return None
 
@@ -215,7 +271,17 @@ def environment(device):
     import timm
     import torchvision
 
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
-    return {"device": f"{device.type}: {name}", "threads": torch.get_num_threads(), "torch": torch.__version__,
-            "timm": timm.__version__, "torchvision": torchvision.__version__, "python": platform.python_version(),
-            "date": time.strftime("%Y-%m-%d")}
+    name = (
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else platform.processor() or platform.machine()
+    )
+    return {
+        "device": f"{device.type}: {name}",
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "timm": timm.__version__,
+        "torchvision": torchvision.__version__,
+        "python": platform.python_version(),
+        "date": time.strftime("%Y-%m-%d"),
+    }

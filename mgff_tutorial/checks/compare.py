@@ -4,13 +4,16 @@ import torch
 
 
 def show_gap(what, ours, theirs, tolerance=1e-5):
-    """Print whether two tensors agree in shape and values, in words that do not depend on the machine.
+    """Print whether two tensors agree in shape and values, in words that do not depend on the
+    machine.
 
     Args:
         what: name of the comparison. ours, theirs: tensors, or lists of tensors.
         tolerance: largest difference that counts as equal.
     """
-    pairs = [(ours, theirs)] if isinstance(ours, torch.Tensor) else list(zip(ours, theirs, strict=True))
+    pairs = (
+        [(ours, theirs)] if isinstance(ours, torch.Tensor) else list(zip(ours, theirs, strict=True))
+    )
     for a, b in pairs:
         if a.shape != b.shape:
             print(f"{what}: shapes differ, {tuple(a.shape)} and {tuple(b.shape)}")

@@ -6,7 +6,9 @@ import torch
 
 
 class CheckFailed(AssertionError):
-    """The answer is wrong; the message names what was expected, what came, and the likely mistake."""
+    """The answer is wrong; the message names what was expected, what came, and the likely
+    mistake.
+    """
 
     def _render_traceback_(self):
         # IPython shows this instead of a traceback: the reader needs the sentence, not our stack.
@@ -14,10 +16,12 @@ class CheckFailed(AssertionError):
 
 
 def exercise(label):
-    """Decorate a check: an unanswered exercise prints a reminder and passes, a right one prints "correct".
+    """Decorate a check: an unanswered exercise prints a reminder and passes, a right one prints
+    "correct".
 
-    The check may be called with a value or with the reader's function. ``None``, ``...`` and a function that
-    raises ``NotImplementedError`` (or, inside the check, returns ``None`` through `ask`) count as unanswered.
+    The check may be called with a value or with the reader's function. ``None``, ``...`` and a
+    function that raises ``NotImplementedError`` (or, inside the check, returns ``None`` through
+    `ask`) count as unanswered.
 
     Args:
         label: what the reader sees, such as ``"Exercise 3.1"``.
@@ -43,7 +47,9 @@ def exercise(label):
 
 
 def ask(function, *args, **kwargs):
-    """Call the reader's function; ``None`` or ``...`` counts as unanswered, an exception becomes a `CheckFailed`."""
+    """Call the reader's function; ``None`` or ``...`` counts as unanswered, an exception becomes a
+    `CheckFailed`.
+    """
     try:
         result = function(*args, **kwargs)
     except (NotImplementedError, CheckFailed):
@@ -72,9 +78,14 @@ def expect_equal(what, got, expected, hint=""):
 
 def expect_shape(what, got, expected, hint=""):
     """Fail unless ``got`` is a tensor of shape ``expected``."""
-    expect(isinstance(got, torch.Tensor), f"{what}: expected a tensor, got {type(got).__name__}. {hint}".rstrip())
-    expect(tuple(got.shape) == tuple(expected),
-           f"{what}: expected shape {tuple(expected)}, got {tuple(got.shape)}. {hint}".rstrip())
+    expect(
+        isinstance(got, torch.Tensor),
+        f"{what}: expected a tensor, got {type(got).__name__}. {hint}".rstrip(),
+    )
+    expect(
+        tuple(got.shape) == tuple(expected),
+        f"{what}: expected shape {tuple(expected)}, got {tuple(got.shape)}. {hint}".rstrip(),
+    )
 
 
 def expect_close(what, got, expected, tolerance=1e-5, hint=""):
@@ -84,6 +95,11 @@ def expect_close(what, got, expected, tolerance=1e-5, hint=""):
     difference = (got.double() - expected.double()).abs()
     worst = difference.max().item() if difference.numel() else 0.0
     if not worst <= tolerance:  # also catches NaN
-        place = tuple(int(i) for i in torch.unravel_index(difference.nan_to_num(float("inf")).argmax(), got.shape))
-        raise CheckFailed(f"{what}: differs by up to {worst:.3g}, most at index {place}: expected "
-                          f"{expected[place].item():.4g}, got {got[place].item():.4g}. {hint}".rstrip())
+        place = tuple(
+            int(i)
+            for i in torch.unravel_index(difference.nan_to_num(float("inf")).argmax(), got.shape)
+        )
+        raise CheckFailed(
+            f"{what}: differs by up to {worst:.3g}, most at index {place}: expected "
+            f"{expected[place].item():.4g}, got {got[place].item():.4g}. {hint}".rstrip()
+        )

@@ -1,4 +1,6 @@
-"""Checks of notebook 09: counting nodes, entering through a map, ablations as options, and a backbone of one's own."""
+"""Checks of notebook 09: counting nodes, entering through a map, ablations as options, and a
+backbone of one's own.
+"""
 
 import torch
 from torch import nn
@@ -14,7 +16,12 @@ _CHANNELS, _GRIDS = (4, 8, 16, 16), ((8, 8), (4, 4), (2, 2), (2, 2))
 def check_count_nodes(count_nodes):
     """Nodes and super-nodes for Swin-B at 384, for a ViT, and for a choice of granularities."""
     swin, wide = ((48, 48), (24, 24), (12, 12), (12, 12)), ((56, 80), (28, 40), (14, 20), (7, 10))
-    for grids, chosen in ((swin, (0, 1, 2, 3)), (((14, 14),) * 4, (0, 1, 2, 3)), (swin, (2, 3)), (wide, (0, 3))):
+    for grids, chosen in (
+        (swin, (0, 1, 2, 3)),
+        (((14, 14),) * 4, (0, 1, 2, 3)),
+        (swin, (2, 3)),
+        (wide, (0, 3)),
+    ):
         height, width = grids[-1]
         nodes = height * width * len(chosen)
         right = (nodes, max(nodes // 32, 8))
@@ -32,7 +39,10 @@ def check_count_nodes(count_nodes):
                 hint = "Divide without remainder (//)."
         else:
             hint = "Return a pair (nodes, super_nodes)."
-        expect(got == right, f"grids {grids}, granularities {chosen}: expected {right}, got {got}. {hint}".rstrip())
+        expect(
+            got == right,
+            f"grids {grids}, granularities {chosen}: expected {right}, got {got}. {hint}".rstrip(),
+        )
 
 
 @exercise("Exercise 9.2")
@@ -55,18 +65,28 @@ def check_enter(enter):
         hint = "The mean is right, but the update must reach EVERY position alike."
     expect_close("map with the update", got, right, 1e-5, hint)
     same = ask(enter, m, vector, torch.zeros(4))
-    expect(torch.equal(same, m), "With a gate of zeros the map must come back unchanged, bit by bit.")
+    expect(
+        torch.equal(same, m), "With a gate of zeros the map must come back unchanged, bit by bit."
+    )
 
 
 @exercise("Exercise 9.3")
 def check_ablations(ablation):
     """Each dictionary must leave out the named part and nothing else."""
-    wanted = {"no self-attention": {"self_attention": False}, "no channel attention": {"channel_attention": False},
-              "no graph": {"graph": False}, "no super-nodes": {"pool": "none"},
-              "last map alone": {"granularities": (3,)}, "without the finest map": {"granularities": (1, 2, 3)}}
+    wanted = {
+        "no self-attention": {"self_attention": False},
+        "no channel attention": {"channel_attention": False},
+        "no graph": {"graph": False},
+        "no super-nodes": {"pool": "none"},
+        "last map alone": {"granularities": (3,)},
+        "without the finest map": {"granularities": (1, 2, 3)},
+    }
     for name, options in wanted.items():
         got = ask(ablation, name)
-        expect(isinstance(got, dict), f"{name!r}: expected a dict of options, got {type(got).__name__}.")
+        expect(
+            isinstance(got, dict),
+            f"{name!r}: expected a dict of options, got {type(got).__name__}.",
+        )
         try:
             full = resolve_options("default", **got)
             MGFF(_CHANNELS, _GRIDS, "default", **got)
@@ -76,34 +96,64 @@ def check_ablations(ablation):
         wrong = sorted(key for key in DEFAULT if full[key] != right[key])
         part = next(iter(options))
         if part in wrong:
-            hint = {"granularities": "granularities are numbered from 0 (finest) to 3 (last)."}.get(part, "")
-            expect(False, f"{name!r}: option {part!r} should be {right[part]!r}, got {full[part]!r}. {hint}".rstrip())
-        expect(not wrong, f"{name!r}: an ablation changes one thing; you also change {', '.join(wrong)}.")
+            hint = {"granularities": "granularities are numbered from 0 (finest) to 3 (last)."}.get(
+                part, ""
+            )
+            expect(
+                False,
+                f"{name!r}: option {part!r} should be {right[part]!r}, got "
+                f"{full[part]!r}. {hint}".rstrip(),
+            )
+        expect(
+            not wrong,
+            f"{name!r}: an ablation changes one thing; you also change {', '.join(wrong)}.",
+        )
 
 
 @exercise("Exercise 9.4")
 def check_own_backbone(make):
-    """A backbone of the reader's own: four maps in order, as announced, with gradients to every weight."""
+    """A backbone of the reader's own: four maps in order, as announced, with gradients to every
+    weight.
+    """
     made = ask(make)
-    expect(isinstance(made, (tuple, list)) and len(made) == 3,
-           "expected three things: the module, the channels of its four maps, and their grids.")
+    expect(
+        isinstance(made, (tuple, list)) and len(made) == 3,
+        "expected three things: the module, the channels of its four maps, and their grids.",
+    )
     module, channels, grids = made
-    expect(isinstance(module, nn.Module), f"the first must be an nn.Module, got {type(module).__name__}.")
-    expect(len(channels) == 4 and len(grids) == 4, f"expected four channels and four grids, got {len(channels)} and "
-                                                   f"{len(grids)}.")
+    expect(
+        isinstance(module, nn.Module),
+        f"the first must be an nn.Module, got {type(module).__name__}.",
+    )
+    expect(
+        len(channels) == 4 and len(grids) == 4,
+        f"expected four channels and four grids, got {len(channels)} and {len(grids)}.",
+    )
     x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     maps = ask(module, x)
-    expect(isinstance(maps, (tuple, list)) and len(maps) == 4, "the module must return a list of four maps.")
+    expect(
+        isinstance(maps, (tuple, list)) and len(maps) == 4,
+        "the module must return a list of four maps.",
+    )
     for i, (m, c, grid) in enumerate(zip(maps, channels, grids)):
-        expect_shape(f"map {i + 1} for images of 64 x 64", m, (2, c, *grid),
-                     "Channels and grids must be those that you announce.")
+        expect_shape(
+            f"map {i + 1} for images of 64 x 64",
+            m,
+            (2, c, *grid),
+            "Channels and grids must be those that you announce.",
+        )
     areas = [m.shape[2] * m.shape[3] for m in maps]
-    expect(areas == sorted(areas, reverse=True),
-           f"the maps must come from the finest to the coarsest, got areas {areas}.")
+    expect(
+        areas == sorted(areas, reverse=True),
+        f"the maps must come from the finest to the coarsest, got areas {areas}.",
+    )
     expect(areas[0] > areas[-1], "all four maps have one size; a pyramid needs strides.")
     fusion = MGFF(tuple(channels), tuple(tuple(g) for g in grids))
     with torch.no_grad():
         fusion.gate.fill_(1.0)
     fusion([m for m in maps])["embedding"].square().sum().backward()
     silent = [name for name, p in module.named_parameters() if p.requires_grad and p.grad is None]
-    expect(not silent, f"no gradient reaches {', '.join(silent[:3])}: is that layer used in the forward pass?")
+    expect(
+        not silent,
+        f"no gradient reaches {', '.join(silent[:3])}: is that layer used in the forward pass?",
+    )

@@ -23,9 +23,13 @@ def check_merge_many(merge_many):
             hint = "Divide by the sum of the weights, so that rows sum to 1."
         elif torch.allclose(got, torch.stack(stages).mean(dim=0), atol=1e-6):
             hint = "The weights are not used."
-        elif torch.allclose(got, (sum(w * p for w, p in zip(weights, stages))).softmax(dim=1), atol=1e-6):
+        elif torch.allclose(
+            got, (sum(w * p for w, p in zip(weights, stages))).softmax(dim=1), atol=1e-6
+        ):
             hint = "These are probabilities already; a second softmax flattens them."
-        elif torch.allclose(got, sum(w * p for w, p in zip(weights, stages)) / len(weights), atol=1e-6):
+        elif torch.allclose(
+            got, sum(w * p for w, p in zip(weights, stages)) / len(weights), atol=1e-6
+        ):
             hint = "Divide by the sum of the weights, not by their number."
         expect_close(f"merged with weights {weights}", got, right, 1e-5, hint)
 
@@ -60,25 +64,49 @@ def check_to_original(to_original):
 @exercise("Exercise 12.3")
 def check_follow(follow_the_surer):
     """Rows where entropy and largest probability disagree, exact zeros, and ties."""
-    first = torch.tensor([[0.60, 0.39, 0.01], [0.50, 0.25, 0.25], [1.00, 0.00, 0.00], [0.34, 0.33, 0.33],
-                          [0.25, 0.50, 0.25]])
-    second = torch.tensor([[0.62, 0.19, 0.19], [0.90, 0.05, 0.05], [0.50, 0.50, 0.00], [0.00, 1.00, 0.00],
-                           [0.50, 0.25, 0.25]])
+    first = torch.tensor(
+        [
+            [0.60, 0.39, 0.01],
+            [0.50, 0.25, 0.25],
+            [1.00, 0.00, 0.00],
+            [0.34, 0.33, 0.33],
+            [0.25, 0.50, 0.25],
+        ]
+    )
+    second = torch.tensor(
+        [
+            [0.62, 0.19, 0.19],
+            [0.90, 0.05, 0.05],
+            [0.50, 0.50, 0.00],
+            [0.00, 1.00, 0.00],
+            [0.50, 0.25, 0.25],
+        ]
+    )
     right = torch.stack([first[0], second[1], first[2], second[3], first[4]])
     got = ask(follow_the_surer, first.clone(), second.clone())
     expect_shape("probabilities", got, right.shape)
     by_peak = torch.where((first.amax(1) >= second.amax(1))[:, None], first, second)
     hint = ""
     if got.isnan().any():
-        hint = "0 * log(0) is NaN; a probability of 0 adds nothing (torch.special.xlogy, or clamp before the log)."
+        hint = (
+            "0 * log(0) is NaN; a probability of 0 adds nothing (torch.special.xlogy, or clamp "
+            "before the log)."
+        )
     elif torch.allclose(got, by_peak):
-        hint = "This compares the largest probabilities. Entropy looks at all of them: see the first row."
+        hint = (
+            "This compares the largest probabilities. Entropy looks at all of them: see the "
+            "first row."
+        )
     elif torch.allclose(got[:4], torch.stack([second[0], first[1], second[2], first[3]])):
         hint = "The SMALLER entropy is the surer one. Mind the minus sign."
     elif torch.allclose(got[[2, 3]], second[[2, 3]].roll(0)) or torch.allclose(got[2], second[2]):
         hint = "Row 2 of stage 1 is certain; its entropy is 0. Did a zero probability upset it?"
     elif torch.allclose(got[:4], right[:4]):
         hint = "Where both are equally sure, take stage 1."
-    elif torch.allclose(got, got[0].expand_as(got)) or torch.equal(got, first) or torch.equal(got, second):
+    elif (
+        torch.allclose(got, got[0].expand_as(got))
+        or torch.equal(got, first)
+        or torch.equal(got, second)
+    ):
         hint = "Decide for each picture (row) on its own."
     expect_close("probabilities", got, right, 1e-6, hint)

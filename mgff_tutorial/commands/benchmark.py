@@ -1,8 +1,9 @@
-"""``python -m mgff_tutorial benchmark``: how quick our models are on this machine, beside timm's and torchvision's.
+"""``python -m mgff_tutorial benchmark``: how quick our models are on this machine, beside timm's
+and torchvision's.
 
-Every figure that matters is a ratio of times taken in one run: same weights, same images, versions in turn, medians.
-Before anything is timed, the versions' outputs are compared. bf16 means autocast, as in training. The ratios that
-Swin-B at 384 is to reach end the report (`benchmark.targets`).
+Every figure that matters is a ratio of times taken in one run: same weights, same images, versions
+in turn, medians. Before anything is timed, the versions' outputs are compared. bf16 means autocast,
+as in training. The ratios that Swin-B at 384 is to reach end the report (`benchmark.targets`).
 """
 
 import sys
@@ -21,21 +22,44 @@ from ..errors import InputError
 
 def add_benchmark_command(subparsers):
     """The ``benchmark`` command and its options."""
-    parser = subparsers.add_parser("benchmark", help="speed of the models on this machine", description=__doc__)
-    parser.add_argument("--models", nargs="+", choices=list(CASES), default=["swin_tiny", "swin_base"])
-    parser.add_argument("--steps", nargs="+", choices=["forward", "train"], default=["forward", "train"])
+    parser = subparsers.add_parser(
+        "benchmark", help="speed of the models on this machine", description=__doc__
+    )
+    parser.add_argument(
+        "--models", nargs="+", choices=list(CASES), default=["swin_tiny", "swin_base"]
+    )
+    parser.add_argument(
+        "--steps", nargs="+", choices=["forward", "train"], default=["forward", "train"]
+    )
     parser.add_argument("--dtypes", nargs="+", choices=list(DTYPES), default=list(DTYPES))
-    parser.add_argument("--execution", nargs="+", choices=["eager", "compiled"], default=["eager", "compiled"],
-                        help="as written, and under torch.compile, which takes minutes a model")
-    parser.add_argument("--profile", action="store_true", help="also show where the time goes, by kind of operation")
-    parser.add_argument("--swin-only", action="store_true", help="leave out MGFF and the two stages")
-    parser.add_argument("--batch", type=int, help="images in a batch (by default 8 at 224, 2 at 384)")
-    parser.add_argument("--rounds", type=int, default=7, help="timings of each version, of which the median counts")
+    parser.add_argument(
+        "--execution",
+        nargs="+",
+        choices=["eager", "compiled"],
+        default=["eager", "compiled"],
+        help="as written, and under torch.compile, which takes minutes a model",
+    )
+    parser.add_argument(
+        "--profile", action="store_true", help="also show where the time goes, by kind of operation"
+    )
+    parser.add_argument(
+        "--swin-only", action="store_true", help="leave out MGFF and the two stages"
+    )
+    parser.add_argument(
+        "--batch", type=int, help="images in a batch (by default 8 at 224, 2 at 384)"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=7, help="timings of each version, of which the median counts"
+    )
     parser.add_argument("--threads", type=int, help="CPU threads (by default torch's choice)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
     parser.add_argument("--format", choices=["text", "markdown", "json"], default="text")
-    parser.add_argument("--output", type=Path, help="write the result to this file instead of the screen")
-    parser.add_argument("--quick", action="store_true", help="seconds, not minutes: nano, eager, 2 rounds, float32")
+    parser.add_argument(
+        "--output", type=Path, help="write the result to this file instead of the screen"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="seconds, not minutes: nano, eager, 2 rounds, float32"
+    )
     parser.set_defaults(run=run_benchmark)
 
 
@@ -47,19 +71,37 @@ def run_benchmark(args):
             raise InputError(f"--{name} must be 1 or more, got {value}.")
     device = pick_device(args.device)
     if args.quick:
-        args.models, args.dtypes, args.rounds, args.execution = ["swin_nano"], ["float32"], 2, ["eager"]
+        args.models, args.dtypes, args.rounds, args.execution = (
+            ["swin_nano"],
+            ["float32"],
+            2,
+            ["eager"],
+        )
     if args.threads:
         torch.set_num_threads(args.threads)
     if "compiled" in args.execution and (reason := compiler_missing(device)):
-        print(f"Compiled versions are left out, torch.compile doesn't work here: {reason}", file=sys.stderr)
+        print(
+            f"Compiled versions are left out, torch.compile doesn't work here: {reason}",
+            file=sys.stderr,
+        )
         args.execution = [how for how in args.execution if how != "compiled"]
     rows, profiles = [], {} if args.profile else None
     for dtype in args.dtypes:
         ceiling = matmul_ceiling(device, dtype, repeats=2 if args.quick else 5)
         for name, how, mode in product(args.models, args.execution, args.steps):
             case = CASES[name]
-            rows += measure(case, device, mode, dtype, how == "compiled", args.batch or case.batch, args.rounds,
-                            ceiling, systems=not args.swin_only, profiles=profiles)
+            rows += measure(
+                case,
+                device,
+                mode,
+                dtype,
+                how == "compiled",
+                args.batch or case.batch,
+                args.rounds,
+                ceiling,
+                systems=not args.swin_only,
+                profiles=profiles,
+            )
     targets = target_lines(rows, device.type, None if args.quick else import_ratio())
     text = report(rows, environment(device), args.format, targets, profiles)
     if args.output:

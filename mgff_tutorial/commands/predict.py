@@ -1,6 +1,7 @@
 """``python -m mgff_tutorial predict``: an image or a folder, as a table or as JSON lines.
 
-Under ``accelerate launch`` the processes take the batches in turn; the first one writes and prints all of them.
+Under ``accelerate launch`` the processes take the batches in turn; the first one writes and prints
+all of them.
 """
 
 import hashlib
@@ -18,30 +19,58 @@ from ..prediction_log import HEADER, PredictionLog, name_key, printable, table_r
 def add_predict_command(subparsers):
     """Add ``predict`` to the command line."""
     parser = subparsers.add_parser(
-        "predict", help="species of an image or of a folder of images",
-        description="Predict the species of images in two stages. A folder is streamed: results are written as they come, "
-                    "broken files are reported and skipped, and --resume continues a run that was stopped. In the table, a star "
-                    "marks a stage that alone would have named another species.")
+        "predict",
+        help="species of an image or of a folder of images",
+        description="Predict the species of images in two stages. A folder is streamed: results "
+        "are written as they come, "
+        "broken files are reported and skipped, and --resume continues a run that was stopped. In "
+        "the table, a star "
+        "marks a stage that alone would have named another species.",
+    )
     parser.add_argument("path", help="an image, or a folder of images (with its sub-folders)")
     add_model_arguments(parser)
     parser.add_argument("--one-stage", action="store_true", help="classify the whole image only")
     parser.add_argument("--json", action="store_true", help="print JSON lines instead of a table")
-    parser.add_argument("--out", metavar="FILE", help="write JSON lines to FILE as they come, instead of printing")
-    parser.add_argument("--resume", action="store_true", help="continue FILE: images that it holds are left out")
-    parser.add_argument("--save-figures", metavar="DIR", help="write image, response, box and crop of every image to DIR")
-    parser.add_argument("--top", type=int, default=3, help="species listed for each image in JSON (default: 3)")
-    parser.add_argument("--threads", type=int, default=2, help="threads that decode images (default: 2)")
+    parser.add_argument(
+        "--out", metavar="FILE", help="write JSON lines to FILE as they come, instead of printing"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="continue FILE: images that it holds are left out"
+    )
+    parser.add_argument(
+        "--save-figures",
+        metavar="DIR",
+        help="write image, response, box and crop of every image to DIR",
+    )
+    parser.add_argument(
+        "--top", type=int, default=3, help="species listed for each image in JSON (default: 3)"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=2, help="threads that decode images (default: 2)"
+    )
     parser.set_defaults(run=run_predict)
     return parser
 
 
 def add_model_arguments(parser):
     """The arguments that ``evaluate`` and ``predict`` share."""
-    parser.add_argument("--checkpoint", metavar="FILE", help="trained classifier (default: the embedded mgff_swin_nano)")
-    parser.add_argument("--cropper", default="vit_nano", metavar="VIT",
-                        help="ViT that points: a model name or a checkpoint (default: vit_nano)")
-    parser.add_argument("--rule", help="how attention becomes a response map (default: the cropper's own)")
-    parser.add_argument("--tau", type=float, help="threshold of the response map (default: the rule's own)")
+    parser.add_argument(
+        "--checkpoint",
+        metavar="FILE",
+        help="trained classifier (default: the embedded mgff_swin_nano)",
+    )
+    parser.add_argument(
+        "--cropper",
+        default="vit_nano",
+        metavar="VIT",
+        help="ViT that points: a model name or a checkpoint (default: vit_nano)",
+    )
+    parser.add_argument(
+        "--rule", help="how attention becomes a response map (default: the cropper's own)"
+    )
+    parser.add_argument(
+        "--tau", type=float, help="threshold of the response map (default: the rule's own)"
+    )
     parser.add_argument("--batch-size", type=int, default=32, help="images a pass (default: 32)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -54,7 +83,9 @@ def default_checkpoint():
 
 def cropper_options(args):
     """The cropper's options that the command line sets."""
-    return {name: getattr(args, name) for name in ("rule", "tau") if getattr(args, name) is not None}
+    return {
+        name: getattr(args, name) for name in ("rule", "tau") if getattr(args, name) is not None
+    }
 
 
 def run_predict(args):
@@ -67,9 +98,14 @@ def run_predict(args):
 
     from ..prediction import Predictor, find_images, load_classifier, load_cropper, predict_files
 
-    if args.save_figures and Path(args.save_figures).resolve().is_relative_to(Path(args.path).resolve()):
-        raise InputError(f"--save-figures {args.save_figures} lies in the folder that is predicted, so the figures would "
-                         "be predicted too; choose another folder.")
+    if args.save_figures and Path(args.save_figures).resolve().is_relative_to(
+        Path(args.path).resolve()
+    ):
+        raise InputError(
+            f"--save-figures {args.save_figures} lies in the folder that is predicted, so the "
+            f"figures would "
+            "be predicted too; choose another folder."
+        )
     if args.resume and not args.out:
         raise InputError("--resume continues the file of --out; name it.")
     for option in ("batch_size", "threads", "top"):
@@ -79,13 +115,19 @@ def run_predict(args):
         raise DataError(f"{args.path} holds no image.")
     team = Team(args.device)
     classifier = load_classifier(args.checkpoint or default_checkpoint(), args.device)
-    cropper = None if args.one_stage else load_cropper(args.cropper, args.device, **cropper_options(args))
+    cropper = (
+        None if args.one_stage else load_cropper(args.cropper, args.device, **cropper_options(args))
+    )
     predictor = Predictor(classifier, cropper, args.top)
     log = team.first(lambda: PredictionLog(args.out, args.resume)) if args.out else None
     finished = team.same(log.done if log else set())
-    files = ((name, path) for name, path in find_images(args.path) if name_key(name) not in finished)
+    files = (
+        (name, path) for name, path in find_images(args.path) if name_key(name) not in finished
+    )
     each = _figures(args.save_figures) if args.save_figures else None
-    batches = predict_files(predictor, team.share(files, args.batch_size), args.batch_size, args.threads, each)
+    batches = predict_files(
+        predictor, team.share(files, args.batch_size), args.batch_size, args.threads, each
+    )
     done = skipped = 0
     if not team.is_first:
         for _ in team.together(batches):
@@ -94,7 +136,9 @@ def run_predict(args):
     if not args.json and log is None:
         print(HEADER)
     try:
-        with tqdm(unit=" images", desc="predicting", disable=args.quiet or log is None, file=sys.stderr) as bar:
+        with tqdm(
+            unit=" images", desc="predicting", disable=args.quiet or log is None, file=sys.stderr
+        ) as bar:
             for records in team.together(batches):
                 _emit(records, args.json, log)
                 broken = [record for record in records if "error" in record]
@@ -142,7 +186,9 @@ class Team:
         return value
 
     def first(self, action):
-        """What ``action`` gives on the first process, None on the others; if it fails, all of them stop."""
+        """What ``action`` gives on the first process, None on the others; if it fails, all of them
+        stop.
+        """
         result, failure = None, None
         if self.is_first:
             try:
@@ -162,7 +208,9 @@ class Team:
                 yield from group
 
     def together(self, batches):
-        """The batches of all processes in the order of the files; every process must go through them."""
+        """The batches of all processes in the order of the files; every process must go through
+        them.
+        """
         if self.processes == 1:
             yield from batches
             return
@@ -185,7 +233,9 @@ def _emit(records, as_json, log):
 
 
 def _figures(folder):
-    """A function that saves the figure of one image under ``folder``, with the image's own sub-folders."""
+    """A function that saves the figure of one image under ``folder``, with the image's own
+    sub-folders.
+    """
     from ..prediction_figure import save_figure
 
     def save(name, image, record, result, position):
@@ -195,7 +245,13 @@ def _figures(folder):
 
 
 def _short(name):
-    """``folder/image`` with an image name that has room for what is added to it (file systems take 255 bytes)."""
+    """``folder/image`` with an image name that has room for what is added to it (file systems take
+    255 bytes).
+    """
     folder, slash, image = name.rpartition("/")
     raw = os.fsencode(image)
-    return name if len(raw) <= 200 else f"{folder}{slash}{image[:40]}-{hashlib.blake2b(raw, digest_size=8).hexdigest()}"
+    return (
+        name
+        if len(raw) <= 200
+        else f"{folder}{slash}{image[:40]}-{hashlib.blake2b(raw, digest_size=8).hexdigest()}"
+    )

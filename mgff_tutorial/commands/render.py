@@ -1,4 +1,6 @@
-"""``python -m mgff_tutorial render``: the whole data set, one picture, or a sheet of all species."""
+"""``python -m mgff_tutorial render``: the whole data set, one picture, or a sheet of all
+species.
+"""
 
 from pathlib import Path
 
@@ -17,22 +19,47 @@ from ..sketchbirds import compare_with_render, verify_sketchbirds, write_sketchb
 def add_parser(subparsers):
     """Add the parser; ``args.run(args)`` returns the exit code."""
     parser = subparsers.add_parser(
-        "render", help="draw SketchBirds: the data set, one picture, or a contact sheet",
-        description="Draw birds. --out DIR writes the data set; --species draws one picture; --sheet a contact sheet; "
-                    "--verify checks the files of a data set.")
-    parser.add_argument("--out", type=Path, metavar="PATH",
-                        help="folder of the data set to write or verify; with --species, the picture's file")
-    parser.add_argument("--training-images", type=int, metavar="N",
-                        help="with --out DIR: training pictures of each species, up to 1,000 (default 30)")
-    parser.add_argument("--verify", action="store_true", help="check the files against checksums.txt")
-    parser.add_argument("--compare", action="store_true", help="draw every picture again and compare pixels")
-    parser.add_argument("--sheet", type=Path, metavar="FILE", help="write a contact sheet of the 20 species")
-    parser.add_argument("--species", metavar="NAME_OR_INDEX", help="draw one picture of this species")
+        "render",
+        help="draw SketchBirds: the data set, one picture, or a contact sheet",
+        description="Draw birds. --out DIR writes the data set; --species draws one picture; "
+        "--sheet a contact sheet; "
+        "--verify checks the files of a data set.",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="PATH",
+        help="folder of the data set to write or verify; with --species, the picture's file",
+    )
+    parser.add_argument(
+        "--training-images",
+        type=int,
+        metavar="N",
+        help="with --out DIR: training pictures of each species, up to 1,000 (default 30)",
+    )
+    parser.add_argument(
+        "--verify", action="store_true", help="check the files against checksums.txt"
+    )
+    parser.add_argument(
+        "--compare", action="store_true", help="draw every picture again and compare pixels"
+    )
+    parser.add_argument(
+        "--sheet", type=Path, metavar="FILE", help="write a contact sheet of the 20 species"
+    )
+    parser.add_argument(
+        "--species", metavar="NAME_OR_INDEX", help="draw one picture of this species"
+    )
     parser.add_argument("--seed", type=int, default=0, help="place, light and pose (default 0)")
     parser.add_argument("--size", type=int, default=256, help="side in pixels (default 256)")
-    parser.add_argument("--scale", type=float, help="longer side of the bird, fraction of the picture's")
-    parser.add_argument("--camouflage", type=float, help="0 to 1: surroundings in the bird's colours")
-    parser.add_argument("--part-scale", type=float, help="0.25 to 3: size of the parts that tell species apart")
+    parser.add_argument(
+        "--scale", type=float, help="longer side of the bird, fraction of the picture's"
+    )
+    parser.add_argument(
+        "--camouflage", type=float, help="0 to 1: surroundings in the bird's colours"
+    )
+    parser.add_argument(
+        "--part-scale", type=float, help="0.25 to 3: size of the parts that tell species apart"
+    )
     parser.add_argument("--background", choices=list(BACKGROUNDS))
     parser.add_argument("--pose", choices=list(POSES))
     parser.add_argument("--occluders", type=int, help="0 to 8 twigs and leaves in front")
@@ -46,15 +73,26 @@ def run_render(args):
     Raises:
         InputError: values that do not fit together or are out of range.
     """
-    options = {"size": args.size, "scale": args.scale, "camouflage": args.camouflage, "part_scale": args.part_scale,
-               "background": args.background, "pose": args.pose, "occluders": args.occluders}
-    if args.training_images is not None and (args.out is None or args.species is not None or args.verify or args.compare):
+    options = {
+        "size": args.size,
+        "scale": args.scale,
+        "camouflage": args.camouflage,
+        "part_scale": args.part_scale,
+        "background": args.background,
+        "pose": args.pose,
+        "occluders": args.occluders,
+    }
+    if args.training_images is not None and (
+        args.out is None or args.species is not None or args.verify or args.compare
+    ):
         raise InputError("--training-images belongs to --out DIR, which writes a data set.")
     if args.sheet is not None:
         _save(contact_sheet(seed=args.seed, **options), args.sheet)
     if args.species is not None:
         if args.verify or args.compare:
-            raise InputError("--species draws one picture; it does not go with --verify or --compare.")
+            raise InputError(
+                "--species draws one picture; it does not go with --verify or --compare."
+            )
         if args.out is None:
             raise InputError("--species needs --out FILE.png for the picture.")
         species = int(args.species) if args.species.lstrip("-").isdigit() else args.species
@@ -71,12 +109,17 @@ def run_render(args):
         return 0 if all(check.ok for check in checks) else 1
     if args.out is not None:
         if args.out.suffix.lower() in Image.registered_extensions():
-            raise InputError(f"--out {args.out} looks like a picture's file; the data set needs a folder, one picture "
-                             "needs --species.")
+            raise InputError(
+                f"--out {args.out} looks like a picture's file; the data set needs a folder, "
+                f"one picture "
+                "needs --species."
+            )
         root = write_sketchbirds(args.out, training_images=args.training_images)
         print(f"{root}: {verify_sketchbirds(root)}")
     elif args.sheet is None:
-        raise InputError("Nothing to draw: give --out DIR, --species with --out FILE, --sheet FILE or --verify.")
+        raise InputError(
+            "Nothing to draw: give --out DIR, --species with --out FILE, --sheet FILE or --verify."
+        )
     return 0
 
 

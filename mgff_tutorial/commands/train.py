@@ -9,14 +9,23 @@ from ..errors import InputError
 
 FLAGS = {  # command line: entry of the configuration, type, help
     "--model": (str, "model name, such as mgff_swin_nano or mgff_resnet50"),
-    "--pretrained": (str, "true, false, or the path of a checkpoint (for MGFF models: of the backbone)"),
-    "--data": (str, "data set: cub, cars, pets, nabirds, sketchbirds, or a folder of class folders"),
+    "--pretrained": (
+        str,
+        "true, false, or the path of a checkpoint (for MGFF models: of the backbone)",
+    ),
+    "--data": (
+        str,
+        "data set: cub, cars, pets, nabirds, sketchbirds, or a folder of class folders",
+    ),
     "--root": (str, "folder of the data set"),
     "--out": (str, "run folder (default: runs/latest)"),
     "--seed": (int, "seed of everything random"),
     "--epochs": (int, "passes over the training images"),
     "--batch-size": (int, "images an update, over all processes"),
-    "--micro-batch": (int, "images a pass and process; smaller than the batch: gradients accumulate"),
+    "--micro-batch": (
+        int,
+        "images a pass and process; smaller than the batch: gradients accumulate",
+    ),
     "--lr": (float, "learning rate"),
     "--img-size": (int, "side of the model's input"),
     "--resize": (int, "side that images are resized to before the crop"),
@@ -31,15 +40,30 @@ FLAGS = {  # command line: entry of the configuration, type, help
 def add_train_command(subparsers):
     """Add ``train`` to the command line."""
     parser = subparsers.add_parser(
-        "train", help="train a model by a recipe",
-        description="Train by a recipe: " + ", ".join(config_names()) + ", pretrain, or a YAML file. The run folder holds "
-                    "configuration, log, curves, checkpoints and the test results. With accelerate launch or torchrun "
-                    "in front it runs on several GPUs or machines.")
-    parser.add_argument("--config", default="nano", help="recipe (default: nano); pretrain draws birds and pretrains on them")
+        "train",
+        help="train a model by a recipe",
+        description="Train by a recipe: "
+        + ", ".join(config_names())
+        + ", pretrain, or a YAML file. The run folder holds "
+        "configuration, log, curves, checkpoints and the test results. With accelerate launch "
+        "or torchrun "
+        "in front it runs on several GPUs or machines.",
+    )
+    parser.add_argument(
+        "--config",
+        default="nano",
+        help="recipe (default: nano); pretrain draws birds and pretrains on them",
+    )
     for flag, (kind, text) in FLAGS.items():
         parser.add_argument(flag, type=kind, help=text)
-    parser.add_argument("--set", action="append", default=[], metavar="ENTRY=VALUE",
-                        help="any other entry of the recipe, such as --set jitter=0.3 or --set model_kwargs.preset=literal")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="ENTRY=VALUE",
+        help="any other entry of the recipe, such as --set jitter=0.3 or --set "
+        "model_kwargs.preset=literal",
+    )
     parser.add_argument("--resume", action="store_true", help="continue the run in --out")
     parser.add_argument("--threads", type=int, help="CPU threads for computing")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
@@ -53,13 +77,23 @@ def run_train(args):
 
     if args.threads:
         torch.set_num_threads(args.threads)
-    changes = {flag[2:].replace("-", "_"): getattr(args, flag[2:].replace("-", "_")) for flag in FLAGS}
-    changes = {key: value for key, value in changes.items() if value is not None} | parse_settings(args.set)
+    changes = {
+        flag[2:].replace("-", "_"): getattr(args, flag[2:].replace("-", "_")) for flag in FLAGS
+    }
+    changes = {key: value for key, value in changes.items() if value is not None} | parse_settings(
+        args.set
+    )
     if args.config.startswith("pretrain"):
         return _pretrain(changes)
     if isinstance(changes.get("pretrained"), str):
-        changes["pretrained"] = {"true": True, "false": False}.get(changes["pretrained"].lower(), changes["pretrained"])
-    kwargs = {key.partition(".")[2]: changes.pop(key) for key in list(changes) if key.startswith("model_kwargs.")}
+        changes["pretrained"] = {"true": True, "false": False}.get(
+            changes["pretrained"].lower(), changes["pretrained"]
+        )
+    kwargs = {
+        key.partition(".")[2]: changes.pop(key)
+        for key in list(changes)
+        if key.startswith("model_kwargs.")
+    }
     config = load_config(args.config, **changes)
     config.model_kwargs.update(kwargs)
     from ..training import train
@@ -70,7 +104,8 @@ def run_train(args):
 
 
 def parse_settings(settings):
-    """``["jitter=0.3", "flip=false"]`` -> ``{"jitter": 0.3, "flip": False}``; values are read as YAML.
+    """``["jitter=0.3", "flip=false"]`` -> ``{"jitter": 0.3, "flip": False}``; values are read as
+    YAML.
 
     Raises:
         InputError: an item without ``=``, or a value that is no YAML.
@@ -79,7 +114,10 @@ def parse_settings(settings):
     for item in settings:
         key, sign, value = item.partition("=")
         if not sign or not key:
-            raise InputError(f"--set takes ENTRY=VALUE, got {item!r}; entries: {', '.join(f.name for f in fields(TrainConfig))}.")
+            raise InputError(
+                f"--set takes ENTRY=VALUE, got {item!r}; entries: "
+                f"{', '.join(f.name for f in fields(TrainConfig))}."
+            )
         try:
             changes[key] = yaml.safe_load(value)
         except yaml.YAMLError:
@@ -106,13 +144,20 @@ def _pretrain(changes):
 
 def summary(config, result):
     """A few lines on what came out and where it lies."""
-    lines = [f"{config.model} on {config.data}, {result['epochs']} epochs, {result['seconds']:.0f} s"]
+    lines = [
+        f"{config.model} on {config.data}, {result['epochs']} epochs, {result['seconds']:.0f} s"
+    ]
     for name, text in (("last", "last epoch"), ("best", "best validation")):
         if name in result:
             found = result[name]
-            lines.append(f"test accuracy, {text} (epoch {found['epoch']}): {found['accuracy']:.2%} "
-                         f"({found['correct']}/{found['count']})")
+            lines.append(
+                f"test accuracy, {text} (epoch {found['epoch']}): {found['accuracy']:.2%} "
+                f"({found['correct']}/{found['count']})"
+            )
     if result["validation"]:
-        lines.append(f"validation accuracy: last {result['validation']['last']:.2%}, best {result['validation']['best']:.2%} "
-                     f"({result['validation']['images']} images)")
+        lines.append(
+            f"validation accuracy: last {result['validation']['last']:.2%}, best "
+            f"{result['validation']['best']:.2%} "
+            f"({result['validation']['images']} images)"
+        )
     return "\n".join([*lines, f"run folder: {config.out}"])

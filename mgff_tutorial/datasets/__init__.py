@@ -1,4 +1,6 @@
-"""The data sets: CUB-200-2011, Stanford Cars, Oxford-IIIT Pets, NABirds, the drawn SketchBirds, and any folder."""
+"""The data sets: CUB-200-2011, Stanford Cars, Oxford-IIIT Pets, NABirds, the drawn SketchBirds, and
+any folder.
+"""
 
 from ..errors import unknown_name
 from ..files import as_path
@@ -11,19 +13,38 @@ from .nabirds import NABirds
 from .pets import OxfordPets
 from .sketchbirds import SketchBirds
 
-DATASETS = {dataset.name: dataset for dataset in (CUB200, StanfordCars, OxfordPets, NABirds, SketchBirds,
-                                                  ImageFolderDataset)}
+DATASETS = {
+    dataset.name: dataset
+    for dataset in (CUB200, StanfordCars, OxfordPets, NABirds, SketchBirds, ImageFolderDataset)
+}
 """Name on the command line -> class."""
 
-__all__ = ["CUB200", "StanfordCars", "OxfordPets", "NABirds", "SketchBirds", "ImageFolderDataset", "CachedImages", "ImageDataset", "Annotations",
-           "CountWarning", "split_validation", "open_dataset", "open_split", "readable_name", "DATASETS"]
+__all__ = [
+    "CUB200",
+    "StanfordCars",
+    "OxfordPets",
+    "NABirds",
+    "SketchBirds",
+    "ImageFolderDataset",
+    "CachedImages",
+    "ImageDataset",
+    "Annotations",
+    "CountWarning",
+    "split_validation",
+    "open_dataset",
+    "open_split",
+    "readable_name",
+    "DATASETS",
+]
 
 
 def open_dataset(name, root=None, split="train", transform=None, **options):
-    """Build a data set by name: ``"cub"``, ``"cars"``, ``"pets"``, ``"nabirds"``, ``"sketchbirds"`` or ``"folder"``.
+    """Build a data set by name: ``"cub"``, ``"cars"``, ``"pets"``, ``"nabirds"``, ``"sketchbirds"``
+    or ``"folder"``.
 
     Raises:
-        InputError: the name is unknown, or root is missing. DataError: the files are not as they should be.
+        InputError: the name is unknown, or root is missing. DataError: the files are not as they
+            should be.
     """
     if name not in DATASETS:
         raise unknown_name("data set", name, DATASETS)
@@ -31,7 +52,8 @@ def open_dataset(name, root=None, split="train", transform=None, **options):
 
 
 def open_split(data, root, split):
-    """A split of ``data``: the name of a data set (with its ``root``), or the path of a folder of class folders.
+    """A split of ``data``: the name of a data set (with its ``root``), or the path of a folder of
+    class folders.
 
     Raises:
         InputError, DataError: as for `open_dataset`.

@@ -1,4 +1,6 @@
-"""What all data sets share: images with class labels, boxes and parts that follow EXIF, splits, checked counts."""
+"""What all data sets share: images with class labels, boxes and parts that follow EXIF, splits,
+checked counts.
+"""
 
 import numbers
 import operator
@@ -31,7 +33,8 @@ class Annotations:
         paths: image files, str or Path (not opened).
         labels: label of each image; None where it is not known.
         train: whether each image is in the training split.
-        boxes: (N, 4) xyxy pixels of the stored image, NaN where an image has none; None if the data set has none.
+        boxes: (N, 4) xyxy pixels of the stored image, NaN where an image has none; None if the data
+            set has none.
         sizes: (width, height) of each image as the annotators saw it, or None.
         part_names: names of the parts; empty if the data set has none.
         ids: the id of each image in the text files.
@@ -55,7 +58,8 @@ class Annotations:
 
 
 class ImageDataset(Dataset):
-    """Images with class labels; ``dataset[i]`` is (image, label), the image a PIL image or what ``transform`` makes of it.
+    """Images with class labels; ``dataset[i]`` is (image, label), the image a PIL image or what
+    ``transform`` makes of it.
 
     Args:
         root: the folder that holds the text files, or its parent.
@@ -67,9 +71,11 @@ class ImageDataset(Dataset):
 
     Attributes:
         paths: list of Path. labels: list of int. classes: list of str, in label order. root: Path.
-        boxes: (N, 4) float tensor, xyxy pixels of the upright image, clipped to it; NaN rows where an image has no
-            box; None if the data set has no boxes. Read on first use, with the image headers.
-        parts: (N, P, 3) float tensor of x, y (pixels of the upright image) and visible (0 or 1), or None.
+        boxes: (N, 4) float tensor, xyxy pixels of the upright image, clipped to it; NaN rows where
+            an image has no box; None if the data set has no boxes. Read on first use, with the
+            image headers.
+        parts: (N, P, 3) float tensor of x, y (pixels of the upright image) and visible (0 or 1), or
+            None.
         part_names: list of P str.
     """
 
@@ -82,20 +88,33 @@ class ImageDataset(Dataset):
         if split not in SPLITS:
             raise unknown_name("split", split, SPLITS)
         if transform is not None and not callable(transform):
-            raise InputError(f"transform must be a function of a PIL image, got {type(transform).__name__}.")
+            raise InputError(
+                f"transform must be a function of a PIL image, got {type(transform).__name__}."
+            )
         problems = Problems()
         annotations = self.read(self.locate(root), problems)
         problems.refuse(self.name)
         train = sum(annotations.train)
-        message = count_difference(self.name, self.published, train, len(annotations.train) - train,
-                                   len(annotations.classes))
+        message = count_difference(
+            self.name,
+            self.published,
+            train,
+            len(annotations.train) - train,
+            len(annotations.classes),
+        )
         if message:
             warnings.warn(message, CountWarning, stacklevel=2)
-        rows = [i for i, train in enumerate(annotations.train) if split == "all" or train == (split == "train")]
+        rows = [
+            i
+            for i, train in enumerate(annotations.train)
+            if split == "all" or train == (split == "train")
+        ]
         if not rows:
             raise DataError(f"{self.name}: the {split} split in {annotations.root} has no images.")
         if any(annotations.labels[i] is None for i in rows):
-            raise DataError(f"{self.name}: the {split} split has no labels. {annotations.unlabelled}")
+            raise DataError(
+                f"{self.name}: the {split} split has no labels. {annotations.unlabelled}"
+            )
         self._fill(annotations, rows, split, transform)
 
     @classmethod
@@ -105,12 +124,16 @@ class ImageDataset(Dataset):
 
     @staticmethod
     def read(root, problems):
-        """Read the text files in ``root`` into `Annotations`, adding what is wrong to ``problems``."""
+        """Read the text files in ``root`` into `Annotations`, adding what is wrong to
+        ``problems``.
+        """
         raise NotImplementedError
 
     @classmethod
     def check_read(cls, root, problems):
-        """As `read`, and what is otherwise read on first use (parts, head boxes) too; for ``data check``."""
+        """As `read`, and what is otherwise read on first use (parts, head boxes) too; for ``data
+        check``.
+        """
         return cls.read(root, problems)
 
     def _fill(self, annotations, rows, split, transform):
@@ -132,7 +155,10 @@ class ImageDataset(Dataset):
         return (image if self.transform is None else self.transform(image)), self.labels[index]
 
     def __repr__(self):
-        return f"{type(self).__name__}({self.split}: {len(self)} images of {len(self.classes)} classes)"
+        return (
+            f"{type(self).__name__}({self.split}: {len(self)} images of "
+            f"{len(self.classes)} classes)"
+        )
 
     def image(self, index):
         """The upright RGB PIL image at ``index``, without the transform."""
@@ -163,14 +189,20 @@ class ImageDataset(Dataset):
         return self._parts
 
     def _read_boxes(self):
-        """Fill ``_stored_boxes`` (and ``_sizes``) on first use; data sets that keep boxes in many files override this."""
+        """Fill ``_stored_boxes`` (and ``_sizes``) on first use; data sets that keep boxes in many
+        files override this.
+        """
 
     def _read_parts(self):
-        """(N, P, 3) array of x, y in stored pixels and visible, or None; data sets that have parts override this."""
+        """(N, P, 3) array of x, y in stored pixels and visible, or None; data sets that have parts
+        override this.
+        """
         return None
 
     def subset(self, indices, transform=None):
-        """The same data set with the images at ``indices`` only (a sequence of int), and another transform."""
+        """The same data set with the images at ``indices`` only (a sequence of int), and another
+        transform.
+        """
         indices = [int(i) for i in indices]
         bad = [i for i in indices if not 0 <= i < len(self)]
         if bad:
@@ -197,10 +229,11 @@ class ImageDataset(Dataset):
         return np.clip(box, 0, [width, height, width, height])
 
     def _turn(self, index, points):
-        """(stored size, orientation) if annotations of this image must be turned with it, else None.
+        """(stored size, orientation) if annotations of this image must be turned with it, else
+        None.
 
-        Annotations are in stored pixels, as tools that ignore EXIF show them, unless the annotated size or the
-        points themselves only fit the upright picture.
+        Annotations are in stored pixels, as tools that ignore EXIF show them, unless the annotated
+        size or the points themselves only fit the upright picture.
         """
         geometry = self._geometry_of(index)
         if geometry is None or geometry[1] == 1:
@@ -224,7 +257,9 @@ def _whole(index):
     try:
         return operator.index(index)
     except TypeError:
-        raise TypeError(f"index must be an integer, got {type(index).__name__}; several images: dataset.subset.") from None
+        raise TypeError(
+            f"index must be an integer, got {type(index).__name__}; several images: dataset.subset."
+        ) from None
 
 
 def _geometry_or_none(path):
@@ -235,18 +270,25 @@ def _geometry_or_none(path):
 
 
 def count_difference(name, published, train, test, classes):
-    """One sentence if the numbers of images and classes differ from the published split, else None."""
+    """One sentence if the numbers of images and classes differ from the published split, else
+    None.
+    """
     if published is None or (train, test, classes) == tuple(published):
         return None
-    return (f"{name}: {train:,} training and {test:,} test images of {classes} classes; the published split has "
-            f"{published[0]:,} and {published[1]:,} of {published[2]}.")
+    return (
+        f"{name}: {train:,} training and {test:,} test images of {classes} classes; the published "
+        f"split has "
+        f"{published[0]:,} and {published[1]:,} of {published[2]}."
+    )
 
 
 def find_root(root, needed, name, home):
-    """The folder that holds the file or folder ``needed`` (or one of them): ``root`` itself or a folder inside it.
+    """The folder that holds the file or folder ``needed`` (or one of them): ``root`` itself or a
+    folder inside it.
 
     Raises:
-        DataError: there is none, or more than one; says what was looked for and where the data set comes from.
+        DataError: there is none, or more than one; says what was looked for and where the data set
+            comes from.
     """
     if root is None:
         raise InputError(f"{name} needs root: the folder with its files. {home}")
@@ -262,20 +304,25 @@ def find_root(root, needed, name, home):
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"{name}: {root!r} cannot be read: {reason}.") from None
     if not found:
-        raise DataError(f"{name}: neither {root} nor a folder in it holds {' or '.join(needed)}. {home}")
+        raise DataError(
+            f"{name}: neither {root} nor a folder in it holds {' or '.join(needed)}. {home}"
+        )
     if found[0] != root and len(found) > 1:
-        raise DataError(f"{name}: {root} holds more than one data set ({found[0].name}, {found[1].name}); "
-                        "name one of them as root.")
+        raise DataError(
+            f"{name}: {root} holds more than one data set ({found[0].name}, {found[1].name}); "
+            "name one of them as root."
+        )
     return found[0]
 
 
 def split_validation(dataset, fraction=0.1, seed=0):
-    """Split a training set in two, class by class: choices are made on the second, never on the test set.
+    """Split a training set in two, class by class: choices are made on the second, never on the
+    test set.
 
     Args:
         dataset: an `ImageDataset`.
-        fraction: share of each class that goes to validation, above 0 and below 1 (rounded; at least one image of
-            each class that has two or more, and never all of a class).
+        fraction: share of each class that goes to validation, above 0 and below 1 (rounded; at
+            least one image of each class that has two or more, and never all of a class).
         seed: of the shuffle; the same seed gives the same split on every machine.
 
     Returns:

@@ -1,10 +1,11 @@
-"""Images resized once and kept on disk, so that decoding large photographs is not the bottleneck of training."""
+"""Images resized once and kept on disk, so that decoding large photographs is not the bottleneck of
+training.
+"""
 
 import hashlib
 import os
 import tempfile
 import warnings
-from pathlib import Path
 
 import torch
 from PIL import Image
@@ -14,18 +15,22 @@ from ..errors import DataError, check_number, unknown_name
 from ..files import as_path
 from ..images import open_image
 
-FORMATS = {"jpeg": (".jpg", {"format": "JPEG", "quality": 95, "subsampling": 0}),
-           "png": (".png", {"format": "PNG", "compress_level": 1})}
+FORMATS = {
+    "jpeg": (".jpg", {"format": "JPEG", "quality": 95, "subsampling": 0}),
+    "png": (".png", {"format": "PNG", "compress_level": 1}),
+}
 
 
 class CachedImages(Dataset):
     """A data set whose images are stored resized to ``size`` x ``size`` when they are first read.
 
-    The paper resizes every image to 512 x 512 before it crops, so a cache at 512 changes nothing but the rounding
-    of JPEG (quality 95); ``format="png"`` keeps every bit and costs three times the space and time.
+    The paper resizes every image to 512 x 512 before it crops, so a cache at 512 changes nothing
+    but the rounding of JPEG (quality 95); ``format="png"`` keeps every bit and costs three times
+    the space and time.
 
-    A file is written under another name and then renamed, so that several processes can fill one cache and a kill
-    leaves no half image. A changed source image gets a new entry. If the disk is full, images are read as before.
+    A file is written under another name and then renamed, so that several processes can fill one
+    cache and a kill leaves no half image. A changed source image gets a new entry. If the disk is
+    full, images are read as before.
 
     Args:
         dataset: an `ImageDataset`; its transform is applied to the resized image.
@@ -40,13 +45,20 @@ class CachedImages(Dataset):
         check_number("size", size, 1, whole=True)
         if format not in FORMATS:
             raise unknown_name("format", format, FORMATS)
-        self.dataset, self.folder, self.size, self.format = dataset, as_path(folder, "folder"), size, format
+        self.dataset, self.folder, self.size, self.format = (
+            dataset,
+            as_path(folder, "folder"),
+            size,
+            format,
+        )
         self.transform = dataset.transform
         self._full = False
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise DataError(f"The cache folder {folder} cannot be made: {error.strerror}.") from None
+            raise DataError(
+                f"The cache folder {folder} cannot be made: {error.strerror}."
+            ) from None
 
     def __len__(self):
         return len(self.dataset)
@@ -58,11 +70,15 @@ class CachedImages(Dataset):
 
     def __getitem__(self, index):
         image = self.image(index)
-        return (image if self.transform is None else self.transform(image)), self.dataset.labels[index]
+        return (image if self.transform is None else self.transform(image)), self.dataset.labels[
+            index
+        ]
 
     def subset(self, indices, transform=None):
         """As `ImageDataset.subset`, with the same cache."""
-        return CachedImages(self.dataset.subset(indices, transform), self.folder, self.size, self.format)
+        return CachedImages(
+            self.dataset.subset(indices, transform), self.folder, self.size, self.format
+        )
 
     @property
     def boxes(self):
@@ -85,24 +101,31 @@ class CachedImages(Dataset):
             return open_image(cached)
         except DataError:  # not there yet, or damaged: make it again
             pass
-        image = open_image(self.dataset.paths[index]).resize((self.size, self.size), Image.Resampling.BILINEAR)
+        image = open_image(self.dataset.paths[index]).resize(
+            (self.size, self.size), Image.Resampling.BILINEAR
+        )
         self._store(image, cached)
         return open_image(cached) if cached.is_file() else image
 
     def cached_path(self, index):
-        """Where the resized image is kept: named after the source file, its time and size, so changes are noticed."""
+        """Where the resized image is kept: named after the source file, its time and size, so
+        changes are noticed.
+        """
         path = self.dataset.paths[index]
         try:
             status = os.stat(path)
             state = f"{status.st_mtime_ns}-{status.st_size}"
         except (OSError, ValueError):
             state = "missing"
-        key = hashlib.sha256(f"{os.path.abspath(path)}|{state}|{self.size}".encode("utf-8", "surrogateescape"))
+        key = hashlib.sha256(
+            f"{os.path.abspath(path)}|{state}|{self.size}".encode("utf-8", "surrogateescape")
+        )
         digest = key.hexdigest()[:32]
         return self.folder / digest[:2] / (digest + FORMATS[self.format][0])
 
     def _scales(self):
         from ..images import upright_size
+
         sizes = [self.dataset._geometry_of(i) for i in range(len(self))]
         sizes = [upright_size(*size) if size else (self.size, self.size) for size in sizes]
         return self.size / torch.tensor(sizes, dtype=torch.float32)
@@ -119,7 +142,10 @@ class CachedImages(Dataset):
             os.replace(temporary, path)
         except OSError as error:
             self._full = True
-            warnings.warn(f"The image cache {self.folder} cannot be written ({error.strerror or error}); "
-                          "images are read from their source instead.", stacklevel=3)
+            warnings.warn(
+                f"The image cache {self.folder} cannot be written ({error.strerror or error}); "
+                "images are read from their source instead.",
+                stacklevel=3,
+            )
             if temporary is not None and os.path.exists(temporary):
                 os.unlink(temporary)

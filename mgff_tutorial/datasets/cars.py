@@ -1,6 +1,7 @@
 """Stanford Cars (Krause et al., 2013): 16,185 photographs of 196 models of cars, with boxes.
 
-The original download address is gone; what circulates are mirrors in three layouts, and all three are read here.
+The original download address is gone; what circulates are mirrors in three layouts, and all three
+are read here.
 """
 
 import csv
@@ -11,26 +12,39 @@ from .base import Annotations, ImageDataset
 from .folder import read_halves
 from .tables import read_text, safe_relative
 
-UNLABELLED = ("cars_test_annos_withlabels.mat is missing: cars_test_annos.mat of the devkit has boxes but no classes. "
-              "Put the file with labels beside it; the training split works without.")
+UNLABELLED = (
+    "cars_test_annos_withlabels.mat is missing: cars_test_annos.mat of the devkit has boxes but "
+    "no classes. "
+    "Put the file with labels beside it; the training split works without."
+)
 
 
 class StanfordCars(ImageDataset):
-    """Stanford Cars in any of its three layouts; see `ImageDataset`. ``boxes`` are kept as the files write them.
+    """Stanford Cars in any of its three layouts; see `ImageDataset`. ``boxes`` are kept as the
+    files write them.
 
     - the devkit: cars_train/, cars_test/ and devkit/ with cars_meta.mat, cars_train_annos.mat and
-      cars_test_annos_withlabels.mat (in devkit/ or beside it; without it, only the training split can be built);
+      cars_test_annos_withlabels.mat (in devkit/ or beside it; without it, only the training split
+      can be built);
     - one file: cars_annos.mat and car_ims/;
-    - class folders: train/CLASS/*.jpg and test/CLASS/*.jpg, with boxes if anno_train.csv and anno_test.csv are there.
+    - class folders: train/CLASS/*.jpg and test/CLASS/*.jpg, with boxes if anno_train.csv and
+      anno_test.csv are there.
 
     ``root`` may be the folder that holds these, its parent, or devkit/ itself.
     """
 
     name = "cars"
-    needed = ("cars_meta.mat", "devkit/cars_meta.mat", "car_devkit/devkit/cars_meta.mat", "cars_annos.mat",
-              "train")
+    needed = (
+        "cars_meta.mat",
+        "devkit/cars_meta.mat",
+        "car_devkit/devkit/cars_meta.mat",
+        "cars_annos.mat",
+        "train",
+    )
     published = (8144, 8041, 196)
-    home = "The original address of Stanford Cars is gone; data/README.md says which mirrors hold it."
+    home = (
+        "The original address of Stanford Cars is gone; data/README.md says which mirrors hold it."
+    )
 
     @staticmethod
     def read(root, problems):
@@ -43,39 +57,73 @@ class StanfordCars(ImageDataset):
 
 
 def read_devkit(devkit, problems):
-    """`Annotations` from the .mat files of the devkit; the test images have label None if their labels are missing."""
+    """`Annotations` from the .mat files of the devkit; the test images have label None if their
+    labels are missing.
+    """
     meta = devkit / "cars_meta.mat"
     classes = _class_names(_load(meta, "class_names", problems))
-    base = next((folder for folder in (devkit, *devkit.parents[:2])
-                 if (folder / "cars_train").is_dir() or (folder / "cars_test").is_dir()), devkit.parent)
-    labelled = next((path for folder in (devkit, *devkit.parents[:2])
-                     for path in sorted(folder.glob("cars_test_annos_withlabels*.mat"))), None)
+    base = next(
+        (
+            folder
+            for folder in (devkit, *devkit.parents[:2])
+            if (folder / "cars_train").is_dir() or (folder / "cars_test").is_dir()
+        ),
+        devkit.parent,
+    )
+    labelled = next(
+        (
+            path
+            for folder in (devkit, *devkit.parents[:2])
+            for path in sorted(folder.glob("cars_test_annos_withlabels*.mat"))
+        ),
+        None,
+    )
     test = labelled or devkit / "cars_test_annos.mat"
     found = _Rows(classes, problems)
-    found.add(devkit / "cars_train_annos.mat", "fname", _image_folder(base, "cars_train"), train=True)
+    found.add(
+        devkit / "cars_train_annos.mat", "fname", _image_folder(base, "cars_train"), train=True
+    )
     if test.is_file():
-        found.add(test, "fname", _image_folder(base, "cars_test"), train=False, labelled=labelled is not None)
+        found.add(
+            test,
+            "fname",
+            _image_folder(base, "cars_test"),
+            train=False,
+            labelled=labelled is not None,
+        )
     return found.annotations(devkit, "" if labelled else UNLABELLED)
 
 
 def read_single(path, problems):
-    """`Annotations` from cars_annos.mat, which says in ``test`` which split an image of car_ims/ belongs to."""
+    """`Annotations` from cars_annos.mat, which says in ``test`` which split an image of car_ims/
+    belongs to.
+    """
     found = _Rows(_class_names(_load(path, "class_names", problems)), problems)
     found.add(path, "relative_im_path", path.parent)
     return found.annotations(path.parent, "")
 
 
 def read_class_folders(root, problems):
-    """`Annotations` from train/CLASS/ and test/CLASS/; anno_train.csv and anno_test.csv add the boxes."""
+    """`Annotations` from train/CLASS/ and test/CLASS/; anno_train.csv and anno_test.csv add the
+    boxes.
+    """
     halves = {half: root / half if (root / half).is_dir() else None for half in ("train", "test")}
     classes, rows = read_halves(halves, problems)
     boxes_of = {half: _csv_boxes(root, half, problems) for half in ("train", "test")}
-    boxes = [boxes_of["train" if train else "test"].get(path.name, (np.nan,) * 4) for path, _, train in rows]
+    boxes = [
+        boxes_of["train" if train else "test"].get(path.name, (np.nan,) * 4)
+        for path, _, train in rows
+    ]
     boxes = np.array(boxes, dtype=np.float64).reshape(-1, 4)
     return Annotations(
-        root=root, classes=classes, paths=[row[0] for row in rows], labels=[row[1] for row in rows],
-        train=[row[2] for row in rows], boxes=None if np.isnan(boxes).all() else boxes,
-        sources=[(row[0].parent, None) for row in rows])
+        root=root,
+        classes=classes,
+        paths=[row[0] for row in rows],
+        labels=[row[1] for row in rows],
+        train=[row[2] for row in rows],
+        boxes=None if np.isnan(boxes).all() else boxes,
+        sources=[(row[0].parent, None) for row in rows],
+    )
 
 
 class _Rows:
@@ -86,7 +134,9 @@ class _Rows:
         self.paths, self.labels, self.train, self.boxes, self.sources = [], [], [], [], []
 
     def add(self, path, name_field, folder, train=None, labelled=True):
-        """Add the struct array ``annotations`` of a file; ``train`` None reads the split from the field ``test``."""
+        """Add the struct array ``annotations`` of a file; ``train`` None reads the split from the
+        field ``test``.
+        """
         rows = _load(path, "annotations", self.problems)
         if rows is None:
             return
@@ -107,7 +157,9 @@ class _Rows:
             except (TypeError, ValueError, OverflowError) as error:
                 self.problems.add(path, number, f"the annotation cannot be read ({error})")
                 continue
-            reason = self._check(name, box, label) or (f"image {name} is annotated twice" if name in seen else None)
+            reason = self._check(name, box, label) or (
+                f"image {name} is annotated twice" if name in seen else None
+            )
             seen.add(name)
             if reason:
                 self.problems.add(path, number, reason)
@@ -128,14 +180,22 @@ class _Rows:
     def annotations(self, root, unlabelled):
         if not self.paths and not self.problems.errors:
             self.problems.add(root, None, "annotates no images")
-        return Annotations(root=root, classes=self.classes, paths=self.paths, labels=self.labels, train=self.train,
-                           boxes=np.array(self.boxes, dtype=np.float64).reshape(-1, 4), sources=self.sources,
-                           unlabelled=unlabelled)
+        return Annotations(
+            root=root,
+            classes=self.classes,
+            paths=self.paths,
+            labels=self.labels,
+            train=self.train,
+            boxes=np.array(self.boxes, dtype=np.float64).reshape(-1, 4),
+            sources=self.sources,
+            unlabelled=unlabelled,
+        )
 
 
 def _load(path, variable, problems):
     """One variable of a .mat file, or None with a problem noted."""
     from scipy.io import loadmat
+
     if not path.is_file():
         problems.add(path, None, "is missing")
         return None
@@ -161,9 +221,17 @@ def _image_folder(base, name):
 
 
 def _csv_boxes(root, half, problems):
-    """anno_train.csv or anno_test.csv (file, x1, y1, x2, y2, class id) beside the folders, as dict name -> box."""
-    path = next((folder / f"anno_{half}.csv" for folder in (root, *root.parents[:2])
-                 if (folder / f"anno_{half}.csv").is_file()), None)
+    """anno_train.csv or anno_test.csv (file, x1, y1, x2, y2, class id) beside the folders, as dict
+    name -> box.
+    """
+    path = next(
+        (
+            folder / f"anno_{half}.csv"
+            for folder in (root, *root.parents[:2])
+            if (folder / f"anno_{half}.csv").is_file()
+        ),
+        None,
+    )
     boxes = {}
     for number, row in enumerate(csv.reader(read_text(path, problems)) if path else (), start=1):
         if not row:
@@ -173,7 +241,9 @@ def _csv_boxes(root, half, problems):
         except ValueError:
             box = []
         if len(box) != 4 or not np.isfinite(box).all() or box[0] >= box[2] or box[1] >= box[3]:
-            problems.add(path, number, "has no box of four numbers x1 < x2, y1 < y2 in columns 2 to 5")
+            problems.add(
+                path, number, "has no box of four numbers x1 < x2, y1 < y2 in columns 2 to 5"
+            )
         else:
             boxes[row[0]] = tuple(box)
     return boxes

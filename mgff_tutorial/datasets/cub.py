@@ -1,6 +1,8 @@
-"""CUB-200-2011 (Wah et al., 2011): 11,788 photographs of 200 bird species, with boxes and 15 part locations.
+"""CUB-200-2011 (Wah et al., 2011): 11,788 photographs of 200 bird species, with boxes and 15 part
+locations.
 
-The layout is the one most copied: SketchBirds and NABirds use it too, so their readers share this code.
+The layout is the one most copied: SketchBirds and NABirds use it too, so their readers share this
+    code.
 """
 
 import os
@@ -16,7 +18,10 @@ class CUB200(ImageDataset):
 
     name = "cub"
     published = (5994, 5794, 200)
-    home = "CUB-200-2011 is at https://www.vision.caltech.edu/datasets/cub_200_2011/ (see data/README.md)."
+    home = (
+        "CUB-200-2011 is at https://www.vision.caltech.edu/datasets/cub_200_2011/ (see "
+        "data/README.md)."
+    )
 
     @staticmethod
     def read(root, problems):
@@ -47,8 +52,12 @@ def read_cub(root, problems):
     """
     names, name_lines = read_mapping(root / "images.txt", ["image_id", "path"], problems, rest=True)
     classes, order = read_classes(root / "classes.txt", problems)
-    classes_of, _ = read_mapping(root / "image_class_labels.txt", ["image_id", "class_id"], problems)
-    train_of, _ = read_mapping(root / "train_test_split.txt", ["image_id", "is_training_image"], problems, _flag)
+    classes_of, _ = read_mapping(
+        root / "image_class_labels.txt", ["image_id", "class_id"], problems
+    )
+    train_of, _ = read_mapping(
+        root / "train_test_split.txt", ["image_id", "is_training_image"], problems, _flag
+    )
     boxes_of = read_boxes(root, problems)
     ids, labels, boxes, lines = [], [], [], []
     for key, name in names.items():
@@ -75,14 +84,22 @@ def read_cub(root, problems):
         problems.add(root / "images.txt", None, "lists no images")
     images, source = root / "images", root / "images.txt"
     return Annotations(
-        root=root, classes=classes, ids=ids, labels=labels, train=[train_of[key] for key in ids],
+        root=root,
+        classes=classes,
+        ids=ids,
+        labels=labels,
+        train=[train_of[key] for key in ids],
         paths=[os.path.join(images, names[key]) for key in ids],
         boxes=np.array(boxes, dtype=np.float64).reshape(-1, 4) if boxes_of is not None else None,
-        part_names=read_part_names(root, problems), sources=[(source, line) for line in lines])
+        part_names=read_part_names(root, problems),
+        sources=[(source, line) for line in lines],
+    )
 
 
 def read_classes(path, problems):
-    """classes.txt as (class names in label order, dict class id -> label); ids may start anywhere and have gaps."""
+    """classes.txt as (class names in label order, dict class id -> label); ids may start anywhere
+    and have gaps.
+    """
     names, lines = read_mapping(path, ["class_id", "class_name"], problems, rest=True)
     # Numeric order where ids are numbers, so that 10 comes after 9.
     keys = sorted(names, key=lambda key: (0, int(key), "") if key.isdecimal() else (1, 0, key))
@@ -97,7 +114,9 @@ def read_classes(path, problems):
 
 
 def read_boxes(root, problems):
-    """bounding_boxes.txt (x, y, width, height) as dict image id -> (x0, y0, x1, y1), or None if there is no such file."""
+    """bounding_boxes.txt (x, y, width, height) as dict image id -> (x0, y0, x1, y1), or None if
+    there is no such file.
+    """
     path = root / "bounding_boxes.txt"
     if not path.exists():
         return None
@@ -113,7 +132,8 @@ def read_part_names(root, problems):
 
 
 def read_parts(root, ids, part_names, problems):
-    """parts/part_locs.txt for the images ``ids``: (N, P, 3) array of x, y, visible; zeros where a row is missing.
+    """parts/part_locs.txt for the images ``ids``: (N, P, 3) array of x, y, visible; zeros where a
+    row is missing.
 
     Returns None if there is no such file.
     """
@@ -123,7 +143,9 @@ def read_parts(root, ids, part_names, problems):
     _, column_of = read_classes(root / "parts" / "parts.txt", Problems())
     row_of = {key: row for row, key in enumerate(ids)}
     parts = np.zeros((len(ids), len(part_names), 3))
-    for number, (key, part, *fields) in read_rows(path, ["image_id", "part_id", "x", "y", "visible"], problems):
+    for number, (key, part, *fields) in read_rows(
+        path, ["image_id", "part_id", "x", "y", "visible"], problems
+    ):
         if part not in column_of:
             problems.add(path, number, f"part {part} is not in parts.txt")
             continue
@@ -155,12 +177,16 @@ def _xywh(fields):
 
 
 def _note_extra_rows(root, names, problems, *tables):
-    """Rows for images that images.txt does not list: normal in a part of the full tree, so only a note."""
+    """Rows for images that images.txt does not list: normal in a part of the full tree, so only a
+    note.
+    """
     files = ["image_class_labels.txt", "train_test_split.txt", "bounding_boxes.txt"]
     for file, table in zip(files, tables):
         extra = sum(key not in names for key in table or ())
         if extra:
-            problems.note(root / file, None, f"has {extra:,} rows for images that images.txt does not list")
+            problems.note(
+                root / file, None, f"has {extra:,} rows for images that images.txt does not list"
+            )
 
 
 def _check_twice_named(path, names, lines, problems):
@@ -168,5 +194,7 @@ def _check_twice_named(path, names, lines, problems):
     seen = {}
     for key, name in names.items():
         if name in seen:
-            problems.add(path, lines[key], f"names the file of line {lines[seen[name]]} again ({name})")
+            problems.add(
+                path, lines[key], f"names the file of line {lines[seen[name]]} again ({name})"
+            )
         seen.setdefault(name, key)

@@ -10,24 +10,30 @@ from ..files import as_path
 from ..images import EXTENSIONS
 from .base import Annotations, ImageDataset
 
-SPLIT_FOLDERS = {"train": ("train", "training"), "test": ("test", "testing", "val", "valid", "validation")}
+SPLIT_FOLDERS = {
+    "train": ("train", "training"),
+    "test": ("test", "testing", "val", "valid", "validation"),
+}
 
 
 class ImageFolderDataset(ImageDataset):
-    """``root/CLASS/image.jpg``, or ``root/train/CLASS/...`` and ``root/test/CLASS/...`` (or ``val``).
+    """``root/CLASS/image.jpg``, or ``root/train/CLASS/...`` and ``root/test/CLASS/...`` (or
+    ``val``).
 
-    Classes are the folder names in alphabetical order. Without train and test folders, each class is split once,
-    in the same way on every machine.
+    Classes are the folder names in alphabetical order. Without train and test folders, each class
+    is split once, in the same way on every machine.
 
     Args:
         root: the folder of folders.
         split: ``"train"``, ``"test"`` or ``"all"``.
         transform: applied to the PIL image.
-        test_fraction: share of each class kept for the test split where the folder does not say; 0 to 0.9.
+        test_fraction: share of each class kept for the test split where the folder does not say; 0
+            to 0.9.
         seed: of that split.
 
     Raises:
-        DataError: there are no class folders, a class has no image, or test has a class that train lacks.
+        DataError: there are no class folders, a class has no image, or test has a class that train
+            lacks.
     """
 
     name = "folder"
@@ -40,7 +46,9 @@ class ImageFolderDataset(ImageDataset):
     @classmethod
     def locate(cls, root):
         if root is None:
-            raise InputError("folder needs root: a folder that holds one folder of images for each class.")
+            raise InputError(
+                "folder needs root: a folder that holds one folder of images for each class."
+            )
         return as_path(root, "root")
 
     def read(self, root, problems):
@@ -59,10 +67,18 @@ def read_folder(root, problems, test_fraction=0.25, seed=0):
     else:
         found = list_classes(root, problems)
         classes = list(found)
-        rows = [(path, label, train) for label, files in enumerate(found.values())
-                for path, train in zip(files, _split(len(files), test_fraction, seed + label))]
-    return Annotations(root=Path(root), classes=classes, paths=[row[0] for row in rows],
-                       labels=[row[1] for row in rows], train=[row[2] for row in rows])
+        rows = [
+            (path, label, train)
+            for label, files in enumerate(found.values())
+            for path, train in zip(files, _split(len(files), test_fraction, seed + label))
+        ]
+    return Annotations(
+        root=Path(root),
+        classes=classes,
+        paths=[row[0] for row in rows],
+        labels=[row[1] for row in rows],
+        train=[row[2] for row in rows],
+    )
 
 
 def read_halves(halves, problems):
@@ -74,27 +90,43 @@ def read_halves(halves, problems):
     Returns:
         (class names of train, list of (path, label, in train)).
     """
-    found = {half: list_classes(folder, problems) if folder else {} for half, folder in halves.items()}
+    found = {
+        half: list_classes(folder, problems) if folder else {} for half, folder in halves.items()
+    }
     classes = list(found["train"])
     for name in sorted(set(found["test"]) - set(classes)):
-        problems.add(halves["test"] / name, None, f"is a class that {halves['train']} does not have")
+        problems.add(
+            halves["test"] / name, None, f"is a class that {halves['train']} does not have"
+        )
     order = {name: label for label, name in enumerate(classes)}
-    return classes, [(path, order[name], half == "train") for half in ("train", "test")
-                     for name, files in found[half].items() if name in order for path in files]
+    return classes, [
+        (path, order[name], half == "train")
+        for half in ("train", "test")
+        for name, files in found[half].items()
+        if name in order
+        for path in files
+    ]
 
 
 def list_classes(root, problems):
-    """Dict class name -> sorted image files (Path) below its folder. Hidden folders and other files are left out.
+    """Dict class name -> sorted image files (Path) below its folder. Hidden folders and other files
+    are left out.
 
     Links to folders are followed once, so a loop of links ends.
     """
     try:
-        folders = sorted(entry.name for entry in os.scandir(root) if not entry.name.startswith(".") and _is_dir(entry))
+        folders = sorted(
+            entry.name
+            for entry in os.scandir(root)
+            if not entry.name.startswith(".") and _is_dir(entry)
+        )
     except OSError as error:
         problems.add(root, None, f"cannot be read: {error.strerror}")
         return {}
     if not folders:
-        problems.add(root, None, "holds no class folders; expected one folder of images for each class")
+        problems.add(
+            root, None, "holds no class folders; expected one folder of images for each class"
+        )
     found = {name: list_images(root / name, problems) for name in folders}
     for name in folders:
         if not found[name]:
@@ -103,7 +135,9 @@ def list_classes(root, problems):
 
 
 def list_images(folder, problems):
-    """Image files (by extension) in ``folder`` and below, sorted; each real folder is visited once."""
+    """Image files (by extension) in ``folder`` and below, sorted; each real folder is visited
+    once.
+    """
     images, seen, waiting = [], set(), [folder]
     while waiting:
         current = waiting.pop()

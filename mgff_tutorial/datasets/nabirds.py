@@ -1,7 +1,8 @@
-"""NABirds (Van Horn et al., 2015): 48,562 photographs of 555 visual categories of North American birds.
+"""NABirds (Van Horn et al., 2015): 48,562 photographs of 555 visual categories of North American
+birds.
 
-The layout is CUB's with image ids that are UUIDs, class ids with gaps, and three more files: the hierarchy, the image
-sizes and the photographers.
+The layout is CUB's with image ids that are UUIDs, class ids with gaps, and three more files: the
+hierarchy, the image sizes and the photographers.
 """
 
 from .cub import CUB200, read_classes, read_cub
@@ -11,7 +12,8 @@ from .tables import Problems, numbers, read_mapping
 class NABirds(CUB200):
     """NABirds from its original tree, or a part of it; see `ImageDataset`.
 
-    classes.txt lists 1,011 nodes of a tree of orders, species, sexes and ages. Images belong to 555 of them, the
+    classes.txt lists 1,011 nodes of a tree of orders, species, sexes and ages. Images belong to 555
+    of them, the
     leaves: these are ``classes``.
 
     Attributes (besides those of `ImageDataset`):
@@ -36,7 +38,9 @@ class NABirds(CUB200):
         return found
 
     def ancestors(self, label):
-        """Names of the nodes above class ``label``, from its parent up to the root of the hierarchy."""
+        """Names of the nodes above class ``label``, from its parent up to the root of the
+        hierarchy.
+        """
         names, node = [], self.class_ids[label]
         while node in self.hierarchy:
             node = self.hierarchy[node]
@@ -45,9 +49,15 @@ class NABirds(CUB200):
 
     @property
     def photographers(self):
-        """Name of the photographer of each image ("" where none is given), from photographers.txt."""
+        """Name of the photographer of each image ("" where none is given), from
+        photographers.txt.
+        """
         path = self.root / "photographers.txt"
-        names = read_mapping(path, ["image_id", "name"], Problems(), rest=True)[0] if path.exists() else {}
+        names = (
+            read_mapping(path, ["image_id", "name"], Problems(), rest=True)[0]
+            if path.exists()
+            else {}
+        )
         return [names.get(key, "") for key in self.ids]
 
 
@@ -64,13 +74,23 @@ def read_nabirds(root, problems):
     class_ids = [ids[node] for node in used]
     hierarchy = read_hierarchy(root, dict(zip(ids, nodes)), problems)
     for parent in sorted(set(hierarchy.values()) & set(class_ids), key=int):
-        problems.note(root / "hierarchy.txt", None, f"class {parent} has images and is the parent of other classes")
-    found.extras = {"class_ids": class_ids, "node_names": dict(zip(ids, nodes)), "hierarchy": hierarchy}
+        problems.note(
+            root / "hierarchy.txt",
+            None,
+            f"class {parent} has images and is the parent of other classes",
+        )
+    found.extras = {
+        "class_ids": class_ids,
+        "node_names": dict(zip(ids, nodes)),
+        "hierarchy": hierarchy,
+    }
     return found
 
 
 def read_hierarchy(root, names, problems):
-    """hierarchy.txt as dict child id -> parent id, without loops; empty if there is no such file."""
+    """hierarchy.txt as dict child id -> parent id, without loops; empty if there is no such
+    file.
+    """
     path = root / "hierarchy.txt"
     if not path.exists():
         return {}
@@ -92,7 +112,9 @@ def read_hierarchy(root, names, problems):
 
 
 def read_sizes(root, ids, problems):
-    """sizes.txt as a list of (width, height) for the images ``ids``, None for an image without; None without a file."""
+    """sizes.txt as a list of (width, height) for the images ``ids``, None for an image without;
+    None without a file.
+    """
     path = root / "sizes.txt"
     if not path.exists():
         return None

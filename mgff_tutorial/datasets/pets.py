@@ -1,4 +1,6 @@
-"""Oxford-IIIT Pets (Parkhi et al., 2012): 7,349 photographs of 37 breeds of cats and dogs, boxes around heads."""
+"""Oxford-IIIT Pets (Parkhi et al., 2012): 7,349 photographs of 37 breeds of cats and dogs, boxes
+around heads.
+"""
 
 import xml.etree.ElementTree as ElementTree
 
@@ -13,9 +15,9 @@ SPLIT_FILES = {"trainval.txt": True, "test.txt": False}
 class OxfordPets(ImageDataset):
     """Oxford-IIIT Pets from its original tree (images/ and annotations/); see `ImageDataset`.
 
-    ``root`` may be the folder that holds images/ and annotations/, its parent, or annotations/ itself. The training
-    split is trainval.txt. ``boxes`` are around the HEAD, from annotations/xmls; images without one have a NaN row
-    (most of the test split).
+    ``root`` may be the folder that holds images/ and annotations/, its parent, or annotations/
+    itself. The training split is trainval.txt. ``boxes`` are around the HEAD, from
+    annotations/xmls; images without one have a NaN row (most of the test split).
 
     Attributes (besides those of `ImageDataset`):
         species: "cat" or "dog" for each class.
@@ -24,7 +26,9 @@ class OxfordPets(ImageDataset):
     name = "pets"
     needed = ("trainval.txt", "annotations/trainval.txt", "list.txt", "annotations/list.txt")
     published = (3680, 3669, 37)
-    home = "Oxford-IIIT Pets is at https://www.robots.ox.ac.uk/~vgg/data/pets/ (see data/README.md)."
+    home = (
+        "Oxford-IIIT Pets is at https://www.robots.ox.ac.uk/~vgg/data/pets/ (see data/README.md)."
+    )
 
     @classmethod
     def locate(cls, root):
@@ -55,14 +59,20 @@ def read_pets(root, problems):
     for file, train in SPLIT_FILES.items():
         for name, (fields, line) in _read_list(root / file, problems).items():
             if name in rows:
-                problems.add(root / file, line, f"image {name} is in {files[name][0].name}, line {files[name][1]}, too")
+                problems.add(
+                    root / file,
+                    line,
+                    f"image {name} is in {files[name][0].name}, line {files[name][1]}, too",
+                )
                 continue
             rows[name], files[name] = (*fields, train), (root / file, line)
     names_of, species_of = {}, {}
     for name, (class_id, species, _) in rows.items():
         breed = name.rpartition("_")[0]
         if names_of.setdefault(class_id, breed) != breed:
-            problems.add(*files[name], f"class {class_id} is {names_of[class_id]} elsewhere, {breed} here")
+            problems.add(
+                *files[name], f"class {class_id} is {names_of[class_id]} elsewhere, {breed} here"
+            )
         if species_of.setdefault(class_id, species) != species:
             problems.add(*files[name], f"class {class_id} is both cat and dog")
     _compare_with_list(root / "list.txt", rows, problems)
@@ -71,11 +81,15 @@ def read_pets(root, problems):
         problems.add(root / "trainval.txt", None, "lists no images")
     images = root / "images" if (root / "images").is_dir() else root.parent / "images"
     return Annotations(
-        root=root, classes=[names_of[class_id] for class_id in order], ids=list(rows),
+        root=root,
+        classes=[names_of[class_id] for class_id in order],
+        ids=list(rows),
         paths=[images / f"{name}.jpg" for name in rows],
-        labels=[order[row[0]] for row in rows.values()], train=[row[2] for row in rows.values()],
+        labels=[order[row[0]] for row in rows.values()],
+        train=[row[2] for row in rows.values()],
         sources=[files[name] for name in rows],
-        extras={"species": [("cat", "dog")[species_of[class_id] - 1] for class_id in order]})
+        extras={"species": [("cat", "dog")[species_of[class_id] - 1] for class_id in order]},
+    )
 
 
 def read_head_boxes(root, ids, problems):
@@ -90,7 +104,13 @@ def read_head_boxes(root, ids, problems):
         if path.is_file():
             try:
                 boxes[i], sizes[i] = _parse_head_box(path)
-            except (OSError, ValueError, OverflowError, LookupError, ElementTree.ParseError) as error:
+            except (
+                OSError,
+                ValueError,
+                OverflowError,
+                LookupError,
+                ElementTree.ParseError,
+            ) as error:
                 problems.add(path, None, f"is not a sound annotation ({error})")
     return boxes, sizes
 
@@ -100,8 +120,13 @@ def _parse_head_box(path):
     if b"<!DOCTYPE" in text or b"<!ENTITY" in text or len(text) > 1_000_000:
         raise ValueError("too large, or it declares entities")
     tree = ElementTree.fromstring(text)
-    box = numbers([tree.findtext(f"object/bndbox/{key}", "").strip() for key in ("xmin", "ymin", "xmax", "ymax")],
-                  "head box")
+    box = numbers(
+        [
+            tree.findtext(f"object/bndbox/{key}", "").strip()
+            for key in ("xmin", "ymin", "xmax", "ymax")
+        ],
+        "head box",
+    )
     if box[0] >= box[2] or box[1] >= box[3]:
         raise ValueError("the head box is empty")
     size = [tree.findtext(f"size/{key}", "").strip() for key in ("width", "height")]
@@ -110,9 +135,13 @@ def _parse_head_box(path):
 
 def _read_list(path, problems):
     """list.txt, trainval.txt or test.txt as dict image name -> ((class id, species), line)."""
-    values, lines = read_mapping(path, ["image", "class_id", "species", "breed_id"], problems, _row, comment="#")
+    values, lines = read_mapping(
+        path, ["image", "class_id", "species", "breed_id"], problems, _row, comment="#"
+    )
     for name in list(values):
-        reason = safe_relative(name) or (None if "_" in name else f"the image name {name!r} has no breed in it")
+        reason = safe_relative(name) or (
+            None if "_" in name else f"the image name {name!r} has no breed in it"
+        )
         if reason:
             problems.add(path, lines[name], reason)
             del values[name]
@@ -137,4 +166,6 @@ def _compare_with_list(path, rows, problems):
             problems.add(path, line, f"contradicts the split files for image {name}")
     left_out = sum(name not in rows for name in listed)
     if left_out:
-        problems.note(path, None, f"lists {left_out:,} images that are in neither trainval.txt nor test.txt")
+        problems.note(
+            path, None, f"lists {left_out:,} images that are in neither trainval.txt nor test.txt"
+        )

@@ -1,4 +1,6 @@
-"""SketchBirds, the drawn data set of this tutorial: the layout of CUB, and truth that no photograph has."""
+"""SketchBirds, the drawn data set of this tutorial: the layout of CUB, and truth that no photograph
+has.
+"""
 
 from ..errors import DataError
 from .cub import CUB200, read_classes
@@ -12,8 +14,9 @@ class SketchBirds(CUB200):
         split: ``"train"``, ``"test"`` or ``"all"``.
         transform: applied to the PIL image.
         root: a folder of other drawings in the same layout; the embedded ones if not given.
-        training_images: of each species, up to 1,000: a larger training set (or a smaller one), whose first 30 are the
-            usual ones. Drawn into the cache folder on first use (a minute for 2,400); the test images stay the same.
+        training_images: of each species, up to 1,000: a larger training set (or a smaller one),
+            whose first 30 are the usual ones. Drawn into the cache folder on first use (a minute
+            for 2,400); the test images stay the same.
     """
 
     name = "sketchbirds"
@@ -23,6 +26,7 @@ class SketchBirds(CUB200):
     def __init__(self, split="train", transform=None, root=None, training_images=30):
         if root is None:
             from ..sketchbirds import ensure_sketchbirds
+
             root = ensure_sketchbirds(training_images)
         self.published = (20 * training_images, *SketchBirds.published[1:])
         super().__init__(root, split, transform)
@@ -30,22 +34,34 @@ class SketchBirds(CUB200):
     @property
     def genera(self):
         """Genus of each class, as text."""
-        return [readable(genus) for _, (_, _, genus) in self._rows("genera.txt", ["class_id", "genus_id", "genus"])]
+        return [
+            readable(genus)
+            for _, (_, _, genus) in self._rows("genera.txt", ["class_id", "genus_id", "genus"])
+        ]
 
     @property
     def part_codes(self):
-        """For each class, a dict of part name -> code: what that part looks like in this species."""
+        """For each class, a dict of part name -> code: what that part looks like in this
+        species.
+        """
         labels = read_classes(self.root / "classes.txt", Problems())[1]
         columns = read_classes(self.root / "parts" / "parts.txt", Problems())[1]
         codes = [{} for _ in self.classes]
-        for line, (class_id, part_id, code) in self._rows("part_codes.txt", ["class_id", "part_id", "code"]):
+        for line, (class_id, part_id, code) in self._rows(
+            "part_codes.txt", ["class_id", "part_id", "code"]
+        ):
             if class_id not in labels or part_id not in columns:
-                raise DataError(f"{self.root / 'part_codes.txt'}:{line}: class {class_id} or part {part_id} is not listed.")
+                raise DataError(
+                    f"{self.root / 'part_codes.txt'}:{line}: class {class_id} or part {part_id} "
+                    f"is not listed."
+                )
             codes[labels[class_id]][self.part_names[columns[part_id]]] = readable(code)
         return codes
 
     def differing_parts(self, first, second):
-        """Names of the parts in which two classes (labels) differ, in the order of ``part_names``."""
+        """Names of the parts in which two classes (labels) differ, in the order of
+        ``part_names``.
+        """
         codes = self.part_codes
         return [part for part, code in codes[first].items() if codes[second][part] != code]
 

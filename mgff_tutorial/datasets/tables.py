@@ -1,4 +1,6 @@
-"""Read the text files of a data set line by line, and remember every problem with its file and line."""
+"""Read the text files of a data set line by line, and remember every problem with its file and
+line.
+"""
 
 import codecs
 import math
@@ -36,16 +38,23 @@ class Problems(list):
         return [problem for problem in self if not problem.note]
 
     def refuse(self, name):
-        """Raise a `DataError` with the first problem and the count of the others, if there are any."""
+        """Raise a `DataError` with the first problem and the count of the others, if there are
+        any.
+        """
         errors = self.errors
         if errors:
-            more = (f" And {len(errors) - 1:,} more; all of them: python -m mgff_tutorial data check {name} --root ..."
-                    if len(errors) > 1 else "")
+            more = (
+                f" And {len(errors) - 1:,} more; all of them: python -m mgff_tutorial data check "
+                f"{name} --root ..."
+                if len(errors) > 1
+                else ""
+            )
             raise DataError(f"{name}: {errors[0]}.{more}")
 
 
 def read_text(path, problems):
-    """The lines of a text file as a list of str, without line ends; every encoding that circulates is read.
+    """The lines of a text file as a list of str, without line ends; every encoding that circulates
+    is read.
 
     A byte order mark is honoured. Bytes that are not UTF-8 are read as Latin-1 and noted.
     """
@@ -54,8 +63,13 @@ def read_text(path, problems):
         data = path.read_bytes()
     except (OSError, ValueError) as error:
         missing = isinstance(error, FileNotFoundError)
-        problems.add(path, None, "is missing" if missing else
-                     f"cannot be read: {getattr(error, 'strerror', None) or error}")
+        problems.add(
+            path,
+            None,
+            "is missing"
+            if missing
+            else f"cannot be read: {getattr(error, 'strerror', None) or error}",
+        )
         return []
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         text = data.decode("utf-16", errors="replace")
@@ -66,7 +80,8 @@ def read_text(path, problems):
             line = data.count(b"\n", 0, error.start) + 1
             problems.note(path, line, "is not UTF-8 from here on; read as Latin-1")
             text = data.decode("latin-1")
-    # Not splitlines(): it also splits at characters such as U+2028 and would shift the line numbers.
+    # Not splitlines(): it also splits at characters such as U+2028 and would shift the line
+    # numbers.
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
@@ -75,7 +90,8 @@ def read_rows(path, columns, problems, rest=False, comment=None):
 
     Args:
         path: the file.
-        columns: names of the columns, for messages; a row with fewer or more is a problem and is left out.
+        columns: names of the columns, for messages; a row with fewer or more is a problem and is
+            left out.
         problems: `Problems` to add to.
         rest: the last column takes the rest of the line, spaces and all.
         comment: lines that start with this are skipped.
@@ -90,7 +106,9 @@ def read_rows(path, columns, problems, rest=False, comment=None):
         if len(fields) != width or (comment and fields[0].startswith(comment)):
             if not fields or (comment and fields[0].startswith(comment)):
                 continue
-            problems.add(path, number, f"has {len(fields)} columns instead of {width} ({' '.join(columns)})")
+            problems.add(
+                path, number, f"has {len(fields)} columns instead of {width} ({' '.join(columns)})"
+            )
             continue
         if rest:
             fields[-1] = fields[-1].rstrip()
@@ -98,11 +116,12 @@ def read_rows(path, columns, problems, rest=False, comment=None):
 
 
 def read_mapping(path, columns, problems, convert=None, rest=False, comment=None):
-    """A file of ``key value...`` rows as a dict; duplicate keys are noted, and are a problem if the values differ.
+    """A file of ``key value...`` rows as a dict; duplicate keys are noted, and are a problem if the
+    values differ.
 
     Args:
-        convert: function of the list of value columns (str), which may raise ``ValueError`` with a clause that says
-            what is wrong; by default the single value as it is.
+        convert: function of the list of value columns (str), which may raise ``ValueError`` with a
+            clause that says what is wrong; by default the single value as it is.
 
     Returns:
         (dict key -> value, dict key -> line number).
@@ -117,14 +136,18 @@ def read_mapping(path, columns, problems, convert=None, rest=False, comment=None
         if key not in values:
             values[key], lines[key] = value, number
         elif values[key] == value:
-            problems.note(path, number, f"repeats the row of {columns[0]} {key} (line {lines[key]})")
+            problems.note(
+                path, number, f"repeats the row of {columns[0]} {key} (line {lines[key]})"
+            )
         else:
             problems.add(path, number, f"contradicts line {lines[key]} for {columns[0]} {key}")
     return values, lines
 
 
 def safe_relative(name):
-    """Why a path from a text file must not be used, or None: absolute paths and ``..`` could leave the folder."""
+    """Why a path from a text file must not be used, or None: absolute paths and ``..`` could leave
+    the folder.
+    """
     if ".." not in name and ":" not in name and "\0" not in name and name[:1] not in ("/", "\\"):
         return None
     parts = name.replace("\\", "/").split("/")

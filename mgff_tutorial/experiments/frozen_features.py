@@ -1,8 +1,10 @@
-"""Feature maps of a frozen backbone, computed once and kept on the disk, so that many heads can be compared cheaply.
+"""Feature maps of a frozen backbone, computed once and kept on the disk, so that many heads can be
+compared cheaply.
 
-A head of MGFF's kind trains in a minute on stored maps, the backbone included it would take an hour on two cores.
-What is given up is fine-tuning of the backbone; what is won is that every configuration meets the same features,
-with as many seeds as an honest interval needs. Augmentation is a handful of stored views of each image.
+A head of MGFF's kind trains in a minute on stored maps, the backbone included it would take an hour
+on two cores. What is given up is fine-tuning of the backbone; what is won is that every
+configuration meets the same features, with as many seeds as an honest interval needs. Augmentation
+is a handful of stored views of each image.
 """
 
 import hashlib
@@ -23,7 +25,9 @@ from ..transforms import model_config
 
 @dataclass(frozen=True)
 class View:
-    """A rectangle of an image (xyxy pixels; None: the whole image), enlarged to the model's input, perhaps mirrored."""
+    """A rectangle of an image (xyxy pixels; None: the whole image), enlarged to the model's input,
+    perhaps mirrored.
+    """
 
     box: tuple | None = None
     flip: bool = False
@@ -35,7 +39,9 @@ def whole(count):
 
 
 def boxes_as_views(boxes, padding=0.0, flip=False):
-    """One view a box; ``padding`` is the share of the box's side added on each side (cut off at the image later)."""
+    """One view a box; ``padding`` is the share of the box's side added on each side (cut off at the
+    image later).
+    """
     boxes = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
     margin = padding * (boxes[:, 2:] - boxes[:, :2])
     boxes = np.concatenate([boxes[:, :2] - margin, boxes[:, 2:] + margin], axis=1)
@@ -43,7 +49,8 @@ def boxes_as_views(boxes, padding=0.0, flip=False):
 
 
 def central_boxes(sizes, share=0.7):
-    """The box in the middle of each image with ``share`` of its width and height: what a cropper must beat.
+    """The box in the middle of each image with ``share`` of its width and height: what a cropper
+    must beat.
 
     Args:
         sizes: (width, height) of each image.
@@ -56,7 +63,8 @@ def central_boxes(sizes, share=0.7):
 
 
 def random_views(sizes, seed, scale=(0.35, 1.0), ratio=(3 / 4, 4 / 3)):
-    """One random rectangle of each image, mirrored in half of the cases (torchvision's RandomResizedCrop and flip).
+    """One random rectangle of each image, mirrored in half of the cases (torchvision's
+    RandomResizedCrop and flip).
 
     Args:
         sizes: (width, height) of each image.
@@ -74,24 +82,30 @@ def random_views(sizes, seed, scale=(0.35, 1.0), ratio=(3 / 4, 4 / 3)):
 
 
 def cut(image, view, size):
-    """The pixels of a view: PIL image -> float tensor (3, size, size) in [0, 1], not yet normalised."""
+    """The pixels of a view: PIL image -> float tensor (3, size, size) in [0, 1], not yet
+    normalised.
+    """
     if view.box is not None:
         x0, y0, x1, y1 = view.box
         left, top = max(0, int(np.floor(x0))), max(0, int(np.floor(y0)))
         right, bottom = min(image.width, int(np.ceil(x1))), min(image.height, int(np.ceil(y1)))
         if right <= left or bottom <= top:
-            raise InputError(f"The view {view.box} holds no pixel of an image of {image.width} x {image.height}.")
+            raise InputError(
+                f"The view {view.box} holds no pixel of an image of {image.width} x {image.height}."
+            )
         image = image.crop((left, top, right, bottom))
     tensor = TF.pil_to_tensor(TF.resize(image, [size, size], antialias=True)).float() / 255
     return tensor.flip(2) if view.flip else tensor
 
 
 class FrozenFeatures:
-    """The maps that a frozen backbone gives for views of a data set, kept in the cache folder as float16.
+    """The maps that a frozen backbone gives for views of a data set, kept in the cache folder as
+    float16.
 
     Args:
         backbone: a `Backbone` (see `build_backbone`), put into eval mode and frozen.
-        precision: ``"fp32"``, or ``"bf16"`` (three times as fast on CPUs that have it, and a little less exact).
+        precision: ``"fp32"``, or ``"bf16"`` (three times as fast on CPUs that have it, and a little
+            less exact).
         folder: where the maps are kept; `cache_dir` by default.
         device: where the backbone runs.
     """
@@ -108,34 +122,45 @@ class FrozenFeatures:
         self.weights = fingerprint(backbone)
 
     def extract(self, dataset, views, batch_size=32, name=""):
-        """Maps and pooled features of one view of each image; computed once, then read from the cache.
+        """Maps and pooled features of one view of each image; computed once, then read from the
+        cache.
 
         Args:
             dataset: an `ImageDataset`. views: one `View` an image.
             name: shown by the progress bar.
 
         Returns:
-            dict: ``"maps"``, a list of four float16 tensors (N, C_i, H_i, W_i), and ``"pooled"`` (N, C), what the
-            backbone's own linear classifier would see.
+            dict: ``"maps"``, a list of four float16 tensors (N, C_i, H_i, W_i), and ``"pooled"``
+            (N, C), what the backbone's own linear classifier would see.
         """
         if len(views) != len(dataset):
-            raise InputError(f"views must be one for each of the {len(dataset)} images, got {len(views)}.")
+            raise InputError(
+                f"views must be one for each of the {len(dataset)} images, got {len(views)}."
+            )
         folder = self.folder / self._key(dataset, views)
         if not (folder / "card.json").exists():
             self._compute(folder, dataset, views, batch_size, name)
-        arrays = [torch.from_numpy(np.load(folder / f"map{i}.npy", mmap_mode="c")) for i in range(4)]
+        arrays = [
+            torch.from_numpy(np.load(folder / f"map{i}.npy", mmap_mode="c")) for i in range(4)
+        ]
         return {"maps": arrays, "pooled": torch.from_numpy(np.load(folder / "pooled.npy"))}
 
     def _key(self, dataset, views):
         files = [[path.name, path.stat().st_size] for path in dataset.paths]
         shown = [[None if v.box is None else [round(x, 2) for x in v.box], v.flip] for v in views]
-        text = json.dumps([self.weights, self.size, self.precision, self.backbone.last_map, files, shown])
+        text = json.dumps(
+            [self.weights, self.size, self.precision, self.backbone.last_map, files, shown]
+        )
         return f"{self.backbone.name}-{self.size}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
     @torch.inference_mode()
     def maps_of(self, pictures, views):
-        """One batch, nothing stored: PIL images and a `View` of each -> the dict of `extract`, in float32."""
-        images = torch.stack([(cut(p, v, self.size) - self.mean) / self.std for p, v in zip(pictures, views)])
+        """One batch, nothing stored: PIL images and a `View` of each -> the dict of `extract`, in
+        float32.
+        """
+        images = torch.stack(
+            [(cut(p, v, self.size) - self.mean) / self.std for p, v in zip(pictures, views)]
+        )
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             maps, final = self.backbone.forward_features(images.to(self.device))
             pooled = self.backbone.pool(final)
@@ -147,12 +172,18 @@ class FrozenFeatures:
     def _compute(self, folder, dataset, views, batch_size, name):
         folder.mkdir(parents=True, exist_ok=True)
         out, vectors = None, []
-        for start in tqdm(range(0, len(views), batch_size), desc=f"features {name}", unit="batch", leave=False):
+        for start in tqdm(
+            range(0, len(views), batch_size), desc=f"features {name}", unit="batch", leave=False
+        ):
             stop = min(start + batch_size, len(views))
             found = self.maps_of([dataset.image(i) for i in range(start, stop)], views[start:stop])
             if out is None:
-                out = [np.lib.format.open_memmap(folder / f"map{i}.npy", "w+", np.float16, (len(views), *m.shape[1:]))
-                       for i, m in enumerate(found["maps"])]
+                out = [
+                    np.lib.format.open_memmap(
+                        folder / f"map{i}.npy", "w+", np.float16, (len(views), *m.shape[1:])
+                    )
+                    for i, m in enumerate(found["maps"])
+                ]
             for array, m in zip(out, found["maps"]):
                 array[start:stop] = m.numpy()
             vectors.append(found["pooled"].numpy())
@@ -160,14 +191,23 @@ class FrozenFeatures:
             array.flush()
         np.save(folder / "pooled.npy", np.concatenate(vectors))
         # The card comes last: a folder without it was interrupted, and is computed again.
-        write_json(folder / "card.json", {"backbone": self.backbone.name, "size": self.size, "views": len(views)})
+        write_json(
+            folder / "card.json",
+            {"backbone": self.backbone.name, "size": self.size, "views": len(views)},
+        )
 
 
 def _check_pooling(backbone, final):
-    """A head on stored vectors adds its update after pooling; that must be the same as adding it before."""
+    """A head on stored vectors adds its update after pooling; that must be the same as adding it
+    before.
+    """
     final = final.float()
     update = torch.linspace(-1, 1, backbone.embed_dim, device=final.device).expand(len(final), -1)
     if backbone.embed_dim != backbone.channels[-1] or not torch.allclose(
-            backbone.pool(backbone.add(final, update)), backbone.pool(final) + update, atol=1e-3):
-        raise InputError(f"The head of {backbone.name!r} is not linear in its features, so it cannot be trained on "
-                         "stored maps; use a backbone with plain pooling (ViT, Swin, EfficientNet).")
+        backbone.pool(backbone.add(final, update)), backbone.pool(final) + update, atol=1e-3
+    ):
+        raise InputError(
+            f"The head of {backbone.name!r} is not linear in its features, so it cannot be "
+            f"trained on "
+            "stored maps; use a backbone with plain pooling (ViT, Swin, EfficientNet)."
+        )

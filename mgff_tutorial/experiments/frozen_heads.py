@@ -1,4 +1,6 @@
-"""Heads on stored feature maps: the plain baseline, a control of equal size, and MGFF; one recipe trains them all."""
+"""Heads on stored feature maps: the plain baseline, a control of equal size, and MGFF; one recipe
+trains them all.
+"""
 
 from dataclasses import dataclass
 
@@ -20,9 +22,9 @@ class FrozenHead(nn.Module):
     Args:
         channels, grids: of the four maps.
         num_classes: K.
-        preset: ``"baseline"`` (the pooled features, then a linear layer), ``"mlp"`` (a control: the same, plus a
-            residual two-layer network of ``hidden`` units on the pooled features, through a zero gate as in
-            MGFF's default), ``"default"`` or ``"literal"``.
+        preset: ``"baseline"`` (the pooled features, then a linear layer), ``"mlp"`` (a control: the
+            same, plus a residual two-layer network of ``hidden`` units on the pooled features,
+            through a zero gate as in MGFF's default), ``"default"`` or ``"literal"``.
         hidden: of the control.
         **options: of `MGFF`.
     """
@@ -31,7 +33,9 @@ class FrozenHead(nn.Module):
         super().__init__()
         plain, width = preset in ("baseline", "mlp"), channels[-1]
         if plain and options:
-            raise InputError(f"preset {preset!r} has no MGFF, so {sorted(options)[0]!r} doesn't apply to it.")
+            raise InputError(
+                f"preset {preset!r} has no MGFF, so {sorted(options)[0]!r} doesn't apply to it."
+            )
         if not plain and resolve_options(preset, **options)["entry"] == "replace":
             width = options.get("dim") or width
         # First of all, so that heads of the same seed start with the same classifier.
@@ -39,11 +43,15 @@ class FrozenHead(nn.Module):
         self.mgff = None if plain else MGFF(channels, grids, preset, **options)
         self.mlp = None
         if preset == "mlp":
-            self.mlp = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
+            self.mlp = nn.Sequential(
+                nn.LayerNorm(width), nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width)
+            )
             self.gate = nn.Parameter(torch.zeros(width))
 
     def forward(self, maps, pooled):
-        """Four maps (B, C_i, H_i, W_i) and the backbone's own pooled features (B, C) -> logits (B, K)."""
+        """Four maps (B, C_i, H_i, W_i) and the backbone's own pooled features (B, C) -> logits (B,
+        K).
+        """
         if self.mlp is not None:
             pooled = pooled + self.gate * self.mlp(pooled)
         if self.mgff is not None:
@@ -92,12 +100,17 @@ def train_head(head, views, labels, indices, recipe, seed, bf16=False):
     generator = np.random.default_rng(seed)
     head.train()
     for _ in range(recipe.epochs):
-        order, choice = indices[generator.permutation(count)], generator.integers(len(views), size=count)
+        order, choice = (
+            indices[generator.permutation(count)],
+            generator.integers(len(views), size=count),
+        )
         for part in np.array_split(np.arange(count), steps_an_epoch):
             maps, pooled = _batch(views, order[part], choice[part])
             with torch.autocast(pooled.device.type, torch.bfloat16, enabled=bf16):
                 logits = head(maps, pooled)
-            loss = F.cross_entropy(logits.float(), labels[order[part]], label_smoothing=recipe.label_smoothing)
+            loss = F.cross_entropy(
+                logits.float(), labels[order[part]], label_smoothing=recipe.label_smoothing
+            )
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(head.parameters(), 5.0)
@@ -114,7 +127,7 @@ def predict_head(head, view, indices=None, batch_size=100):
     indices = np.arange(len(view["pooled"])) if indices is None else np.asarray(indices)
     parts = []
     for start in range(0, len(indices), batch_size):
-        part = indices[start:start + batch_size]
+        part = indices[start : start + batch_size]
         parts.append(head(*_batch([view], part, np.zeros(len(part), int))).softmax(1))
     return torch.cat(parts)
 
@@ -125,14 +138,16 @@ def _batch(views, images, choice):
     for level in range(4):
         rows = [views[v]["maps"][level][i] for i, v in zip(images.tolist(), choice.tolist())]
         maps.append(torch.stack(rows).float())
-    return maps, torch.stack([views[v]["pooled"][i] for i, v in zip(images.tolist(), choice.tolist())])
+    return maps, torch.stack(
+        [views[v]["pooled"][i] for i, v in zip(images.tolist(), choice.tolist())]
+    )
 
 
 def _groups(head, recipe):
     """Parameter groups; vectors, bias tables and the adjacency are not decayed.
 
-    The gate gets ten times the rate of the layers behind it: it starts at zero, all they learn has to pass it, and
-    in a few hundred updates it would hardly open.
+    The gate gets ten times the rate of the layers behind it: it starts at zero, all they learn has
+    to pass it, and in a few hundred updates it would hardly open.
     """
     groups = {}
     for name, parameter in head.named_parameters():
@@ -140,4 +155,6 @@ def _groups(head, recipe):
         lr = 10 * lr if name.endswith("gate") else lr
         bare = parameter.ndim <= 1 or name.endswith(("relative_position_bias_table", "adjacency"))
         groups.setdefault((lr, 0.0 if bare else recipe.weight_decay), []).append(parameter)
-    return [{"params": group, "lr": lr, "weight_decay": decay} for (lr, decay), group in groups.items()]
+    return [
+        {"params": group, "lr": lr, "weight_decay": decay} for (lr, decay), group in groups.items()
+    ]

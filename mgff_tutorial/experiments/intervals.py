@@ -41,35 +41,46 @@ def t_interval(values, level=0.95):
 
 
 def wilson_interval(hits, n, level=0.95):
-    """Share ``hits / n`` with Wilson's interval, which stays inside 0 to 1 and works for 0 hits and for few images."""
+    """Share ``hits / n`` with Wilson's interval, which stays inside 0 to 1 and works for 0 hits and
+    for few images.
+    """
     if not (n >= 1 and 0 <= hits <= n):
         raise InputError(f"hits must lie between 0 and n with n >= 1, got {hits} of {n}.")
     z = float(stats.norm.ppf(0.5 + level / 2))
     share = hits / n
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return Estimate(float(share), float(max(0.0, centre - half)), float(min(1.0, centre + half)), int(n))
+    return Estimate(
+        float(share), float(max(0.0, centre - half)), float(min(1.0, centre + half)), int(n)
+    )
 
 
 def paired_bootstrap(first, second, rounds=2000, level=0.95, seed=0):
     """Difference of two accuracies on the same images and seeds, resampling both.
 
-    A t-interval over seeds says how far the training noise carries; it does not know that other test images could
-    have been drawn. Resampling seeds and images together covers both.
+    A t-interval over seeds says how far the training noise carries; it does not know that other
+    test images could have been drawn. Resampling seeds and images together covers both.
 
     Args:
-        first, second: boolean arrays (seeds, images), right or wrong, rows and columns in the same order.
+        first, second: boolean arrays (seeds, images), right or wrong, rows and columns in the same
+            order.
 
     Returns:
         `Estimate` of ``first - second``, with the percentile interval.
     """
     first, second = np.atleast_2d(first).astype(float), np.atleast_2d(second).astype(float)
     if first.shape != second.shape or first.size == 0:
-        raise InputError("first and second must be (seeds, images) of equal shape, "
-                         f"got {first.shape} and {second.shape}.")
+        raise InputError(
+            "first and second must be (seeds, images) of equal shape, "
+            f"got {first.shape} and {second.shape}."
+        )
     difference, generator = first - second, np.random.default_rng(seed)
     seeds, images = difference.shape
-    drawn = [difference[generator.integers(seeds, size=seeds)].mean(0)[generator.integers(images, size=images)].mean()
-             for _ in range(rounds)]
+    drawn = [
+        difference[generator.integers(seeds, size=seeds)]
+        .mean(0)[generator.integers(images, size=images)]
+        .mean()
+        for _ in range(rounds)
+    ]
     low, high = np.quantile(drawn, [0.5 - level / 2, 0.5 + level / 2])
     return Estimate(float(difference.mean()), float(low), float(high), seeds)

@@ -1,7 +1,9 @@
-"""Accuracies that papers report for themselves, in per cent. Nothing here was measured in this repository.
+"""Accuracies that papers report for themselves, in per cent. Nothing here was measured in this
+repository.
 
-MGFF: Xu et al., Pattern Recognition 146, 2024, 110042. The others are quoted for orientation: their backbones,
-pretraining and image sizes differ, so a difference of a point or two between rows says little about the methods.
+MGFF: Xu et al., Pattern Recognition 146, 2024, 110042. The others are quoted for orientation: their
+backbones, pretraining and image sizes differ, so a difference of a point or two between rows says
+little about the methods.
 """
 
 # method, backbone family, CUB-200-2011, NABirds (None: not quoted here)

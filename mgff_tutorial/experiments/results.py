@@ -1,7 +1,9 @@
-"""Results that last: one row for each measured number, resumable, never averaged over fewer seeds in silence.
+"""Results that last: one row for each measured number, resumable, never averaged over fewer seeds
+in silence.
 
-An experiment is a file ``<folder>/<experiment>.csv`` of rows, and ``<folder>/<experiment>.npz`` with the predictions
-that the rows were counted from. Tables and figures are computed from these two, so a reader can recompute them.
+An experiment is a file ``<folder>/<experiment>.csv`` of rows, and ``<folder>/<experiment>.npz``
+with the predictions that the rows were counted from. Tables and figures are computed from these
+two, so a reader can recompute them.
 """
 
 import csv
@@ -25,8 +27,9 @@ VERSION = 1  # of the file format; raised when older code could no longer read a
 class Row:
     """One measured number.
 
-    ``value`` is the metric (accuracies are shares from 0 to 1) over ``n`` images; ``params`` counts what is trained,
-    ``flops`` and ``seconds`` belong to one image in evaluation; ``command`` reproduces the row.
+    ``value`` is the metric (accuracies are shares from 0 to 1) over ``n`` images; ``params`` counts
+    what is trained, ``flops`` and ``seconds`` belong to one image in evaluation; ``command``
+    reproduces the row.
     """
 
     experiment: str
@@ -52,7 +55,8 @@ COLUMNS = [field.name for field in fields(Row)]
 
 
 class Results:
-    """The rows and predictions of one experiment in a folder; every `add` is on the disk when it returns.
+    """The rows and predictions of one experiment in a folder; every `add` is on the disk when it
+    returns.
 
     Args:
         folder: where the two files lie or will lie.
@@ -69,30 +73,44 @@ class Results:
         self.rows = read_rows(self.path) if self.path.exists() else []
         for row in self.rows:
             if row.experiment != experiment:
-                raise DataError(f"{self.path} holds rows of experiment {row.experiment!r}; expected {experiment!r}.")
-        self.predictions = _read_arrays(self.predictions_path) if self.predictions_path.exists() else {}
+                raise DataError(
+                    f"{self.path} holds rows of experiment {row.experiment!r}; expected "
+                    f"{experiment!r}."
+                )
+        self.predictions = (
+            _read_arrays(self.predictions_path) if self.predictions_path.exists() else {}
+        )
 
     def has(self, configuration, seed, split="test"):
         """Whether this run was finished earlier."""
-        return any((r.configuration, r.seed, r.split) == (configuration, seed, split) for r in self.rows)
+        return any(
+            (r.configuration, r.seed, r.split) == (configuration, seed, split) for r in self.rows
+        )
 
     def missing(self, configurations, seeds, split="test"):
         """The (configuration, seed) pairs that still have to be run, seed by seed."""
         return [(c, s) for s in seeds for c in configurations if not self.has(c, s, split)]
 
     def add(self, rows, predictions=None):
-        """Append rows, and the arrays they were counted from, atomically: predictions first, so no row lacks its own.
+        """Append rows, and the arrays they were counted from, atomically: predictions first, so no
+        row lacks its own.
 
         Args:
             rows: `Row` objects, or dicts without ``experiment`` and ``version``.
-            predictions: name -> array; the names are free, customary is ``configuration/seed/split``.
+            predictions: name -> array; the names are free, customary is
+                ``configuration/seed/split``.
         """
-        rows = [r if isinstance(r, Row) else Row(experiment=self.experiment, version=VERSION, **r) for r in rows]
+        rows = [
+            r if isinstance(r, Row) else Row(experiment=self.experiment, version=VERSION, **r)
+            for r in rows
+        ]
         known = {row.key for row in self.rows}
         for row in rows:
             if row.key in known:
-                raise InputError(f"{self.path} already holds {row.key}; a result is never overwritten. "
-                                 "Delete the row to measure it again.")
+                raise InputError(
+                    f"{self.path} already holds {row.key}; a result is never overwritten. "
+                    "Delete the row to measure it again."
+                )
             known.add(row.key)
         if predictions:
             self.predictions = {**self.predictions, **predictions}
@@ -113,8 +131,11 @@ def stored_results(experiment):
     folder = PACKAGE.parent / "data" / "results"
     for file in (folder / f"{experiment}.csv", folder / f"{experiment}.npz"):
         if not file.is_file():
-            raise DataError(f"{file} does not exist. It comes with the repository: git checkout -- data/results brings "
-                            "it back; data/results/README.md has the commands that measure it again.")
+            raise DataError(
+                f"{file} does not exist. It comes with the repository: git checkout -- "
+                f"data/results brings "
+                "it back; data/results/README.md has the commands that measure it again."
+            )
     return Results(folder, experiment)
 
 
@@ -133,7 +154,8 @@ def read_rows(path):
         list of `Row`.
 
     Raises:
-        DataError: no such file, other columns, another version, a damaged line or a repeated row; names the line.
+        DataError: no such file, other columns, another version, a damaged line or a repeated row;
+            names the line.
     """
     path = Path(path)
     try:
@@ -143,8 +165,10 @@ def read_rows(path):
         raise DataError(f"{path} cannot be read as a results file: {reason}.") from None
     reader = csv.DictReader(io.StringIO(text))
     if reader.fieldnames != COLUMNS:
-        raise DataError(f"{path} is not a results file of this version: its columns are {reader.fieldnames}, "
-                        f"expected {COLUMNS}.")
+        raise DataError(
+            f"{path} is not a results file of this version: its columns are {reader.fieldnames}, "
+            f"expected {COLUMNS}."
+        )
     rows, seen = [], {}
     for number, cells in enumerate(reader, start=2):
         row = _parse(path, number, cells)
@@ -159,8 +183,11 @@ def _parse(path, number, cells):
     if None in cells or None in cells.values():
         raise DataError(f"{path}, line {number} has another number of cells than the header.")
     if cells["version"] != str(VERSION):
-        raise DataError(f"{path}, line {number} was written in version {cells['version']} of the format; this program "
-                        f"reads version {VERSION}. Run the experiment again into another folder.")
+        raise DataError(
+            f"{path}, line {number} was written in version {cells['version']} of the format; "
+            f"this program "
+            f"reads version {VERSION}. Run the experiment again into another folder."
+        )
     try:
         row = Row(**{field.name: field.type(cells[field.name]) for field in fields(Row)})
     except ValueError as error:
@@ -178,16 +205,23 @@ def _read_arrays(path):
         raise DataError(f"{path} cannot be read as a predictions file: {error}.") from None
     version = arrays.pop("version", None)
     if version is None or int(version) != VERSION:
-        raise DataError(f"{path} was written in version {version} of the format; this program reads version {VERSION}.")
+        raise DataError(
+            f"{path} was written in version {version} of the format; this program reads version "
+            f"{VERSION}."
+        )
     return arrays
 
 
-# --- tables -------------------------------------------------------------------------------------------------------
+# --- tables ----------
 
 
 def values_by_seed(rows, configuration, metric="accuracy", split="test"):
     """Seed -> value of one configuration."""
-    return {r.seed: r.value for r in rows if (r.configuration, r.metric, r.split) == (configuration, metric, split)}
+    return {
+        r.seed: r.value
+        for r in rows
+        if (r.configuration, r.metric, r.split) == (configuration, metric, split)
+    }
 
 
 def summarise(rows, seeds, metric="accuracy", split="test", configurations=None, allow_fewer=False):
@@ -198,7 +232,8 @@ def summarise(rows, seeds, metric="accuracy", split="test", configurations=None,
         seeds: how many seeds were asked for, or which.
         metric, split: what to average.
         configurations: names in the wanted order; all, in the file's order, if not given.
-        allow_fewer: average what is there, and let `Estimate.count` say how few, instead of refusing.
+        allow_fewer: average what is there, and let `Estimate.count` say how few, instead of
+            refusing.
 
     Returns:
         dict configuration -> `Estimate`.
@@ -215,8 +250,11 @@ def summarise(rows, seeds, metric="accuracy", split="test", configurations=None,
     for name in configurations or found:
         absent = [seed for seed in seeds if seed not in found[name]]
         if absent and not (allow_fewer and len(absent) < len(seeds)):
-            raise InputError(f"{name!r} has no {metric} on {split} for seeds {absent}; run the ablate command again "
-                             "(it resumes what is missing), or allow fewer seeds and say so.")
+            raise InputError(
+                f"{name!r} has no {metric} on {split} for seeds {absent}; run the ablate "
+                f"command again "
+                "(it resumes what is missing), or allow fewer seeds and say so."
+            )
         table[name] = t_interval([found[name][seed] for seed in seeds if seed in found[name]])
     return table
 
@@ -226,30 +264,47 @@ def paired_difference(rows, first, second, metric="accuracy", split="test"):
     a, b = (values_by_seed(rows, name, metric, split) for name in (first, second))
     common = sorted(a.keys() & b.keys())
     if a.keys() != b.keys() or len(common) < 2:
-        raise InputError(f"{first!r} was run with seeds {sorted(a)} and {second!r} with seeds {sorted(b)}; "
-                         "a paired difference needs the same two seeds or more.")
+        raise InputError(
+            f"{first!r} was run with seeds {sorted(a)} and {second!r} with seeds {sorted(b)}; "
+            "a paired difference needs the same two seeds or more."
+        )
     return t_interval([a[seed] - b[seed] for seed in common])
 
 
 def markdown_table(rows, seeds, split="test", metric="accuracy"):
-    """A Markdown table: accuracy in per cent, difference from the baseline, parameters, FLOPs and time.
+    """A Markdown table: accuracy in per cent, difference from the baseline, parameters, FLOPs and
+    time.
 
     Args:
         rows: from `read_rows`. seeds: how many were asked for; fewer are shown as "(3 of 5 seeds)".
-        split: of the rows, or None for a table of all splits but validation, one block after the other.
+        split: of the rows, or None for a table of all splits but validation, one block after the
+            other.
     """
-    lines = ["| configuration | accuracy, % | minus the baseline | trained parameters | FLOPs an image | ms an image |",
-             "|---|---|---|---|---|---|"]
-    splits = [split] if split else list(dict.fromkeys(row.split for row in rows if row.split != "validation"))
+    lines = [
+        "| configuration | accuracy, % | minus the baseline | trained parameters | FLOPs an image "
+        "| ms an image |",
+        "|---|---|---|---|---|---|",
+    ]
+    splits = (
+        [split]
+        if split
+        else list(dict.fromkeys(row.split for row in rows if row.split != "validation"))
+    )
     for one in splits:
         for name, estimate in summarise(rows, seeds, metric, one, allow_fewer=True).items():
             few = f" ({estimate.count} of {seeds} seeds)" if estimate.count < seeds else ""
             try:
-                difference = str(paired_difference(rows, name, "baseline", metric, one)) if name != "baseline" else ""
+                difference = (
+                    str(paired_difference(rows, name, "baseline", metric, one))
+                    if name != "baseline"
+                    else ""
+                )
             except InputError:  # no baseline, or with other seeds
                 difference = ""
             row = next(r for r in rows if (r.configuration, r.split) == (name, one))
             label = name if split else f"{name}, {one}"
-            lines.append(f"| {label} | {estimate}{few} | {difference} | {row.params / 1e6:.2f} M | "
-                         f"{row.flops / 1e9:.2f} G | {1000 * row.seconds:.1f} |")
+            lines.append(
+                f"| {label} | {estimate}{few} | {difference} | {row.params / 1e6:.2f} M | "
+                f"{row.flops / 1e9:.2f} G | {1000 * row.seconds:.1f} |"
+            )
     return "\n".join(lines)

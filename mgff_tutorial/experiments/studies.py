@@ -1,4 +1,6 @@
-"""A study: one data set, one frozen backbone, one cropper, and the heads that are compared on them."""
+"""A study: one data set, one frozen backbone, one cropper, and the heads that are compared on
+them.
+"""
 
 import time
 from dataclasses import dataclass
@@ -22,8 +24,8 @@ from ..swin import BUILDERS
 from .frozen_features import FrozenFeatures, View, boxes_as_views, central_boxes, cut, random_views
 from .frozen_heads import FrozenHead, train_head
 
-# name -> (preset of `FrozenHead`, options of MGFF). All see the same four maps, the last one being what the
-# backbone's own classifier sees.
+# name -> (preset of `FrozenHead`, options of MGFF). All see the same four maps, the last one being
+# what the backbone's own classifier sees.
 CONFIGURATIONS = {
     "baseline": ("baseline", {}),
     "mlp-control": ("mlp", {}),  # as many new parameters as MGFF, on the pooled features alone
@@ -37,11 +39,21 @@ CONFIGURATIONS = {
     "mgff-no-granularity-2": ("default", {"granularities": (0, 1, 3)}),
     "mgff-no-granularity-3": ("default", {"granularities": (0, 1, 2)}),
 }
-# What lies between the default and the paper's text, one step at a time; `mgff-literal` takes them all.
+# What lies between the default and the paper's text, one step at a time; `mgff-literal` takes them
+# all.
 STEPS = {
-    "mgff-step-replace": ("default", {"entry": "replace"}),  # the fused vector in place of the classifier's features
-    "mgff-step-norms": ("default", {"align_norm": "none", "attention_norm": False, "norm_nodes": False}),
-    "mgff-step-residuals": ("default", {"attention_residual": False, "identity_start": False, "graph_residual": False}),
+    "mgff-step-replace": (
+        "default",
+        {"entry": "replace"},
+    ),  # the fused vector in place of the classifier's features
+    "mgff-step-norms": (
+        "default",
+        {"align_norm": "none", "attention_norm": False, "norm_nodes": False},
+    ),
+    "mgff-step-residuals": (
+        "default",
+        {"attention_residual": False, "identity_start": False, "graph_residual": False},
+    ),
 }
 HEADS = {**CONFIGURATIONS, **STEPS}
 VALIDATION = 0.3  # of the training images; 180 of 600
@@ -51,9 +63,10 @@ VALIDATION = 0.3  # of the training images; 180 of 600
 class StudySettings:
     """What a study is run on.
 
-    ``data`` is ``"sketchbirds"`` or a folder with CUB-200-2011 or a part of it; ``weights`` and ``vit_weights`` are
-    files with pretrained weights (None: the embedded ones of the nano models, else timm fetches them); ``dim`` is the
-    width of MGFF's aligned maps (None: that of the last map); ``training_images`` of each species are drawn birds.
+    ``data`` is ``"sketchbirds"`` or a folder with CUB-200-2011 or a part of it; ``weights`` and
+    ``vit_weights`` are files with pretrained weights (None: the embedded ones of the nano models,
+    else timm fetches them); ``dim`` is the width of MGFF's aligned maps (None: that of the last
+    map); ``training_images`` of each species are drawn birds.
     """
 
     data: str = "sketchbirds"
@@ -76,21 +89,26 @@ class StudySettings:
 
 
 class Study:
-    """The images, their stored views, and the pieces that the experiments share; everything is computed when needed."""
+    """The images, their stored views, and the pieces that the experiments share; everything is
+    computed when needed.
+    """
 
     def __init__(self, settings):
         self.settings = settings
         self.device = pick_device(settings.device)
         self.train, self.test = (_dataset(settings, split) for split in ("train", "test"))
         self.labels = torch.tensor(self.train.labels)
-        self.backbone = build_backbone(settings.backbone, settings.img_size,
-                                       **_weights(settings.backbone, settings.weights))
+        self.backbone = build_backbone(
+            settings.backbone, settings.img_size, **_weights(settings.backbone, settings.weights)
+        )
         self.features = FrozenFeatures(self.backbone, settings.precision, device=self.device)
         self.fit, self.validation = split_validation(self.train, VALIDATION, seed=0)
         self._views, self._boxes, self._costs = {}, {}, {}
 
     def view(self, split, kind):
-        """Stored features: ``"whole"``, ``"flip"``, ``"random1"``..., a kind of `boxes`, perhaps with ``"-flip"``."""
+        """Stored features: ``"whole"``, ``"flip"``, ``"random1"``..., a kind of `boxes`, perhaps
+        with ``"-flip"``.
+        """
         if (split, kind) not in self._views:
             dataset, flip = getattr(self, split), kind.endswith("flip")
             name = kind.removesuffix("flip").removesuffix("-")
@@ -104,31 +122,42 @@ class Study:
         return self._views[split, kind]
 
     def training_views(self, crops=False):
-        """Four views of each training image; with ``crops``, also the cropper's box and its mirror image."""
+        """Four views of each training image; with ``crops``, also the cropper's box and its mirror
+        image.
+        """
         kinds = ["whole", "flip", "random1", "random2"]
-        return [self.view("train", kind) for kind in kinds + (["cropper", "cropper-flip"] if crops else [])]
+        return [
+            self.view("train", kind)
+            for kind in kinds + (["cropper", "cropper-flip"] if crops else [])
+        ]
 
     def sizes(self, split):
         return [upright_size(*image_geometry(path)) for path in getattr(self, split).paths]
 
     def boxes(self, split, kind):
-        """(N, 4) xyxy pixels: ``"cropper"`` (with its padding), ``"bare"`` (without), ``"truth"`` (annotated, padded like
-        the cropper's) or ``"central"``."""
+        """(N, 4) xyxy pixels: ``"cropper"`` (with its padding), ``"bare"`` (without), ``"truth"``
+        (annotated, padded like the cropper's) or ``"central"``."""
         if (split, kind) not in self._boxes:
             dataset = getattr(self, split)
             if kind in ("cropper", "bare"):
-                boxes = self._cropper_boxes(dataset, self.cropper(**({"padding": 0.0} if kind == "bare" else {})))
+                boxes = self._cropper_boxes(
+                    dataset, self.cropper(**({"padding": 0.0} if kind == "bare" else {}))
+                )
             elif kind == "truth":
                 boxes = np.array([view.box for view in boxes_as_views(dataset.boxes, padding=0.05)])
             elif kind == "central":
                 boxes = central_boxes(self.sizes(split), 0.7)
             else:
-                raise InputError(f"kind must be 'cropper', 'bare', 'truth' or 'central', got {kind!r}.")
+                raise InputError(
+                    f"kind must be 'cropper', 'bare', 'truth' or 'central', got {kind!r}."
+                )
             self._boxes[split, kind] = boxes
         return self._boxes[split, kind]
 
     def cropper(self, **options):
-        """The frozen ViT cropper with its default rule and threshold; ``options`` of `ViTCropper`."""
+        """The frozen ViT cropper with its default rule and threshold; ``options`` of
+        `ViTCropper`.
+        """
         from ..cropper import ViTCropper
 
         size = self.settings.vit_size
@@ -139,26 +168,43 @@ class Study:
         """Boxes that the cropper finds in PIL images: (N, 4) xyxy pixels of the images."""
         mean, std = (torch.tensor(v).view(3, 1, 1) for v in (cropper.mean, cropper.std))
         size, boxes = self.settings.vit_size, []
-        for start in tqdm(range(0, len(images), batch_size), desc="cropping", unit="batch", leave=False):
+        for start in tqdm(
+            range(0, len(images), batch_size), desc="cropping", unit="batch", leave=False
+        ):
             pictures = [images[i] for i in range(start, min(start + batch_size, len(images)))]
             batch = torch.stack([(cut(picture, View(), size) - mean) / std for picture in pictures])
             scale = np.array([[picture.width, picture.height] * 2 for picture in pictures]) / size
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.head_precision == "bf16"):
+            with torch.autocast(
+                self.device.type, torch.bfloat16, enabled=self.settings.head_precision == "bf16"
+            ):
                 boxes.append(cropper.boxes(batch.to(self.device)).cpu().numpy() * scale)
         return np.concatenate(boxes)
 
     def _cropper_boxes(self, dataset, cropper):
-        """`find_boxes` for a data set, kept in the cache folder under everything that they depend on."""
-        finder = describe(cropper, "whole grey values", self.settings.head_precision)  # not resized as the cropper does
-        return find_boxes(dataset, cropper, find=lambda pictures: self.find_boxes(pictures, cropper), finder=finder)
+        """`find_boxes` for a data set, kept in the cache folder under everything that they depend
+        on.
+        """
+        finder = describe(
+            cropper, "whole grey values", self.settings.head_precision
+        )  # not resized as the cropper does
+        return find_boxes(
+            dataset,
+            cropper,
+            find=lambda pictures: self.find_boxes(pictures, cropper),
+            finder=finder,
+        )
 
     def head(self, configuration, seed):
         """A fresh head of one of `HEADS`; heads of the same seed start with the same classifier."""
         preset, options = HEADS[configuration]
         channels, grids = self.backbone.channels, self.backbone.grids
-        if preset == "mlp":  # two matrices between the width and the hidden units: as many parameters as MGFF
+        if (
+            preset == "mlp"
+        ):  # two matrices between the width and the hidden units: as many parameters as MGFF
             mgff = self.head("mgff", seed).mgff
-            options = {"hidden": round(sum(p.numel() for p in mgff.parameters()) / (2 * channels[-1]))}
+            options = {
+                "hidden": round(sum(p.numel() for p in mgff.parameters()) / (2 * channels[-1]))
+            }
         elif preset != "baseline":
             options = {"dim": self.settings.dim, **options}
         seed_everything(seed)
@@ -169,16 +215,22 @@ class Study:
         head = self.head(configuration, seed)
         indices = range(len(self.train)) if indices is None else indices
         bf16 = self.settings.head_precision == "bf16" and head.mgff is not None
-        return train_head(head, self.training_views(crops), self.labels, indices, recipe, seed, bf16)
+        return train_head(
+            head, self.training_views(crops), self.labels, indices, recipe, seed, bf16
+        )
 
     def cost(self, configuration):
-        """Parameters that are trained, FLOPs and seconds an image, backbone included (one thread's CPU time)."""
+        """Parameters that are trained, FLOPs and seconds an image, backbone included (one thread's
+        CPU time).
+        """
         if configuration not in self._costs:
             self._costs[configuration] = median_cost(self.costs([configuration])[configuration])
         return self._costs[configuration]
 
     def costs(self, configurations, rounds=7):
-        """Parameters that are trained, FLOPs and times of several configurations, measured in turn (`measure_costs`)."""
+        """Parameters that are trained, FLOPs and times of several configurations, measured in turn
+        (`measure_costs`).
+        """
         heads = {name: self.head(name, 0).eval() for name in configurations}
 
         def run(head, x):
@@ -187,16 +239,25 @@ class Study:
 
         runs = {name: partial(run, head) for name, head in heads.items()}
         found = measure_costs(runs, self.backbone.img_size, self.device, rounds)
-        return {name: {"params": sum(p.numel() for p in heads[name].parameters()), **cost} for name, cost in found.items()}
+        return {
+            name: {"params": sum(p.numel() for p in heads[name].parameters()), **cost}
+            for name, cost in found.items()
+        }
 
 
 @torch.inference_mode()
 def measure_costs(runs, img_size, device="cpu", rounds=7):
-    """FLOPs and times an image of functions of images (B, 3, H, W): dict of name -> function, to dict of name -> dict.
+    """FLOPs and times an image of functions of images (B, 3, H, W): dict of name -> function, to
+    dict of name -> dict.
 
-    ``times`` are (rounds,) seconds of one thread's CPU time; in each round all functions take their turn.
+    ``times`` are (rounds,) seconds of one thread's CPU time; in each round all functions take their
+    turn.
     """
-    image, times, flops = torch.zeros(1, 3, *img_size, device=device), {name: [] for name in runs}, {}
+    image, times, flops = (
+        torch.zeros(1, 3, *img_size, device=device),
+        {name: [] for name in runs},
+        {},
+    )
     for name, run in runs.items():
         with FlopCounterMode(display=False) as counter:
             run(image)
@@ -211,8 +272,10 @@ def measure_costs(runs, img_size, device="cpu", rounds=7):
 
 def median_cost(cost):
     """What a row of results says of a cost: the median time stands for all rounds."""
-    return {**{name: value for name, value in cost.items() if name != "times"},
-            "seconds": round(float(np.median(cost["times"])), 5)}
+    return {
+        **{name: value for name, value in cost.items() if name != "times"},
+        "seconds": round(float(np.median(cost["times"])), 5),
+    }
 
 
 def _dataset(settings, split):
@@ -222,11 +285,14 @@ def _dataset(settings, split):
 
 
 def open_vit(name, size, weights=None):
-    """A pretrained ViT for square images of ``size`` pixels; its position embeddings are resampled to that size.
+    """A pretrained ViT for square images of ``size`` pixels; its position embeddings are resampled
+    to that size.
 
     Args:
-        name: ``"vit_nano"``, a timm name, or a checkpoint of this package whose card names the model.
-        weights: file of pretrained weights; None: the embedded ones of vit_nano, else timm fetches them.
+        name: ``"vit_nano"``, a timm name, or a checkpoint of this package whose card names the
+            model.
+        weights: file of pretrained weights; None: the embedded ones of vit_nano, else timm fetches
+            them.
     """
     from ..checkpoints import read_metadata
     from ..models import create_model
@@ -239,12 +305,19 @@ def open_vit(name, size, weights=None):
 
 
 def _weights(name, weights):
-    """Options of `build_backbone` for pretrained weights, from a file or from where they usually come from."""
+    """Options of `build_backbone` for pretrained weights, from a file or from where they usually
+    come from.
+    """
     if weights is None:
         return {"pretrained": True}
     if not Path(weights).is_file():
-        raise InputError(f"{weights} is no file; pass pretrained weights in timm's names, or nothing at all.")
+        raise InputError(
+            f"{weights} is no file; pass pretrained weights in timm's names, or nothing at all."
+        )
     if name in BUILDERS:
         return {"pretrained": weights}
     # timm resamples position embeddings to the image size when it reads a pretrained file itself.
-    return {"pretrained": True, "pretrained_cfg_overlay": {"file": str(weights), "custom_load": False}}
+    return {
+        "pretrained": True,
+        "pretrained_cfg_overlay": {"file": str(weights), "custom_load": False},
+    }

@@ -1,4 +1,6 @@
-"""What the README's tables share: the names of heads, an accuracy, a gain, and the commands under a table."""
+"""What the README's tables share: the names of heads, an accuracy, a gain, and the commands under a
+table.
+"""
 
 from ..errors import InputError
 from .intervals import t_interval
@@ -15,14 +17,17 @@ ONE_LOOK = {  # row -> configuration; the gain is over the baseline
     **{f"MGFF without granularity {i}": f"mgff-no-granularity-{i}" for i in range(4)},
 }
 STEPS = {  # row -> configuration: from the default to the text, one step each
-    "MGFF, its vector in place of the classifier's features (a step to `literal`)": "mgff-step-replace",
+    "MGFF, its vector in place of the classifier's features (a step to "
+    "`literal`)": "mgff-step-replace",
     "MGFF without layer norms (a step to `literal`)": "mgff-step-norms",
     "MGFF without residual connections (a step to `literal`)": "mgff-step-residuals",
 }
 
 
 def accuracy(rows, name, seeds, split="test"):
-    """Mean and interval of a configuration in per cent; says so where it has fewer than ``seeds``, or none."""
+    """Mean and interval of a configuration in per cent; says so where it has fewer than ``seeds``,
+    or none.
+    """
     values = values_by_seed(rows, name, split=split)
     if not values:
         return "not run"
@@ -34,7 +39,9 @@ def accuracy(rows, name, seeds, split="test"):
 
 
 def gain(rows, name, reference, split="test"):
-    """Paired difference in points with its interval; empty where the two were not run with the same seeds."""
+    """Paired difference in points with its interval; empty where the two were not run with the same
+    seeds.
+    """
     if name == reference:
         return ""
     try:

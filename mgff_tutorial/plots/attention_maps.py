@@ -9,7 +9,8 @@ HEAT = LinearSegmentedColormap.from_list("heat", ["#26303d", "#3b6fb6", "#f2c14e
 
 
 def draw_attention_rows(image, rows, node, titles, columns=None):
-    """One panel for each row of an attention matrix: how much ``node`` takes from each position of the grid.
+    """One panel for each row of an attention matrix: how much ``node`` takes from each position of
+    the grid.
 
     Args:
         image: PIL image.
@@ -28,19 +29,30 @@ def draw_attention_rows(image, rows, node, titles, columns=None):
         weights = weights.detach().float().cpu().numpy()
         show_image(ax, grey, title)
         extent = (-0.5, width - 0.5, height - 0.5, -0.5)
-        # Square roots show small weights too; twice the even share is the least that fills the scale.
-        ax.imshow(weights, cmap=HEAT, extent=extent, alpha=0.62,
-                  norm=PowerNorm(0.5, vmin=0, vmax=max(weights.max(), 2 / weights.size)))
+        # Square roots show small weights too; twice the even share is the least that fills the
+        # scale.
+        ax.imshow(
+            weights,
+            cmap=HEAT,
+            extent=extent,
+            alpha=0.62,
+            norm=PowerNorm(0.5, vmin=0, vmax=max(weights.max(), 2 / weights.size)),
+        )
         ax.set_xlim(extent[:2])
         ax.set_ylim(extent[2:])
         h, w = height / weights.shape[0], width / weights.shape[1]
-        ax.add_patch(plt.Rectangle((c * w - 0.5, r * h - 0.5), w, h, fill=False, edgecolor=ORANGE, linewidth=2.5))
+        ax.add_patch(
+            plt.Rectangle(
+                (c * w - 0.5, r * h - 0.5), w, h, fill=False, edgecolor=ORANGE, linewidth=2.5
+            )
+        )
         ax.set_xlabel(f"largest weight {weights.max():.2f}")
     return figure
 
 
 def draw_spread(values, labels):
-    """Bars: how different the positions of a map are from each other, before and after an attention.
+    """Bars: how different the positions of a map are from each other, before and after an
+    attention.
 
     Args:
         values: numbers from 0 to 1. labels: one for each.
@@ -62,7 +74,8 @@ def draw_spread(values, labels):
 
 
 def draw_channel_weights(first, second, names, marked=()):
-    """The channel weights of two species, channels sorted by the first; channels that differ most are marked.
+    """The channel weights of two species, channels sorted by the first; channels that differ most
+    are marked.
 
     Args:
         first, second: (C,) mean weights. names: of the two species. marked: channels to name.
@@ -80,9 +93,17 @@ def draw_channel_weights(first, second, names, marked=()):
     for step, channel in enumerate(sorted(marked, key=lambda c: places[c])):
         x, y = places[channel], second[channel]
         ax.plot([x, x], [first[channel], y], color=GREY, linewidth=1)
-        away = 14 + 14 * step                                         # neighbours' numbers at different heights
-        ax.annotate(f"{channel}", (x, y), (0, away if y > first[channel] else -away), textcoords="offset points",
-                    ha="center", va="center", fontsize=9, arrowprops={"arrowstyle": "-", "color": GREY})
+        away = 14 + 14 * step  # neighbours' numbers at different heights
+        ax.annotate(
+            f"{channel}",
+            (x, y),
+            (0, away if y > first[channel] else -away),
+            textcoords="offset points",
+            ha="center",
+            va="center",
+            fontsize=9,
+            arrowprops={"arrowstyle": "-", "color": GREY},
+        )
     ax.margins(y=0.18)
     ax.set_xlabel("channels, sorted by the first species")
     ax.set_ylabel("weight")
@@ -105,8 +126,15 @@ def draw_channel_maps(images, maps, titles, columns=None):
         width, height = image.size
         show_image(ax, np.asarray(image.convert("L").convert("RGB")), title)
         extent = (-0.5, width - 0.5, height - 0.5, -0.5)
-        ax.imshow(activation.detach().float().cpu().numpy(), cmap=HEAT, extent=extent, alpha=0.6, vmin=low, vmax=high,
-                  interpolation="bilinear")
+        ax.imshow(
+            activation.detach().float().cpu().numpy(),
+            cmap=HEAT,
+            extent=extent,
+            alpha=0.6,
+            vmin=low,
+            vmax=high,
+            interpolation="bilinear",
+        )
         ax.set_xlim(extent[:2])
         ax.set_ylim(extent[2:])
     return figure

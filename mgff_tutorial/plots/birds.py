@@ -1,4 +1,6 @@
-"""Figures of drawn birds: a contact sheet, two species side by side, and a scene with everything known about it."""
+"""Figures of drawn birds: a contact sheet, two species side by side, and a scene with everything
+known about it.
+"""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,8 +11,22 @@ from ..renderer.species import PART_CLASSES, PART_CODES, SPECIES, find_species
 from .style import BLUE, GREY, ORANGE, panels, show_image
 
 _GROUPS = ["body", "head", "leg", *PART_CODES]
-_COLOURS = dict(zip(_GROUPS, ["#c9b79c", "#a58f73", "#7d6b58", "#d1495b", "#8461b5", "#f2c14e", "#3b6fb6", "#4c9a5f",
-                              "#e08a2b"]))
+_COLOURS = dict(
+    zip(
+        _GROUPS,
+        [
+            "#c9b79c",
+            "#a58f73",
+            "#7d6b58",
+            "#d1495b",
+            "#8461b5",
+            "#f2c14e",
+            "#3b6fb6",
+            "#4c9a5f",
+            "#e08a2b",
+        ],
+    )
+)
 
 
 def _show_picture(ax, scene, title, box=None):
@@ -57,7 +73,14 @@ def draw_species_pair(a, b, seed=0, size=384, circle=True, **options):
     a, b = find_species(a), find_species(b)
     if a.genus != b.genus or a.codes == b.codes:
         raise InputError(f"A pair is two species of one genus, not {a.name!r} and {b.name!r}.")
-    options = {"scale": 0.8, "occluders": 0, "camouflage": 0.15, "pose": "perched", "rotation": 0, **options}
+    options = {
+        "scale": 0.8,
+        "occluders": 0,
+        "camouflage": 0.15,
+        "pose": "perched",
+        "rotation": 0,
+        **options,
+    }
     parts = a.differs_from(b)
     figure, axes = panels(2, size=(4.2, 4.5 if circle else 4.3))
     for ax, one in zip(axes, (a, b)):
@@ -73,8 +96,12 @@ def draw_species_pair(a, b, seed=0, size=384, circle=True, **options):
 
 
 def _circle_around(scene, part):
-    """Centre and radius (pixels) of a circle around a part, from the part map; from its point if it is hidden."""
-    rows, columns = np.nonzero(scene.part_map == PART_CLASSES.index(f"{part}:{scene.species.code(part)}"))
+    """Centre and radius (pixels) of a circle around a part, from the part map; from its point if it
+    is hidden.
+    """
+    rows, columns = np.nonzero(
+        scene.part_map == PART_CLASSES.index(f"{part}:{scene.species.code(part)}")
+    )
     least = 0.05 * scene.image.width
     if not len(rows):
         x, y, _ = scene.parts[part]
@@ -100,19 +127,43 @@ def draw_scene(scene, names=True):
     for name, (x, y, visible) in scene.parts.items():
         if not (0 <= x < side and 0 <= y < side):
             continue
-        left.plot(x, y, "o", markersize=6, markerfacecolor=BLUE if visible else "none",
-                  markeredgecolor="white" if visible else GREY)
-        if names and visible:  # labels of the rear end point backwards, so that those of the head have room
+        left.plot(
+            x,
+            y,
+            "o",
+            markersize=6,
+            markerfacecolor=BLUE if visible else "none",
+            markeredgecolor="white" if visible else GREY,
+        )
+        if (
+            names and visible
+        ):  # labels of the rear end point backwards, so that those of the head have room
             to_right = faces_right != (name in ("nape", "back", "tail", "belly"))
             to_right = x < 0.15 * side or (to_right and x < 0.85 * side)
-            left.annotate(name, (x, y), (6 if to_right else -6, -3), textcoords="offset points", fontsize=8,
-                          ha="left" if to_right else "right",
-                          bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "alpha": 0.8, "linewidth": 0})
+            left.annotate(
+                name,
+                (x, y),
+                (6 if to_right else -6, -3),
+                textcoords="offset points",
+                fontsize=8,
+                ha="left" if to_right else "right",
+                bbox={
+                    "boxstyle": "round,pad=0.15",
+                    "facecolor": "white",
+                    "alpha": 0.8,
+                    "linewidth": 0,
+                },
+            )
     groups = [name.split(":")[0] for name in PART_CLASSES]
-    table = np.array([(1, 1, 1)] + [plt.matplotlib.colors.to_rgb(_COLOURS[group]) for group in groups[1:]])
+    table = np.array(
+        [(1, 1, 1)] + [plt.matplotlib.colors.to_rgb(_COLOURS[group]) for group in groups[1:]]
+    )
     show_image(right, table[scene.part_map], "part map")
     shown = [PART_CLASSES[value] for value in np.unique(scene.part_map) if value]
-    handles = [plt.matplotlib.patches.Patch(color=_COLOURS[name.split(":")[0]], label=name) for name in shown]
+    handles = [
+        plt.matplotlib.patches.Patch(color=_COLOURS[name.split(":")[0]], label=name)
+        for name in shown
+    ]
     figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=8)
     for spine in right.spines.values():
         spine.set_visible(True)

@@ -1,4 +1,6 @@
-"""Figures of notebooks 10 to 12: attention matrices, response maps, masks, boxes, crops, accuracy curves."""
+"""Figures of notebooks 10 to 12: attention matrices, response maps, masks, boxes, crops, accuracy
+curves.
+"""
 
 import numpy as np
 
@@ -8,21 +10,30 @@ MAP = "magma"
 
 
 def _array(values):
-    return values.detach().float().cpu().numpy() if hasattr(values, "detach") else np.asarray(values, dtype=float)
+    return (
+        values.detach().float().cpu().numpy()
+        if hasattr(values, "detach")
+        else np.asarray(values, dtype=float)
+    )
 
 
 def _overlay(ax, image, weights, title=None, alpha=0.55):
     """A grid of weights over a pale grey version of the image, enlarged without smoothing."""
     width, height = image.size
     grey = np.asarray(image.convert("L").convert("RGB"), dtype=float)
-    show_image(ax, (255 - 0.65 * (255 - grey)).astype(np.uint8), title)  # pale, so that it shows through dark cells
-    ax.imshow(_array(weights), cmap=MAP, alpha=alpha, extent=(-0.5, width - 0.5, height - 0.5, -0.5))
+    show_image(
+        ax, (255 - 0.65 * (255 - grey)).astype(np.uint8), title
+    )  # pale, so that it shows through dark cells
+    ax.imshow(
+        _array(weights), cmap=MAP, alpha=alpha, extent=(-0.5, width - 0.5, height - 0.5, -0.5)
+    )
     ax.set_xlim(-0.5, width - 0.5)
     ax.set_ylim(height - 0.5, -0.5)
 
 
 def draw_matrix_sums(matrix, labels):
-    """An attention matrix with its numbers; the sum of every row to the right, of every column below.
+    """An attention matrix with its numbers; the sum of every row to the right, of every column
+    below.
 
     Args:
         matrix: (N, N), rows sum to 1. labels: names of the N tokens.
@@ -36,11 +47,25 @@ def draw_matrix_sums(matrix, labels):
     ax.imshow(matrix, cmap="Blues", vmin=0, vmax=1)
     for i in range(count):
         for j in range(count):
-            ax.text(j, i, f"{matrix[i, j]:.2f}", ha="center", va="center",
-                    color="white" if matrix[i, j] > 0.55 else "black")
+            ax.text(
+                j,
+                i,
+                f"{matrix[i, j]:.2f}",
+                ha="center",
+                va="center",
+                color="white" if matrix[i, j] > 0.55 else "black",
+            )
         ax.text(count - 0.3, i, f"= {matrix[i].sum():.2f}", va="center", color=GREY, fontsize=11)
-        ax.text(i, count - 0.25, f"{matrix[:, i].sum():.2f}", ha="center", va="center", color=ORANGE, fontsize=11,
-                fontweight="bold")
+        ax.text(
+            i,
+            count - 0.25,
+            f"{matrix[:, i].sum():.2f}",
+            ha="center",
+            va="center",
+            color=ORANGE,
+            fontsize=11,
+            fontweight="bold",
+        )
     ax.set_xticks(range(count), labels)
     ax.set_yticks(range(count), labels)
     ax.xaxis.tick_top()
@@ -68,19 +93,25 @@ def draw_weight_grids(images, grids, row_titles=None, column_titles=None, size=1
     columns = len(grids[0]) + 1
     figure, axes = panels(len(images) * columns, columns, size=(size, size + 0.12))
     for i, (image, maps) in enumerate(zip(images, grids)):
-        row = axes[i * columns:(i + 1) * columns]
+        row = axes[i * columns : (i + 1) * columns]
         show_image(row[0], image, "image" if i == 0 else None)
         if row_titles is not None:
             row[0].set_ylabel(row_titles[i], fontsize=9)
         for j, (ax, weights) in enumerate(zip(row[1:], maps)):
-            _overlay(ax, image, weights, column_titles[j] if column_titles is not None and i == 0 else None)
+            _overlay(
+                ax,
+                image,
+                weights,
+                column_titles[j] if column_titles is not None and i == 0 else None,
+            )
         for ax in row:
             ax.title.set_fontsize(9.5)
     return figure
 
 
 def draw_sorted_weights(curves, labels):
-    """Weights of all patches, sorted, as multiples of the even share: how few patches draw how much.
+    """Weights of all patches, sorted, as multiples of the even share: how few patches draw how
+    much.
 
     Args:
         curves: list of (N,) weights. labels: one for each.
@@ -91,7 +122,13 @@ def draw_sorted_weights(curves, labels):
     figure, (ax,) = panels(1, size=(6.4, 3.0))
     for values, label, colour in zip(curves, labels, PALETTE):
         values = np.sort(_array(values).ravel())[::-1]
-        ax.plot(np.arange(1, len(values) + 1), values / values.mean(), color=colour, label=label, linewidth=2)
+        ax.plot(
+            np.arange(1, len(values) + 1),
+            values / values.mean(),
+            color=colour,
+            label=label,
+            linewidth=2,
+        )
     ax.axhline(1, color=GREY, linewidth=1, linestyle=":")
     ax.set_xlabel("patches, sorted by weight")
     ax.set_ylabel("weight / mean weight")
@@ -103,7 +140,8 @@ def draw_affinity(image, patches, rows, cut, title="cut"):
     """What a few patches resemble, and the cut of the whole graph.
 
     Args:
-        image: PIL image. patches: list of (row, column). rows: for each a (rows, columns) grid of affinities.
+        image: PIL image. patches: list of (row, column). rows: for each a (rows, columns) grid of
+            affinities.
         cut: (rows, columns) grid.
 
     Returns:
@@ -113,8 +151,16 @@ def draw_affinity(image, patches, rows, cut, title="cut"):
     height, width = (image.height / rows[0].shape[0], image.width / rows[0].shape[1])
     for ax, (r, c), grid in zip(axes, patches, rows):
         _overlay(ax, image, grid, f"like patch ({r}, {c})")
-        ax.add_patch(plt.Rectangle((c * width - 0.5, r * height - 0.5), width, height, fill=False, edgecolor=GREEN,
-                                   linewidth=2.5))
+        ax.add_patch(
+            plt.Rectangle(
+                (c * width - 0.5, r * height - 0.5),
+                width,
+                height,
+                fill=False,
+                edgecolor=GREEN,
+                linewidth=2.5,
+            )
+        )
     _overlay(axes[-1], image, cut, title)
     return figure
 
@@ -123,7 +169,8 @@ def draw_steps(image, response, mask, box, crop, truth=None):
     """Image, response map, mask, box and crop, side by side.
 
     Args:
-        image: PIL image. response: (H, W). mask: (H, W) boolean. box: xyxy pixels. crop: PIL image or (3, H, W).
+        image: PIL image. response: (H, W). mask: (H, W) boolean. box: xyxy pixels. crop: PIL image
+            or (3, H, W).
         truth: true box, drawn in green beside the orange one.
 
     Returns:
@@ -134,12 +181,23 @@ def draw_steps(image, response, mask, box, crop, truth=None):
     show_image(axes[1], image, "2. response map")
     axes[1].imshow(_array(response), cmap=MAP, alpha=0.7)
     show_image(axes[2], image, "3. largest component")
-    axes[2].imshow(np.where(_array(mask) > 0.5, np.nan, 1.0), cmap="gray_r", vmin=0, vmax=1, alpha=0.78)
+    axes[2].imshow(
+        np.where(_array(mask) > 0.5, np.nan, 1.0), cmap="gray_r", vmin=0, vmax=1, alpha=0.78
+    )
     show_image(axes[3], image, "4. box, padded", box=box)
     if truth is not None:
         x0, y0, x1, y1 = truth
-        axes[3].add_patch(plt.Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, edgecolor=GREEN,
-                                        linewidth=2, linestyle="--"))
+        axes[3].add_patch(
+            plt.Rectangle(
+                (x0 - 0.5, y0 - 0.5),
+                x1 - x0,
+                y1 - y0,
+                fill=False,
+                edgecolor=GREEN,
+                linewidth=2,
+                linestyle="--",
+            )
+        )
     show_image(axes[4], crop, "5. crop, enlarged")
     return figure
 
@@ -158,7 +216,9 @@ def draw_masks(masks, titles):
         mask = _array(mask).astype(int)
         colours = np.ones((*mask.shape, 3))
         for label in range(1, mask.max() + 1):
-            colours[mask == label] = plt.matplotlib.colors.to_rgb(PALETTE[(label - 1) % len(PALETTE)])
+            colours[mask == label] = plt.matplotlib.colors.to_rgb(
+                PALETTE[(label - 1) % len(PALETTE)]
+            )
         show_image(ax, colours, title)
         ax.set_xticks(np.arange(mask.shape[1] + 1) - 0.5, [])
         ax.set_yticks(np.arange(mask.shape[0] + 1) - 0.5, [])
@@ -186,8 +246,17 @@ def draw_boxes(images, boxes, truths, notes=None, columns=4):
     for i, ax in enumerate(axes):
         show_image(ax, images[i], box=boxes[i])
         x0, y0, x1, y1 = (float(v) for v in truths[i])
-        ax.add_patch(plt.Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, edgecolor=GREEN, linewidth=2,
-                                   linestyle="--"))
+        ax.add_patch(
+            plt.Rectangle(
+                (x0 - 0.5, y0 - 0.5),
+                x1 - x0,
+                y1 - y0,
+                fill=False,
+                edgecolor=GREEN,
+                linewidth=2,
+                linestyle="--",
+            )
+        )
         if notes is not None:
             ax.set_xlabel(notes[i], fontsize=9)
     return figure
@@ -209,7 +278,9 @@ def draw_iou_bars(names, means, above_half, target=None):
     ax.set_yticks(places, names)
     ax.invert_yaxis()
     ax.set_xlim(0, 1.02)
-    ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.45, 1.03 + 0.45 / len(names)), ncols=2)
+    ax.legend(
+        frameon=False, loc="upper center", bbox_to_anchor=(0.45, 1.03 + 0.45 / len(names)), ncols=2
+    )
     ax.set_xticks([])
     ax.spines["bottom"].set_visible(False)
     return figure
@@ -219,7 +290,8 @@ def draw_intervals(values, curves, labels, xlabels, ylabel="accuracy"):
     """Curves with 95 % bands, one panel for each factor.
 
     Args:
-        values: for each panel the x values. curves: for each panel a list of lists of `intervals.Estimate`.
+        values: for each panel the x values. curves: for each panel a list of lists of
+            `intervals.Estimate`.
         labels: names of the curves. xlabels: one for each panel.
 
     Returns:
@@ -228,9 +300,23 @@ def draw_intervals(values, curves, labels, xlabels, ylabel="accuracy"):
     figure, axes = panels(len(values), size=(4.3, 3.3), sharey=True)
     for ax, x, lines, xlabel in zip(axes, values, curves, xlabels):
         for estimates, label, colour in zip(lines, labels, PALETTE):
-            ax.plot(x, [e.mean for e in estimates], "o-", color=colour, label=label, linewidth=2, markersize=4)
-            ax.fill_between(x, [e.low for e in estimates], [e.high for e in estimates], color=colour, alpha=0.16,
-                            linewidth=0)
+            ax.plot(
+                x,
+                [e.mean for e in estimates],
+                "o-",
+                color=colour,
+                label=label,
+                linewidth=2,
+                markersize=4,
+            )
+            ax.fill_between(
+                x,
+                [e.low for e in estimates],
+                [e.high for e in estimates],
+                color=colour,
+                alpha=0.16,
+                linewidth=0,
+            )
         ax.set_xlabel(xlabel)
         ax.set_ylim(0, 1.02)
         ax.grid(axis="y", color="#e6e6e6")
@@ -240,10 +326,12 @@ def draw_intervals(values, curves, labels, xlabels, ylabel="accuracy"):
 
 
 def draw_differences(values, estimates, xlabels):
-    """Differences of two accuracies with their 95 % intervals; above the line the second stage helps.
+    """Differences of two accuracies with their 95 % intervals; above the line the second stage
+    helps.
 
     Args:
-        values: for each panel the x values. estimates: for each panel a list of `intervals.Estimate`.
+        values: for each panel the x values. estimates: for each panel a list of
+            `intervals.Estimate`.
 
     Returns:
         the matplotlib figure.

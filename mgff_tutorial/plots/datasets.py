@@ -1,4 +1,6 @@
-"""Figures of data sets: contact sheets, annotations, which parts decide, what a transform does to image and box."""
+"""Figures of data sets: contact sheets, annotations, which parts decide, what a transform does to
+image and box.
+"""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -33,16 +35,23 @@ def draw_sheet(images, titles, columns=6, boxes=None, size=(1.9, 2.15)):
 
 
 def draw_genera(dataset):
-    """One row for each genus of SketchBirds, one picture (the first with a large bird) for each species."""
+    """One row for each genus of SketchBirds, one picture (the first with a large bird) for each
+    species.
+    """
     groups = {}
     for label, genus in enumerate(dataset.genera):
         groups.setdefault(genus, []).append(label)
     columns = max(map(len, groups.values()))
-    figure, axes = plt.subplots(len(groups), columns, figsize=(2.15 * columns + 0.3, 2.35 * len(groups)),
-                                squeeze=False, layout="constrained")
+    figure, axes = plt.subplots(
+        len(groups),
+        columns,
+        figsize=(2.15 * columns + 0.3, 2.35 * len(groups)),
+        squeeze=False,
+        layout="constrained",
+    )
     extent = (dataset.boxes[:, 2:] - dataset.boxes[:, :2]).max(dim=1).values
     for row, (genus, labels) in zip(axes, groups.items()):
-        for ax in row[len(labels):]:
+        for ax in row[len(labels) :]:
             ax.set_visible(False)
         for ax, label in zip(row, labels):
             members = [i for i, other in enumerate(dataset.labels) if other == label]
@@ -58,25 +67,46 @@ def draw_differences(dataset):
     """Matrix: in how many parts two species of SketchBirds differ; each genus is framed."""
     count = len(dataset.classes)
     codes = dataset.part_codes
-    matrix = np.array([[sum(codes[a][part] != codes[b][part] for part in codes[a]) for b in range(count)]
-                       for a in range(count)])
+    matrix = np.array(
+        [
+            [sum(codes[a][part] != codes[b][part] for part in codes[a]) for b in range(count)]
+            for a in range(count)
+        ]
+    )
     figure, ax = plt.subplots(figsize=(8.2, 7.4), layout="constrained")
     picture = ax.imshow(matrix, cmap="Blues", vmin=0, vmax=matrix.max() + 1)
     for a in range(count):
         for b in range(count):
-            ax.text(b, a, matrix[a, b], ha="center", va="center", fontsize=7,
-                    color="white" if matrix[a, b] > matrix.max() / 2 else "black")
+            ax.text(
+                b,
+                a,
+                matrix[a, b],
+                ha="center",
+                va="center",
+                fontsize=7,
+                color="white" if matrix[a, b] > matrix.max() / 2 else "black",
+            )
     names = [readable_name(name) for name in dataset.classes]
     ax.set_xticks(range(count), names, rotation=90, fontsize=8)
     ax.set_yticks(range(count), names, fontsize=8)
     genera = dataset.genera
     for genus in dict.fromkeys(genera):
         members = [i for i, other in enumerate(genera) if other == genus]
-        ax.add_patch(plt.Rectangle((members[0] - 0.5, members[0] - 0.5), len(members), len(members), fill=False,
-                                   edgecolor=ORANGE, linewidth=2))
+        ax.add_patch(
+            plt.Rectangle(
+                (members[0] - 0.5, members[0] - 0.5),
+                len(members),
+                len(members),
+                fill=False,
+                edgecolor=ORANGE,
+                linewidth=2,
+            )
+        )
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-    figure.colorbar(picture, ax=ax, label="parts that differ", shrink=0.6, ticks=range(matrix.max() + 1))
+    figure.colorbar(
+        picture, ax=ax, label="parts that differ", shrink=0.6, ticks=range(matrix.max() + 1)
+    )
     return figure
 
 
@@ -85,16 +115,40 @@ def draw_annotations(dataset, indices):
     figure, axes = panels(len(indices), size=(3.5, 3.7))
     for ax, index in zip(axes, indices):
         image = dataset.image(index)
-        show_image(ax, image, readable_name(dataset.classes[dataset.labels[index]]), box=dataset.boxes[index])
+        show_image(
+            ax,
+            image,
+            readable_name(dataset.classes[dataset.labels[index]]),
+            box=dataset.boxes[index],
+        )
         _smooth(ax)
-        seen = [(name, x, y) for name, (x, y, visible) in zip(dataset.part_names, dataset.parts[index].tolist()) if visible]
+        seen = [
+            (name, x, y)
+            for name, (x, y, visible) in zip(dataset.part_names, dataset.parts[index].tolist())
+            if visible
+        ]
         middle = np.mean([(x, y) for _, x, y in seen], axis=0)
-        for name, x, y in seen:  # names point away from the middle of the bird, where they hide least
+        for (
+            name,
+            x,
+            y,
+        ) in seen:  # names point away from the middle of the bird, where they hide least
             ax.plot(x, y, "o", markersize=5, color=BLUE, markeredgecolor="white")
             away = (np.array([x, y]) - middle) / max(np.hypot(*(np.array([x, y]) - middle)), 1)
-            ax.annotate(name, (x, y), (9 * away[0], -9 * away[1] - 3), textcoords="offset points", fontsize=7,
-                        ha="left" if away[0] > 0 else "right",
-                        bbox={"boxstyle": "round,pad=0.1", "facecolor": "white", "alpha": 0.75, "linewidth": 0})
+            ax.annotate(
+                name,
+                (x, y),
+                (9 * away[0], -9 * away[1] - 3),
+                textcoords="offset points",
+                fontsize=7,
+                ha="left" if away[0] > 0 else "right",
+                bbox={
+                    "boxstyle": "round,pad=0.1",
+                    "facecolor": "white",
+                    "alpha": 0.75,
+                    "linewidth": 0,
+                },
+            )
     return figure
 
 
@@ -102,16 +156,30 @@ def draw_transform(image, box, img_size=96, resize=128):
     """Image, resized square and centre crop, with the box at each step; axes are in pixels."""
     resized = image.resize((resize, resize))
     crop = denormalise(eval_transform(img_size, resize)(image))
-    steps = [(image, box, f"image: {image.width} x {image.height}"),
-             (resized, box_to_input(box, image.size, resize, resize), f"resized: {resize} x {resize}"),
-             (crop, box_to_input(box, image.size, img_size, resize).clamp(0, img_size),
-              f"centre crop: {img_size} x {img_size}")]
+    steps = [
+        (image, box, f"image: {image.width} x {image.height}"),
+        (resized, box_to_input(box, image.size, resize, resize), f"resized: {resize} x {resize}"),
+        (
+            crop,
+            box_to_input(box, image.size, img_size, resize).clamp(0, img_size),
+            f"centre crop: {img_size} x {img_size}",
+        ),
+    ]
     figure, axes = panels(3, size=(3.2, 3.5))
     for ax, (picture, corners, title) in zip(axes, steps):
         show_image(ax, picture, title, box=corners)
     margin = (resize - img_size) / 2
-    axes[1].add_patch(plt.Rectangle((margin - 0.5, margin - 0.5), img_size, img_size, fill=False, edgecolor="white",
-                                    linewidth=2, linestyle="--"))
+    axes[1].add_patch(
+        plt.Rectangle(
+            (margin - 0.5, margin - 0.5),
+            img_size,
+            img_size,
+            fill=False,
+            edgecolor="white",
+            linewidth=2,
+            linestyle="--",
+        )
+    )
     return figure
 
 
@@ -126,7 +194,14 @@ def draw_object_sizes(datasets):
     for (name, dataset), colour in zip(datasets.items(), (BLUE, ORANGE)):
         side = dataset.image(0).width
         share = (dataset.boxes[:, 2:] - dataset.boxes[:, :2]).max(dim=1).values.numpy() / side
-        ax.hist(share, bins, histtype="step", linewidth=2, color=colour, label=f"{name} ({len(dataset)} images)")
+        ax.hist(
+            share,
+            bins,
+            histtype="step",
+            linewidth=2,
+            color=colour,
+            label=f"{name} ({len(dataset)} images)",
+        )
     ax.set_xlabel("longer side of the box / side of the image")
     ax.set_ylabel("images")
     ax.legend(frameon=False)
@@ -134,17 +209,22 @@ def draw_object_sizes(datasets):
 
 
 def draw_selection(chosen_on_test, chosen_on_validation, truth):
-    """What the test set says of the model that was chosen on it, and of the model that was chosen on other images.
+    """What the test set says of the model that was chosen on it, and of the model that was chosen
+    on other images.
 
     Args:
         chosen_on_test, chosen_on_validation: test accuracies, one for each repetition.
         truth: the accuracy that all models really have.
     """
     figure, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
-    bins = np.arange(truth - 0.06, truth + 0.08, 0.005) - 0.005 / 6  # three correct images of 600 in each bar
+    bins = (
+        np.arange(truth - 0.06, truth + 0.08, 0.005) - 0.005 / 6
+    )  # three correct images of 600 in each bar
     ax.hist(chosen_on_test, bins, color=RED, alpha=0.75, label="chosen on the test images")
     ax.hist(chosen_on_validation, bins, color=BLUE, alpha=0.75, label="chosen on validation images")
-    ax.axvline(truth, color="black", linewidth=1.5, linestyle="--", label="true accuracy of every model")
+    ax.axvline(
+        truth, color="black", linewidth=1.5, linestyle="--", label="true accuracy of every model"
+    )
     ax.set_xlabel("reported test accuracy of the chosen model")
     ax.set_ylabel("repetitions")
     ax.legend(frameon=False, loc="upper left", fontsize=9)
@@ -153,7 +233,9 @@ def draw_selection(chosen_on_test, chosen_on_validation, truth):
 
 
 def draw_orientation(stored, upright, box, turned_box):
-    """The stored picture and the upright one, with the box as written, forgotten (red), and turned too."""
+    """The stored picture and the upright one, with the box as written, forgotten (red), and turned
+    too.
+    """
     widths = [stored.width, upright.width, upright.width]
     figure, axes = plt.subplots(1, 3, figsize=(10, 3.9), layout="constrained", width_ratios=widths)
     show_image(axes[0], stored, "as stored, box as written", box=box)

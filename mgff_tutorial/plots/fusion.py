@@ -1,4 +1,6 @@
-"""Figures of notebook 09: what MGFF costs on each backbone, and what its gate let through after training."""
+"""Figures of notebook 09: what MGFF costs on each backbone, and what its gate let through after
+training.
+"""
 
 import numpy as np
 

@@ -6,7 +6,8 @@ from .style import BLUE, ORANGE, panels, plt, show_image
 
 
 def draw_grids(image, grids, node=(1, 1)):
-    """One panel for each map: its grid over the image, and the cells that end in one node of the last map.
+    """One panel for each map: its grid over the image, and the cells that end in one node of the
+    last map.
 
     Args:
         image: PIL image, square or not.
@@ -29,7 +30,9 @@ def draw_grids(image, grids, node=(1, 1)):
             ax.axvline(j * width / grid[1] - 0.5, color="white", linewidth=0.7, alpha=0.8)
         corner = (node[1] * cell[1] - 0.5, node[0] * cell[0] - 0.5)
         ax.add_patch(plt.Rectangle(corner, cell[1], cell[0], facecolor=ORANGE, alpha=0.25))
-        ax.add_patch(plt.Rectangle(corner, cell[1], cell[0], fill=False, edgecolor=ORANGE, linewidth=2.5))
+        ax.add_patch(
+            plt.Rectangle(corner, cell[1], cell[0], fill=False, edgecolor=ORANGE, linewidth=2.5)
+        )
         ax.set_xlabel(f"the node takes in {inside} cell{'s' if inside > 1 else ''}")
     return figure
 
@@ -41,7 +44,8 @@ def _share(cells, nodes, index):
 
 
 def draw_receptive_fields(image, fields, places, titles):
-    """What one position of each map depends on: the image, dimmed where its gradient is exactly zero.
+    """What one position of each map depends on: the image, dimmed where its gradient is exactly
+    zero.
 
     Args:
         image: PIL image or (3, H, W) tensor in [0, 1].

@@ -1,4 +1,6 @@
-"""Figures of notebook 08: a graph of four nodes, adjacencies as heat maps, and where each super-node looks."""
+"""Figures of notebook 08: a graph of four nodes, adjacencies as heat maps, and where each
+super-node looks.
+"""
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
@@ -13,7 +15,8 @@ def draw_small_graph(stages, links, titles):
     """A graph of few nodes, side by side with different values in its nodes.
 
     Args:
-        stages: list of (N,) tensors, the values of the nodes. links: (N, N), nonzero where nodes are linked.
+        stages: list of (N,) tensors, the values of the nodes. links: (N, N), nonzero where nodes
+            are linked.
         titles: one for each panel.
 
     Returns:
@@ -27,14 +30,34 @@ def draw_small_graph(stages, links, titles):
             for j in range(i + 1, count):
                 if links[i, j]:
                     bend = 0.0 if j == i + 1 else 0.5
-                    ax.annotate("", (j, 0), (i, 0), arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 2,
-                                                                 "connectionstyle": f"arc3,rad={-bend}"}, zorder=1)
+                    ax.annotate(
+                        "",
+                        (j, 0),
+                        (i, 0),
+                        arrowprops={
+                            "arrowstyle": "-",
+                            "color": GREY,
+                            "linewidth": 2,
+                            "connectionstyle": f"arc3,rad={-bend}",
+                        },
+                        zorder=1,
+                    )
         shades = SOFT(np.clip(values.numpy() / top, 0, 1))
-        ax.scatter(range(count), [0] * count, s=1100, color=shades, edgecolor=BLUE, linewidth=2, zorder=2)
+        ax.scatter(
+            range(count), [0] * count, s=1100, color=shades, edgecolor=BLUE, linewidth=2, zorder=2
+        )
         for i, value in enumerate(values.tolist()):
             dark = value > 0.6 * top
-            ax.text(i, 0, f"{value:.2f}".rstrip("0").rstrip("."), ha="center", va="center", fontsize=11,
-                    color="white" if dark else "black", zorder=3)
+            ax.text(
+                i,
+                0,
+                f"{value:.2f}".rstrip("0").rstrip("."),
+                ha="center",
+                va="center",
+                fontsize=11,
+                color="white" if dark else "black",
+                zorder=3,
+            )
             ax.text(i, -0.62, f"node {i}", ha="center", va="top", fontsize=8, color=GREY)
         ax.set_xlim(-0.6, count - 0.4)
         ax.set_ylim(-1.0, 0.7)
@@ -47,7 +70,8 @@ def draw_node_layers(grid=(3, 3), granularities=4, node=(1, 1, 1)):
     """The nodes of an image as stacked grids, and the fixed links of one of them.
 
     Args:
-        grid: (H, W). granularities: number of layers. node: (granularity, row, column) whose links are drawn.
+        grid: (H, W). granularities: number of layers. node: (granularity, row, column) whose links
+            are drawn.
 
     Returns:
         the matplotlib figure.
@@ -59,14 +83,31 @@ def draw_node_layers(grid=(3, 3), granularities=4, node=(1, 1, 1)):
         return c + 0.45 * (height - 1 - r), 0.42 * (height - 1 - r) + 1.55 * (granularities - 1 - g)
 
     g0, r0, c0 = node
-    near = [(g0, r, c) for r in range(height) for c in range(width) if max(abs(r - r0), abs(c - c0)) == 1]
+    near = [
+        (g0, r, c)
+        for r in range(height)
+        for c in range(width)
+        if max(abs(r - r0), abs(c - c0)) == 1
+    ]
     near += [(g, r0, c0) for g in range(granularities) if g != g0]
     for g in range(granularities):
-        corners = [place(g, r, c) for r, c in ((-0.5, -0.5), (-0.5, width - 0.5), (height - 0.5, width - 0.5),
-                                               (height - 0.5, -0.5))]
+        corners = [
+            place(g, r, c)
+            for r, c in (
+                (-0.5, -0.5),
+                (-0.5, width - 0.5),
+                (height - 0.5, width - 0.5),
+                (height - 0.5, -0.5),
+            )
+        ]
         ax.add_patch(plt.Polygon(corners, facecolor="#eef2f8", edgecolor="#c5d0e0", zorder=g))
-        ax.text(*np.add(place(g, height - 0.5, -0.5), (-0.12, 0.08)), f"granularity {g + 1}", ha="right", fontsize=9,
-                color=GREY)
+        ax.text(
+            *np.add(place(g, height - 0.5, -0.5), (-0.12, 0.08)),
+            f"granularity {g + 1}",
+            ha="right",
+            fontsize=9,
+            color=GREY,
+        )
     for other in near:
         (x0, y0), (x1, y1) = place(*node), place(*other)
         ax.plot([x0, x1], [y0, y1], color=ORANGE, linewidth=1.8, zorder=granularities)
@@ -74,18 +115,26 @@ def draw_node_layers(grid=(3, 3), granularities=4, node=(1, 1, 1)):
         for r in range(height):
             for c in range(width):
                 chosen, linked = (g, r, c) == node, (g, r, c) in near
-                ax.plot(*place(g, r, c), "o", markersize=13 if chosen else 8, zorder=granularities + 1,
-                        color=ORANGE if chosen or linked else BLUE, markeredgecolor="white")
+                ax.plot(
+                    *place(g, r, c),
+                    "o",
+                    markersize=13 if chosen else 8,
+                    zorder=granularities + 1,
+                    color=ORANGE if chosen or linked else BLUE,
+                    markeredgecolor="white",
+                )
     ax.set_aspect("equal")
     ax.axis("off")
     return figure
 
 
 def draw_adjacencies(matrices, titles, granularities, centred=False):
-    """Adjacency matrices as heat maps: row i is what node i takes from each node j; lines part the granularities.
+    """Adjacency matrices as heat maps: row i is what node i takes from each node j; lines part the
+    granularities.
 
     Args:
-        matrices: list of (N, N) tensors. titles: one for each. granularities: number of blocks along a side.
+        matrices: list of (N, N) tensors. titles: one for each. granularities: number of blocks
+            along a side.
         centred: draw 0 in white, negative numbers in orange and positive ones in blue.
 
     Returns:
@@ -141,10 +190,12 @@ def draw_super_nodes(image, shares, grid, granularities, box=None, columns=4, nu
     Args:
         image: PIL image. shares: (N, M) tensor, column m the weights of super-node m, summing to 1.
         grid: (H, W) of the nodes. granularities: N = granularities * H * W.
-        box: of the bird, xyxy pixels. columns: panels in a row. numbers: of the super-nodes (default 1, 2, ...).
+        box: of the bird, xyxy pixels. columns: panels in a row. numbers: of the super-nodes
+            (default 1, 2, ...).
 
     Returns:
-        the matplotlib figure; under each panel the part of the weight that comes from each granularity.
+        the matplotlib figure; under each panel the part of the weight that comes from each
+        granularity.
     """
     shares = shares.detach().float().cpu().view(granularities, *grid, -1)
     count = shares.shape[-1]
@@ -152,7 +203,9 @@ def draw_super_nodes(image, shares, grid, granularities, box=None, columns=4, nu
     width, height = image.size
     grey = np.asarray(image.convert("L").convert("RGB"))
     places = shares.sum(0)
-    top = max(places.max().item(), 2 / places[..., 0].numel())      # an even share fills half of the scale at most
+    top = max(
+        places.max().item(), 2 / places[..., 0].numel()
+    )  # an even share fills half of the scale at most
     for m, ax in enumerate(axes):
         show_image(ax, grey, f"super-node {numbers[m] if numbers else m + 1}", box=box)
         extent = (-0.5, width - 0.5, height - 0.5, -0.5)

@@ -1,4 +1,6 @@
-"""Figures of notebook 01: an image as a strip of tokens, which tokens differ, cells of growing size."""
+"""Figures of notebook 01: an image as a strip of tokens, which tokens differ, cells of growing
+size.
+"""
 
 import numpy as np
 
@@ -6,7 +8,9 @@ from .style import ORANGE, panels, plt, show_image
 
 
 def _cut(image, patch):
-    """(rows, columns, patch, patch, 3) pieces of a picture whose sides are multiples of ``patch``."""
+    """(rows, columns, patch, patch, 3) pieces of a picture whose sides are multiples of
+    ``patch``.
+    """
     pixels = np.asarray(image)
     rows, columns = pixels.shape[0] // patch, pixels.shape[1] // patch
     return pixels.reshape(rows, patch, columns, patch, -1).swapaxes(1, 2)
@@ -22,7 +26,8 @@ def draw_strip(image, patch, row):
     """A picture with its patches, and one row of them laid out as the strip that the model reads.
 
     Args:
-        image: square PIL image. patch: side of a patch in pixels. row: which row of patches becomes the strip.
+        image: square PIL image. patch: side of a patch in pixels. row: which row of patches becomes
+            the strip.
 
     Returns:
         the matplotlib figure.
@@ -35,11 +40,17 @@ def draw_strip(image, patch, row):
     show_image(left, image, f"{side} x {side} pixels")
     show_image(right, image, f"{side // patch} x {side // patch} patches of {patch} x {patch}")
     _grid(right, side, patch)
-    right.add_patch(plt.Rectangle((-0.5, row * patch - 0.5), side, patch, fill=False, edgecolor=ORANGE, linewidth=2.5))
+    right.add_patch(
+        plt.Rectangle(
+            (-0.5, row * patch - 0.5), side, patch, fill=False, edgecolor=ORANGE, linewidth=2.5
+        )
+    )
     for number, ax in enumerate(bottom.subplots(1, len(pieces))):
         show_image(ax, pieces[number])
         ax.set_xlabel(row * len(pieces) + number, fontsize=7)
-    bottom.suptitle(f"the marked row as a strip of {len(pieces)} tokens, with their numbers", fontsize=10)
+    bottom.suptitle(
+        f"the marked row as a strip of {len(pieces)} tokens, with their numbers", fontsize=10
+    )
     return figure
 
 
@@ -57,12 +68,17 @@ def draw_changed_tokens(first, second, names, changed):
     patch = first.size[0] // changed.shape[1]
     large = np.kron(changed, np.ones((patch, patch)))[..., None]
     shown = np.asarray(second) * (0.25 + 0.75 * large) + 255 * 0.75 * (1 - large) * 0.6
-    show_image(axes[2], shown.clip(0, 255).astype(np.uint8), f"{int(changed.sum())} of {changed.size} tokens differ")
+    show_image(
+        axes[2],
+        shown.clip(0, 255).astype(np.uint8),
+        f"{int(changed.sum())} of {changed.size} tokens differ",
+    )
     return figure
 
 
 def draw_cells(image, sides, at):
-    """The same picture under grids of cells of growing size, the cell around a point filled: what one token stands for.
+    """The same picture under grids of cells of growing size, the cell around a point filled: what
+    one token stands for.
 
     Args:
         image: square PIL image. sides: of the cells in pixels, one panel each. at: (x, y) pixels.

@@ -10,7 +10,8 @@ def _upright(image):
 
 
 def draw_two_stages(image, result, classes, label=None, index=0, top=4):
-    """Image with box, response map, crop, and the three predictions for one image of a `TwoStageResult`.
+    """Image with box, response map, crop, and the three predictions for one image of a
+    `TwoStageResult`.
 
     Args:
         image: the PIL image that was classified.
@@ -28,26 +29,41 @@ def draw_two_stages(image, result, classes, label=None, index=0, top=4):
     figure, axes = panels(6, columns=3, size=(3.3, 2.9))
     show_image(axes[0], pixels, "image and box", box=box)
     show_image(axes[1], pixels, "where the ViT looks")
-    axes[1].imshow(response, cmap="magma", alpha=0.65, extent=(-0.5, width - 0.5, height - 0.5, -0.5),
-                   interpolation="bilinear")
+    axes[1].imshow(
+        response,
+        cmap="magma",
+        alpha=0.65,
+        extent=(-0.5, width - 0.5, height - 0.5, -0.5),
+        interpolation="bilinear",
+    )
     x0, y0, x1, y1 = (int(round(v)) for v in box)
     show_image(axes[2], pixels[y0:y1, x0:x1], "crop for stage 2")
     names = ("stage 1: whole image", "stage 2: crop", "both merged")
-    for ax, name, probabilities in zip(axes[3:], names, (result.stage1, result.stage2, result.merged)):
+    for ax, name, probabilities in zip(
+        axes[3:], names, (result.stage1, result.stage2, result.merged)
+    ):
         draw_bars(ax, probabilities[index].cpu(), classes, label, name, top)
     return figure
 
 
 def draw_bars(ax, probabilities, classes, label=None, title=None, top=4):
-    """The ``top`` classes of one prediction as horizontal bars; the true class is green, the others blue."""
+    """The ``top`` classes of one prediction as horizontal bars; the true class is green, the others
+    blue.
+    """
     values, order = probabilities.topk(top)
     order = order.tolist()
     colours = [GREEN if label is not None and i == label else BLUE for i in order]
     ax.barh(range(top), values, color=colours)
     ax.set_yticks(range(top), [""] * top)
     for row, i in enumerate(order):
-        ax.text(0.02, row, classes[i], va="center", fontsize=8.5,
-                bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1})
+        ax.text(
+            0.02,
+            row,
+            classes[i],
+            va="center",
+            fontsize=8.5,
+            bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1},
+        )
     ax.set_xlim(0, 1)
     ax.set_xlabel("probability")
     ax.set_title(title)
@@ -77,7 +93,8 @@ def draw_row(images, result, classes, labels, columns=4):
 
 
 def draw_seen_sizes(scenes, side=96, zoom=None):
-    """The same bird at several sizes as a model of input ``side`` sees it (top), and its part enlarged (bottom).
+    """The same bird at several sizes as a model of input ``side`` sees it (top), and its part
+    enlarged (bottom).
 
     Args:
         scenes: `Scene` objects of one species, drawn larger than ``side``.
@@ -88,12 +105,14 @@ def draw_seen_sizes(scenes, side=96, zoom=None):
         the matplotlib figure.
     """
     figure, axes = panels(2 * len(scenes), columns=len(scenes), size=2.5)
-    for top, bottom, scene in zip(axes[:len(scenes)], axes[len(scenes):], scenes):
+    for top, bottom, scene in zip(axes[: len(scenes)], axes[len(scenes) :], scenes):
         small = scene.image.resize((side, side), reducing_gap=None)
         x, y, _ = scene.parts[zoom]
         x, y = x * side / scene.image.width, y * side / scene.image.height
         half = 8
         box = (x - half, y - half, x + half, y + half)
         show_image(top, small, f"bird {scene.details['scale']:.0%} of the side", box=box)
-        show_image(bottom, small.crop(tuple(round(v) for v in box)), f"its {zoom}, {2 * half} pixels wide")
+        show_image(
+            bottom, small.crop(tuple(round(v) for v in box)), f"its {zoom}, {2 * half} pixels wide"
+        )
     return figure

@@ -21,11 +21,24 @@ def draw_pyramid(image, shapes, labels, title):
         slabs = round(4 * (channels / shapes[0][2]) ** 0.55)
         depth = 0.03 * (slabs - 1)
         for k in np.linspace(0, depth, slabs)[::-1]:
-            ax.add_patch(plt.Rectangle((x + k, -side / 2 + k), side * 0.8, side, facecolor=colour, edgecolor="white",
-                                       linewidth=0.8))
+            ax.add_patch(
+                plt.Rectangle(
+                    (x + k, -side / 2 + k),
+                    side * 0.8,
+                    side,
+                    facecolor=colour,
+                    edgecolor="white",
+                    linewidth=0.8,
+                )
+            )
         ax.text(x + side * 0.4, -0.62, label, ha="center", va="top", fontsize=9)
-        ax.text(x + side * 0.4 + depth / 2, side / 2 + depth + 0.05, f"{height} x {width} x {channels}", ha="center",
-                fontsize=9)
+        ax.text(
+            x + side * 0.4 + depth / 2,
+            side / 2 + depth + 0.05,
+            f"{height} x {width} x {channels}",
+            ha="center",
+            fontsize=9,
+        )
         x += max(0.95, side * 0.8 + depth + 0.35)
     ax.set(xlim=(-0.05, x - 0.2), ylim=(-0.85, 0.98), aspect="equal", title=title)
     ax.axis("off")
@@ -33,7 +46,8 @@ def draw_pyramid(image, shapes, labels, title):
 
 
 def draw_receptive_fields(image, fields, titles):
-    """The picture, bright where a token of each map can see it, dark where not a single pixel matters.
+    """The picture, bright where a token of each map can see it, dark where not a single pixel
+    matters.
 
     Args:
         image: PIL image. fields: list of (H, W) arrays, above 0 where a pixel has an influence.
@@ -52,7 +66,12 @@ def draw_drop_rates(rates, depths):
     stage = np.repeat(np.arange(len(depths)), depths)
     ax.bar(range(1, len(rates) + 1), rates, color=[PALETTE[s] for s in stage])
     ax.set(xlabel="block", ylabel="probability of a skip", xticks=range(1, len(rates) + 1))
-    ax.legend([plt.Rectangle((0, 0), 1, 1, color=PALETTE[s]) for s in range(len(depths))],
-              [f"stage {s + 1}" for s in range(len(depths))], ncols=len(depths), fontsize=8, frameon=False,
-              loc="upper left")
+    ax.legend(
+        [plt.Rectangle((0, 0), 1, 1, color=PALETTE[s]) for s in range(len(depths))],
+        [f"stage {s + 1}" for s in range(len(depths))],
+        ncols=len(depths),
+        fontsize=8,
+        frameon=False,
+        loc="upper left",
+    )
     return figure

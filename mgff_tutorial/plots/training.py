@@ -1,4 +1,6 @@
-"""Figures of notebooks 14 and 16: momentum, learning rates, views of one image, curves, and how choosing misleads."""
+"""Figures of notebooks 14 and 16: momentum, learning rates, views of one image, curves, and how
+choosing misleads.
+"""
 
 import numpy as np
 
@@ -20,7 +22,9 @@ def draw_momentum(paths):
         ax.plot(path[:, 0], path[:, 1], "-o", color=BLUE, markersize=2.5, linewidth=1)
         ax.plot(*path[0], "o", color=GREY, label="start")
         ax.plot(*path[-1], "o", color=RED, label=f"after {len(path) - 1} updates")
-        ax.set(title=f"momentum {momentum}", xlim=(-10.5, 10.5), ylim=(-3.2, 3.2), xticks=[], yticks=[])
+        ax.set(
+            title=f"momentum {momentum}", xlim=(-10.5, 10.5), ylim=(-3.2, 3.2), xticks=[], yticks=[]
+        )
         ax.spines[:].set_visible(False)
         ax.legend(frameon=False, fontsize=8, loc="lower right")
     return figure
@@ -37,7 +41,9 @@ def draw_rates(rates):
         epochs, values = zip(*pairs)
         peak = max(values)
         linear.plot(epochs, [value / peak for value in values], color=colour, label=name)
-        logarithmic.semilogy(epochs, [max(value, 1e-8) for value in values], color=colour, label=name)
+        logarithmic.semilogy(
+            epochs, [max(value, 1e-8) for value in values], color=colour, label=name
+        )
     linear.set(title="shape: share of the peak", xlabel="epoch", ylim=(0, 1.05))
     linear.legend(frameon=False, fontsize=8, loc="upper right")
     logarithmic.set(title="size: learning rate", xlabel="epoch", ylim=(1e-7, 2e-3))
@@ -89,6 +95,9 @@ def draw_class_accuracy(predictions, names, title="accuracy by class"):
     ax.barh(range(len(names)), values[order], color=BLUE)
     ax.set_yticks(range(len(names)), [names[i] for i in order])
     ax.axvline(predictions.accuracy, color=ORANGE, linewidth=2)
-    ax.set(xlim=(0, 1.02), xlabel="share of the class's images named rightly",
-           title=f"{title} (line: all images, {predictions.accuracy:.0%})")
+    ax.set(
+        xlim=(0, 1.02),
+        xlabel="share of the class's images named rightly",
+        title=f"{title} (line: all images, {predictions.accuracy:.0%})",
+    )
     return figure

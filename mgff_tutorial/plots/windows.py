@@ -1,4 +1,6 @@
-"""Figures of notebooks 02 and 03: windows, bias index, regions, masks, and who notices a changed token."""
+"""Figures of notebooks 02 and 03: windows, bias index, regions, masks, and who notices a changed
+token.
+"""
 
 import matplotlib.patheffects as effects
 import numpy as np
@@ -7,7 +9,17 @@ from matplotlib.colors import ListedColormap
 from .style import BLUE, GREY, ORANGE, RED, panels, plt, show_image
 
 # Nine soft colours, one for each region that a shift can make; neighbours differ clearly.
-REGIONS = ["#9ec5e8", "#f6c28b", "#a9d6ac", "#eaa5a5", "#cbb8e3", "#f3e1a0", "#b5ded9", "#e9bcd6", "#c9c9c9"]
+REGIONS = [
+    "#9ec5e8",
+    "#f6c28b",
+    "#a9d6ac",
+    "#eaa5a5",
+    "#cbb8e3",
+    "#f3e1a0",
+    "#b5ded9",
+    "#e9bcd6",
+    "#c9c9c9",
+]
 FORBIDDEN = "#3a3d44"
 _OUTLINE = [effects.withStroke(linewidth=2.5, foreground="white")]
 
@@ -18,12 +30,18 @@ def _numbers(ax, values, size=11, **kwargs):
 
 
 def _borders(ax, shape, window, offset=(0, 0), colour="black", width=2.2):
-    """Lines between windows whose first border lies at ``offset``; the frame of the grid as well."""
+    """Lines between windows whose first border lies at ``offset``; the frame of the grid as
+    well.
+    """
     height, width_ = shape
     for y in {0, height, *range(offset[0], height, window[0])}:
-        ax.plot([-0.5, width_ - 0.5], [y - 0.5, y - 0.5], color=colour, linewidth=width, clip_on=False)
+        ax.plot(
+            [-0.5, width_ - 0.5], [y - 0.5, y - 0.5], color=colour, linewidth=width, clip_on=False
+        )
     for x in {0, width_, *range(offset[1], width_, window[1])}:
-        ax.plot([x - 0.5, x - 0.5], [-0.5, height - 0.5], color=colour, linewidth=width, clip_on=False)
+        ax.plot(
+            [x - 0.5, x - 0.5], [-0.5, height - 0.5], color=colour, linewidth=width, clip_on=False
+        )
 
 
 def _coloured_grid(ax, colours, numbers, title, size=11):
@@ -60,7 +78,7 @@ def draw_windows_on(image, windows, title="windows"):
     pixels = np.asarray(image)
     side = pixels.shape[0] // windows
     numbers = np.arange(windows * windows).reshape(windows, windows)
-    palette = np.array([[int(c[i:i + 2], 16) for i in (1, 3, 5)] for c in REGIONS])
+    palette = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in REGIONS])
     tint = np.kron(numbers % len(REGIONS), np.ones((side, side), int))
     figure = plt.figure(figsize=(9.5, 3.6), layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=[1.9, 1])
@@ -69,21 +87,30 @@ def draw_windows_on(image, windows, title="windows"):
     mixed = (0.55 * pixels + 0.45 * palette[tint]).astype(np.uint8)
     show_image(second, mixed, f"{windows * windows} {title}")
     for (r, c), number in np.ndenumerate(numbers):
-        second.text((c + 0.5) * side, (r + 0.5) * side, number, ha="center", va="center", fontsize=12,
-                    path_effects=_OUTLINE)
+        second.text(
+            (c + 0.5) * side,
+            (r + 0.5) * side,
+            number,
+            ha="center",
+            va="center",
+            fontsize=12,
+            path_effects=_OUTLINE,
+        )
     for number, ax in zip(numbers.flat, right.subplots(windows, windows).flat):
         r, c = divmod(int(number), windows)
-        show_image(ax, pixels[r * side:(r + 1) * side, c * side:(c + 1) * side])
+        show_image(ax, pixels[r * side : (r + 1) * side, c * side : (c + 1) * side])
         ax.set_title(number, fontsize=8, pad=2)
     right.suptitle("each attends to itself only", fontsize=11)
     return figure
 
 
 def draw_bias_index(window, index, named=None):
-    """The tokens of a window beside the matrix that says which row of the bias table each pair reads.
+    """The tokens of a window beside the matrix that says which row of the bias table each pair
+    reads.
 
     Args:
-        window: (Wh, Ww). index: (N, N) integers. named: size of the numbers, None to leave them out.
+        window: (Wh, Ww). index: (N, N) integers. named: size of the numbers, None to leave them
+            out.
     """
     tokens = np.arange(window[0] * window[1]).reshape(window)
     figure, axes = panels(2, size=(3.4, 3.1))
@@ -94,8 +121,17 @@ def draw_bias_index(window, index, named=None):
     shown = axes[1].imshow(index, cmap="viridis")
     if named:
         for (r, c), value in np.ndenumerate(np.asarray(index)):
-            axes[1].text(c, r, value, ha="center", va="center", fontsize=named, color="white", fontweight="bold",
-                         path_effects=[effects.withStroke(linewidth=2, foreground="black")])
+            axes[1].text(
+                c,
+                r,
+                value,
+                ha="center",
+                va="center",
+                fontsize=named,
+                color="white",
+                fontweight="bold",
+                path_effects=[effects.withStroke(linewidth=2, foreground="black")],
+            )
     axes[1].set(title="row of the table for each pair", xlabel="key", ylabel="query")
     step = 1 if tokens.size < 10 else window[1]
     axes[1].set_xticks(range(0, tokens.size, step)), axes[1].set_yticks(range(0, tokens.size, step))
@@ -119,8 +155,15 @@ def draw_bias_of_queries(table, bias, window, queries):
     axes[0].set(title="the table", xlabel="query column - key column", ylabel="query row - key row")
     for ax, query in zip(axes[1:], queries):
         shown = ax.imshow(np.asarray(bias)[query].reshape(window), **style)
-        ax.plot(query % ww, query // ww, marker="o", markersize=9, markerfacecolor="none", markeredgecolor="black",
-                markeredgewidth=2)
+        ax.plot(
+            query % ww,
+            query // ww,
+            marker="o",
+            markersize=9,
+            markerfacecolor="none",
+            markeredgecolor="black",
+            markeredgewidth=2,
+        )
         ax.set_title(f"query {query}")
         ax.set_xticks([]), ax.set_yticks([])
         ax.spines[:].set_visible(False)
@@ -130,14 +173,20 @@ def draw_bias_of_queries(table, bias, window, queries):
 
 def _pairs(ax, allowed, colours):
     """Allowed pairs in the colours of their queries (N,), forbidden ones dark."""
-    ax.imshow(np.where(allowed, colours[:, None], -1), cmap=ListedColormap([FORBIDDEN, *REGIONS]), vmin=-1.5, vmax=8.5)
+    ax.imshow(
+        np.where(allowed, colours[:, None], -1),
+        cmap=ListedColormap([FORBIDDEN, *REGIONS]),
+        vmin=-1.5,
+        vmax=8.5,
+    )
 
 
 def draw_masks(masks, names, regions=None, titles=None, columns=None, labels=True):
     """Masks of windows as squares: which query (row) may look at which key (column).
 
     Args:
-        masks: (n, N, N), 0 where looking is allowed. names: (n, N) labels of the tokens of each window.
+        masks: (n, N, N), 0 where looking is allowed. names: (n, N) labels of the tokens of each
+            window.
         regions: (n, N) region numbers 0 to 8, which colour the allowed squares; None: one colour.
         labels: write the token names beside rows and columns.
     """
@@ -154,8 +203,15 @@ def draw_masks(masks, names, regions=None, titles=None, columns=None, labels=Tru
             ax.grid(which="minor", color="white", linewidth=1.5)
             ax.tick_params(which="both", length=0)
             for (r, c), yes in np.ndenumerate(allowed):
-                ax.text(c, r, "0" if yes else r"$-\infty$", ha="center", va="center", fontsize=9,
-                        color="black" if yes else "white")
+                ax.text(
+                    c,
+                    r,
+                    "0" if yes else r"$-\infty$",
+                    ha="center",
+                    va="center",
+                    fontsize=9,
+                    color="black" if yes else "white",
+                )
         else:
             ax.set_xticks([]), ax.set_yticks([])
         ax.spines[:].set_visible(False)
@@ -166,31 +222,42 @@ def draw_masks(masks, names, regions=None, titles=None, columns=None, labels=Tru
 
 
 def draw_regions_on(image, regions, window, shift):
-    """A picture in its own place and shifted cyclically, with the regions and the windows of the shifted map.
+    """A picture in its own place and shifted cyclically, with the regions and the windows of the
+    shifted map.
 
     Args:
-        image: square PIL image. regions: (H, W) region numbers of the shifted map. window, shift: in tokens.
+        image: square PIL image. regions: (H, W) region numbers of the shifted map. window, shift:
+            in tokens.
     """
     pixels = np.asarray(image)
     height, width = regions.shape
     token = pixels.shape[0] // height
     moved = np.roll(pixels, (-shift[0] * token, -shift[1] * token), axis=(0, 1))
     back = np.roll(np.asarray(regions), shift, axis=(0, 1))
-    palette = np.array([[int(c[i:i + 2], 16) for i in (1, 3, 5)] for c in REGIONS])
+    palette = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in REGIONS])
     figure, axes = panels(3, size=3.15)
     show_image(axes[0], image, "the map, where the new windows lie")
     for y in range(shift[0], height, window[0]):
         axes[0].axhline(y * token - 0.5, color=ORANGE, linewidth=2)
     for x in range(shift[1], width, window[1]):
         axes[0].axvline(x * token - 0.5, color=ORANGE, linewidth=2)
-    for ax, picture, numbers, title in ((axes[1], pixels, back, "its regions"),
-                                        (axes[2], moved, regions, "after the cyclic shift")):
+    for ax, picture, numbers, title in (
+        (axes[1], pixels, back, "its regions"),
+        (axes[2], moved, regions, "after the cyclic shift"),
+    ):
         large = np.kron(np.asarray(numbers), np.ones((token, token), int))
         show_image(ax, (0.45 * picture + 0.55 * palette[large]).astype(np.uint8), title)
         for number in np.unique(numbers):
             r, c = np.argwhere(np.asarray(numbers) == number).mean(0)
-            ax.text((c + 0.5) * token, (r + 0.5) * token, number, ha="center", va="center", fontsize=13,
-                    path_effects=_OUTLINE)
+            ax.text(
+                (c + 0.5) * token,
+                (r + 0.5) * token,
+                number,
+                ha="center",
+                va="center",
+                fontsize=13,
+                path_effects=_OUTLINE,
+            )
     for y in range(0, height + 1, window[0]):
         axes[2].axhline(y * token - 0.5, color="black", linewidth=1.5)
     for x in range(0, width + 1, window[1]):
@@ -202,7 +269,8 @@ def draw_pair_matrices(matrices, titles, regions=None, labels=True):
     """(N, N) boolean matrices side by side: who may look at whom, tokens in their order on the map.
 
     Args:
-        matrices: True where looking is allowed. regions: (N,) numbers 0 to 8 that colour the queries; None: one colour.
+        matrices: True where looking is allowed. regions: (N,) numbers 0 to 8 that colour the
+            queries; None: one colour.
         labels: number the tokens.
     """
     figure, axes = panels(len(matrices), size=(3.6, 3.7))
@@ -219,7 +287,8 @@ def draw_pair_matrices(matrices, titles, regions=None, labels=True):
 
 
 def draw_influence(changes, token, titles, window=None, offsets=None):
-    """Maps of how much each output moved when one token was changed; white where it did not move at all.
+    """Maps of how much each output moved when one token was changed; white where it did not move at
+    all.
 
     Args:
         changes: (H, W) arrays, 0 for no change. token: (row, column) that was changed.
@@ -230,9 +299,24 @@ def draw_influence(changes, token, titles, window=None, offsets=None):
         change = np.asarray(change, float)
         moved = change > 0
         ax.imshow(np.where(moved, 1, 0), cmap=ListedColormap(["#f4f5f7", BLUE]), vmin=0, vmax=1)
-        ax.plot(token[1], token[0], marker="*", markersize=13, color=ORANGE, markeredgecolor="black", linestyle="none")
+        ax.plot(
+            token[1],
+            token[0],
+            marker="*",
+            markersize=13,
+            color=ORANGE,
+            markeredgecolor="black",
+            linestyle="none",
+        )
         if window is not None:
-            _borders(ax, change.shape, window, (offsets or [(0, 0)] * len(changes))[i], colour=GREY, width=1.5)
+            _borders(
+                ax,
+                change.shape,
+                window,
+                (offsets or [(0, 0)] * len(changes))[i],
+                colour=GREY,
+                width=1.5,
+            )
         ax.set_title(title, fontsize=10)
         ax.set_xlabel(f"{int(moved.sum())} tokens notice", fontsize=9)
         ax.set_xticks([]), ax.set_yticks([])
@@ -247,9 +331,19 @@ def draw_weights(weights, titles, names):
         matrix = np.asarray(matrix)
         ax.imshow(matrix, cmap="Blues", vmin=0, vmax=1)
         for (r, c), value in np.ndenumerate(matrix):
-            ax.text(c, r, f"{value:.2f}", ha="center", va="center", fontsize=9,
-                    color="white" if value > 0.6 else (RED if value == 0 else "black"))
-        ax.set_xticks(range(len(names)), names, fontsize=9), ax.set_yticks(range(len(names)), names, fontsize=9)
+            ax.text(
+                c,
+                r,
+                f"{value:.2f}",
+                ha="center",
+                va="center",
+                fontsize=9,
+                color="white" if value > 0.6 else (RED if value == 0 else "black"),
+            )
+        (
+            ax.set_xticks(range(len(names)), names, fontsize=9),
+            ax.set_yticks(range(len(names)), names, fontsize=9),
+        )
         ax.set(title=title, xlabel="key", ylabel="query")
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)

@@ -1,8 +1,8 @@
 """One bird as geometry: where everything is, for a species in a pose. ``plumage`` paints it.
 
-Frames: the body frame has x forward (breast at +0.5, rump at -0.5), y down, unit = body length; the head frame has
-its origin in the head's centre, x towards the beak, unit = head radius. ``BirdOutline.place`` carries points of the
-upright bird into the picture.
+Frames: the body frame has x forward (breast at +0.5, rump at -0.5), y down, unit = body length; the
+head frame has its origin in the head's centre, x towards the beak, unit = head radius.
+``BirdOutline.place`` carries points of the upright bird into the picture.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,9 @@ CLASS = {name: index for index, name in enumerate(PART_CLASSES)}
 
 @dataclass(frozen=True)
 class Pose:
-    """Angles in degrees: tilt of the body beyond the genus' posture, of neck and head, of the tail."""
+    """Angles in degrees: tilt of the body beyond the genus' posture, of neck and head, of the
+    tail.
+    """
 
     name: str
     tilt: float
@@ -43,7 +45,14 @@ def draw_pose(rng, name=None):
     chosen = names[rng.choice(len(names), p=[0.34, 0.16, 0.16, 0.12, 0.12, 0.10])]
     jitter = rng.normal(size=5) * (5, 7, 8, 9, 0.03)
     tilt, neck, head, tail = POSES[name or chosen]
-    return Pose(name or chosen, tilt + jitter[0], neck + jitter[1], head + jitter[2], tail + jitter[3], jitter[4])
+    return Pose(
+        name or chosen,
+        tilt + jitter[0],
+        neck + jitter[1],
+        head + jitter[2],
+        tail + jitter[3],
+        jitter[4],
+    )
 
 
 class BirdOutline:
@@ -55,7 +64,9 @@ class BirdOutline:
         self.depth = d = s.depth
         self._body = turn(s.posture + pose.tilt)
         self.neck_base = self.body((0.36, -0.26 * d))
-        self.head_centre = self.neck_base + s.neck * direction(np.clip(s.neck_angle + pose.neck, -55, 88))
+        self.head_centre = self.neck_base + s.neck * direction(
+            np.clip(s.neck_angle + pose.neck, -55, 88)
+        )
         self._head = turn(pose.head)
         self.matrix, self.shift = np.eye(2), np.zeros(2)
         self.outline = self._outline()
@@ -80,18 +91,27 @@ class BirdOutline:
         return root + np.asarray(points, dtype=float) @ self._head.T
 
     def tail(self, along, across):
-        """Point of the tail: ``along`` 0 at the base to 1 at the tip, ``across`` -1 (upper edge) to 1."""
+        """Point of the tail: ``along`` 0 at the base to 1 at the tip, ``across`` -1 (upper edge) to
+        1.
+        """
         along, across = np.asarray(along, dtype=float), np.asarray(across, dtype=float)
         half = self.shape.tail_width * (0.30 + 0.24 * along)
-        return (self.tail_base + (along * self.shape.tail)[..., None] * self._tail_along
-                + (across * half)[..., None] * self._tail_across)
+        return (
+            self.tail_base
+            + (along * self.shape.tail)[..., None] * self._tail_along
+            + (across * half)[..., None] * self._tail_across
+        )
 
     def wing(self, along, across):
-        """Point of the folded wing: ``along`` 0 at the shoulder to 1 at the tip, ``across`` -1 (upper edge) to 1."""
+        """Point of the folded wing: ``along`` 0 at the shoulder to 1 at the tip, ``across`` -1
+        (upper edge) to 1.
+        """
         along, across = np.asarray(along, dtype=float), np.asarray(across, dtype=float)
         middle = self.depth * (-0.10 + 0.06 * along)
         half = 0.26 * self.depth * 2.36 * np.sqrt(along) * np.maximum(1 - along, 0) ** 0.85
-        return self.body(np.stack([0.35 - self.shape.wing * along, middle + across * half], axis=-1))
+        return self.body(
+            np.stack([0.35 - self.shape.wing * along, middle + across * half], axis=-1)
+        )
 
     def _outline(self):
         d = self.depth
@@ -99,10 +119,22 @@ class BirdOutline:
         chest, shoulder = self.body((0.49, 0.02 * d)), self.body((0.22, -0.47 * d))
         between_front, between_back = (throat + chest) / 2, (nape + shoulder) / 2
         pull = 0.06 * self.shape.neck * self.body((1, 0))
-        front = [throat, between_front - pull, chest, self.body((0.40, 0.32 * d)), self.body((0.18, 0.49 * d)),
-                 self.body((-0.10, 0.48 * d)), self.body((-0.34, 0.28 * d)), self.body((-0.50, 0.08 * d)),
-                 self.body((-0.53, -0.10 * d)), self.body((-0.36, -0.30 * d)), self.body((-0.06, -0.46 * d)),
-                 shoulder, between_back + pull, nape]
+        front = [
+            throat,
+            between_front - pull,
+            chest,
+            self.body((0.40, 0.32 * d)),
+            self.body((0.18, 0.49 * d)),
+            self.body((-0.10, 0.48 * d)),
+            self.body((-0.34, 0.28 * d)),
+            self.body((-0.50, 0.08 * d)),
+            self.body((-0.53, -0.10 * d)),
+            self.body((-0.36, -0.30 * d)),
+            self.body((-0.06, -0.46 * d)),
+            shoulder,
+            between_back + pull,
+            nape,
+        ]
         return spline(front, closed=False)
 
     def _legs(self):
@@ -122,13 +154,24 @@ class BirdOutline:
         code = self.species.code("beak")
         if code == "cone":
             length, d = 0.68 * length + 0.015, 1.30 * d + 0.01
-            upper = [(-0.05, -0.62 * d), (0.30 * length, -0.46 * d), (0.75 * length, -0.12 * d), (length, 0.10 * d)]
+            upper = [
+                (-0.05, -0.62 * d),
+                (0.30 * length, -0.46 * d),
+                (0.75 * length, -0.12 * d),
+                (length, 0.10 * d),
+            ]
             lower = [(0.5 * length, 0.40 * d), (-0.05, 0.56 * d)]
             line = [(-0.02, 0.02 * d), (0.9 * length, 0.09 * d)]
         elif code == "hooked":
             length, d = 0.76 * length + 0.02, 1.15 * d + 0.025
-            upper = [(-0.05, -0.55 * d), (0.40 * length, -0.56 * d), (0.82 * length, -0.26 * d),
-                     (1.0 * length, 0.30 * d), (0.97 * length, 0.82 * d), (0.80 * length, 0.26 * d)]
+            upper = [
+                (-0.05, -0.55 * d),
+                (0.40 * length, -0.56 * d),
+                (0.82 * length, -0.26 * d),
+                (1.0 * length, 0.30 * d),
+                (0.97 * length, 0.82 * d),
+                (0.80 * length, 0.26 * d),
+            ]
             lower = [(0.55 * length, 0.36 * d), (0.2 * length, 0.46 * d), (-0.05, 0.48 * d)]
             line = [(-0.02, 0.06 * d), (0.5 * length, 0.05 * d), (0.82 * length, 0.26 * d)]
         elif code == "curved":
@@ -140,40 +183,87 @@ class BirdOutline:
             upper = [(-0.05, -0.48 * d), (0.5 * length, -0.27 * d), (length, 0.02)]
             lower = [(0.5 * length, 0.30 * d), (-0.05, 0.48 * d)]
             line = [(-0.02, 0.01), (0.85 * length, 0.015)]
-        upper, lower = spline(upper, closed=False, samples=4), spline(lower, closed=False, samples=4)
+        upper, lower = (
+            spline(upper, closed=False, samples=4),
+            spline(lower, closed=False, samples=4),
+        )
         return self.beak_frame(np.concatenate([upper, lower])), self.beak_frame(line)
 
     def crest(self):
         """Outline of the crest: three pointed feathers."""
         p = self.part_scale
-        front = spline([(0.62, -0.70), (0.36, -1.02), (-0.10, -1.36), (-0.86, -1.74)], closed=False, samples=4)
-        rear = [(-0.58, -1.30), (-1.22, -1.36), (-0.84, -0.96), (-1.34, -0.88), (-0.86, -0.60), (-0.2, -0.5)]
+        front = spline(
+            [(0.62, -0.70), (0.36, -1.02), (-0.10, -1.36), (-0.86, -1.74)], closed=False, samples=4
+        )
+        rear = [
+            (-0.58, -1.30),
+            (-1.22, -1.36),
+            (-0.84, -0.96),
+            (-1.34, -0.88),
+            (-0.86, -0.60),
+            (-0.2, -0.5),
+        ]
         root = np.array([-0.1, -0.7])
         return self.head(root + (np.concatenate([front, rear]) - root) * p)
 
     def crown(self):
-        """The region that the crown's code speaks of (it reaches beyond the head and is clipped to it)."""
+        """The region that the crown's code speaks of (it reaches beyond the head and is clipped to
+        it).
+        """
         low = 0.10 * (self.part_scale - 1)
-        return self.head(spline([(0.98, -0.36 + low), (0.35, -0.42 + low), (-0.35, -0.30 + low), (-0.98, 0.10 + low),
-                                 (-1.3, -0.5), (-0.7, -1.25), (0.4, -1.25), (1.1, -0.8)], samples=4))
+        return self.head(
+            spline(
+                [
+                    (0.98, -0.36 + low),
+                    (0.35, -0.42 + low),
+                    (-0.35, -0.30 + low),
+                    (-0.98, 0.10 + low),
+                    (-1.3, -0.5),
+                    (-0.7, -1.25),
+                    (0.4, -1.25),
+                    (1.1, -0.8),
+                ],
+                samples=4,
+            )
+        )
 
     def breast(self):
         """The region of the breast's code (clipped to the body)."""
         d = self.depth
-        return self.body(spline([(0.66, -0.22 * d), (0.34, -0.20 * d), (0.16, 0.05 * d), (0.02, 0.36 * d),
-                                 (0.04, 0.64 * d), (0.40, 0.62 * d), (0.68, 0.28 * d)], samples=4))
+        return self.body(
+            spline(
+                [
+                    (0.66, -0.22 * d),
+                    (0.34, -0.20 * d),
+                    (0.16, 0.05 * d),
+                    (0.02, 0.36 * d),
+                    (0.04, 0.64 * d),
+                    (0.40, 0.62 * d),
+                    (0.68, 0.28 * d),
+                ],
+                samples=4,
+            )
+        )
 
     def tail_outline(self):
         if self.species.code("tail") == "fork":
             cut = 1 - 0.34 * min(self.part_scale, 2)
-            return self.tail([0, 0.5, 0.9, 1.04, 0.98, cut, 0.98, 1.04, 0.9, 0.5, 0],
-                             [-1, -1, -1.2, -1.5, -0.7, 0, 0.7, 1.5, 1.2, 1, 1])
-        return self.tail([0, 0.5, 0.93, 0.99, 1.01, 0.99, 0.93, 0.5, 0], [-1, -1, -1, -0.6, 0, 0.6, 1, 1, 1])
+            return self.tail(
+                [0, 0.5, 0.9, 1.04, 0.98, cut, 0.98, 1.04, 0.9, 0.5, 0],
+                [-1, -1, -1.2, -1.5, -0.7, 0, 0.7, 1.5, 1.2, 1, 1],
+            )
+        return self.tail(
+            [0, 0.5, 0.93, 0.99, 1.01, 0.99, 0.93, 0.5, 0], [-1, -1, -1, -0.6, 0, 0.6, 1, 1, 1]
+        )
 
     def extent(self):
-        """Points that bound the bird, (N, 2), whatever its codes: its size in the picture must not depend on them."""
+        """Points that bound the bird, (N, 2), whatever its codes: its size in the picture must not
+        depend on them.
+        """
         ends = [self.beak_frame([(self.shape.beak, 0)]), self.tail([1.0, 1.0], [-1, 1])]
-        return np.concatenate([self.outline, self.head_outline, *ends] + [leg[-1:] + [0, 0.02] for leg in self.legs])
+        return np.concatenate(
+            [self.outline, self.head_outline, *ends] + [leg[-1:] + [0, 0.02] for leg in self.legs]
+        )
 
     def place(self, points):
         """The frame of the upright bird to picture coordinates (fractions of the side)."""
@@ -184,11 +274,18 @@ class BirdOutline:
         d, s = self.depth, self.species
         beak = self.beak()[0]
         coded = {
-            "beak": (beak.mean(0) + self.beak_frame((0, 0))) / 2, "crown": self.head((-0.25, -0.74)),
-            "eye": self.head((0.36, -0.14)), "wing": self.wing(0.32, 0.0),
-            "breast": self.body((0.36, 0.12 * d)), "tail": self.tail(0.82, -0.45)}
+            "beak": (beak.mean(0) + self.beak_frame((0, 0))) / 2,
+            "crown": self.head((-0.25, -0.74)),
+            "eye": self.head((0.36, -0.14)),
+            "wing": self.wing(0.32, 0.0),
+            "breast": self.body((0.36, 0.12 * d)),
+            "tail": self.tail(0.82, -0.45),
+        }
         found = {name: (point, {CLASS[f"{name}:{s.code(name)}"]}) for name, point in coded.items()}
-        found["back"] = self.body((-0.05, -0.38 * d)), {CLASS["body"], CLASS[f"wing:{s.code('wing')}"]}
+        found["back"] = (
+            self.body((-0.05, -0.38 * d)),
+            {CLASS["body"], CLASS[f"wing:{s.code('wing')}"]},
+        )
         found["belly"] = self.body((-0.06, 0.38 * d)), {CLASS["body"]}
         found["nape"] = self.head((-0.75, 0.25)), {CLASS["body"], CLASS["head"]}
         found["leg"] = (self.legs[1][1] + self.legs[1][2]) / 2, {CLASS["leg"]}

@@ -1,17 +1,23 @@
-"""Smooth curves, colours, and a canvas that draws a picture and its part map with the same strokes."""
+"""Smooth curves, colours, and a canvas that draws a picture and its part map with the same
+strokes.
+"""
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 
-@lru_cache(maxsize=None)
+@cache
 def _spline_matrix(count, closed, samples):
-    """A Catmull-Rom curve is linear in its control points: the matrix from them to the points of the curve."""
+    """A Catmull-Rom curve is linear in its control points: the matrix from them to the points of
+    the curve.
+    """
     t = np.arange(samples)[:, None] / samples
-    basis = 0.5 * np.concatenate([-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3,
-                                  -t**2 + t**3], axis=1)
+    basis = 0.5 * np.concatenate(
+        [-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, -(t**2) + t**3],
+        axis=1,
+    )
     pieces = count if closed else count - 1
     matrix = np.zeros((pieces, samples, count))
     for piece in range(pieces):
@@ -23,12 +29,14 @@ def _spline_matrix(count, closed, samples):
 
 
 def spline(points, closed=True, samples=6):
-    """Points of a smooth (Catmull-Rom) curve through ``points``, (N, 2) in, about (N * samples, 2) out."""
+    """Points of a smooth (Catmull-Rom) curve through ``points``, (N, 2) in, about (N * samples, 2)
+    out.
+    """
     points = np.asarray(points, dtype=float)
     return _spline_matrix(len(points), closed, samples) @ points
 
 
-@lru_cache(maxsize=None)
+@cache
 def _circle(samples):
     angle = np.linspace(0, 2 * np.pi, samples, endpoint=False)
     return np.stack([np.cos(angle), np.sin(angle)], axis=1)
@@ -36,11 +44,16 @@ def _circle(samples):
 
 def ellipse(centre, radius_x, radius_y=None, samples=28):
     """Outline of an ellipse with axes along x and y, (samples, 2)."""
-    return np.asarray(centre) + _circle(samples) * (radius_x, radius_x if radius_y is None else radius_y)
+    return np.asarray(centre) + _circle(samples) * (
+        radius_x,
+        radius_x if radius_y is None else radius_y,
+    )
 
 
 def ribbon(centre, widths):
-    """Outline of a stroke along ``centre`` (N, 2) whose full width is ``widths`` (a number or N of them)."""
+    """Outline of a stroke along ``centre`` (N, 2) whose full width is ``widths`` (a number or N of
+    them).
+    """
     centre = np.asarray(centre, dtype=float)
     along = np.gradient(centre, axis=0)
     across = np.stack([-along[:, 1], along[:, 0]], axis=1)
@@ -77,8 +90,10 @@ class Canvas:
     Coordinates are fractions of the picture's side, so one set of strokes serves every size.
 
     Args:
-        image: what is drawn on, RGB, side ``size * oversample``; ``part_map``: mode L, side ``size``.
-        origin: (x, y) in final pixels of the canvas' corner; not zero for a layer that covers a part of the picture.
+        image: what is drawn on, RGB, side ``size * oversample``; ``part_map``: mode L, side
+            ``size``.
+        origin: (x, y) in final pixels of the canvas' corner; not zero for a layer that covers a
+            part of the picture.
     """
 
     def __init__(self, image, part_map, size, oversample, origin=(0, 0)):
@@ -96,18 +111,26 @@ class Canvas:
         return (np.asarray(points) * self.size - self.origin - 0.5).ravel().tolist()
 
     def polygon(self, points, colour, part=None):
-        """Fill a polygon (N, 2); ``part`` is its value in the part map (None: the map stays as it is)."""
+        """Fill a polygon (N, 2); ``part`` is its value in the part map (None: the map stays as it
+        is).
+        """
         if colour is not None:
             self._draw.polygon(self._pixels(points), fill=colour)
         if part is not None and self._map is not None:
             self._map.polygon(self._map_pixels(points), fill=part)
 
     def stroke(self, points, colour, width, part=None):
-        """A line through ``points`` (N, 2) of a full width in the same unit; thin lines stay visible."""
+        """A line through ``points`` (N, 2) of a full width in the same unit; thin lines stay
+        visible.
+        """
         pixels = max(1, int(round(width * self.scale)))
-        self._draw.line(self._pixels(points), fill=colour, width=pixels, joint="curve" if pixels > 4 else None)
+        self._draw.line(
+            self._pixels(points), fill=colour, width=pixels, joint="curve" if pixels > 4 else None
+        )
         if part is not None and self._map is not None:
-            self._map.polygon(self._map_pixels(ribbon(points, max(width, 1.3 / self.size))), fill=part)
+            self._map.polygon(
+                self._map_pixels(ribbon(points, max(width, 1.3 / self.size))), fill=part
+            )
 
 
 def blank(size, colour=0):

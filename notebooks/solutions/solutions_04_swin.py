@@ -4,7 +4,9 @@ import re
 
 
 def map_shapes(size, width):
-    """Exercise 4.1. Patches of 4, then halve three times, rounding up; the last stage does not merge."""
+    """Exercise 4.1. Patches of 4, then halve three times, rounding up; the last stage does not
+    merge.
+    """
     grid, shapes = -(-size // 4), []
     for stage in (1, 2, 3):
         grid = -(-grid // 2)
@@ -13,7 +15,9 @@ def map_shapes(size, width):
 
 
 def block_parameters(dim, heads, window):
-    """Exercise 4.2. Two norms, queries-keys-values, projection, two layers of the MLP, and the bias table."""
+    """Exercise 4.2. Two norms, queries-keys-values, projection, two layers of the MLP, and the bias
+    table.
+    """
     norms = 2 * 2 * dim
     attention = dim * 3 * dim + 3 * dim + dim * dim + dim
     mlp = dim * 4 * dim + 4 * dim + 4 * dim * dim + dim
@@ -22,14 +26,18 @@ def block_parameters(dim, heads, window):
 
 
 def drop_rates(depths, last):
-    """Exercise 4.3. One straight line over all blocks, from 0 at the first to ``last`` at the last."""
+    """Exercise 4.3. One straight line over all blocks, from 0 at the first to ``last`` at the
+    last.
+    """
     total = sum(depths)
     flat = [last * i / (total - 1) for i in range(total)]
-    return [flat[sum(depths[:s]):sum(depths[:s + 1])] for s in range(len(depths))]
+    return [flat[sum(depths[:s]) : sum(depths[: s + 1])] for s in range(len(depths))]
 
 
 def timm_name(name):
-    """Exercise 4.4. Drop what can be computed, move merging to the next stage, put the classifier a level deeper."""
+    """Exercise 4.4. Drop what can be computed, move merging to the next stage, put the classifier a
+    level deeper.
+    """
     if name.endswith(("relative_position_index", "attn_mask")):
         return "drop"
     if ".downsample." in name:

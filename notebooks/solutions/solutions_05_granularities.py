@@ -4,17 +4,23 @@ import torch.nn.functional as F
 
 
 def align_weights(in_channels, out_channels, ratio):
-    """Exercise 5.1. Each outgoing channel has a kernel of in_channels x ratio x ratio numbers, and one bias."""
+    """Exercise 5.1. Each outgoing channel has a kernel of in_channels x ratio x ratio numbers, and
+    one bias.
+    """
     return out_channels * (in_channels * ratio * ratio + 1)
 
 
 def patch_conv(x, weight, bias):
-    """Exercise 5.2. `unfold` with stride = kernel cuts the patches, in the order (channel, row, column)."""
+    """Exercise 5.2. `unfold` with stride = kernel cuts the patches, in the order (channel, row,
+    column).
+    """
     ratio = weight.shape[-1]
     height, width = x.shape[2] // ratio, x.shape[3] // ratio
-    patches = F.unfold(x, ratio, stride=ratio).transpose(1, 2)     # (B, height * width, C * ratio * ratio)
-    tokens = patches @ weight.flatten(1).T + bias                  # (B, height * width, D)
-    return tokens.transpose(1, 2).unflatten(2, (height, width))    # (B, D, height, width)
+    patches = F.unfold(x, ratio, stride=ratio).transpose(
+        1, 2
+    )  # (B, height * width, C * ratio * ratio)
+    tokens = patches @ weight.flatten(1).T + bias  # (B, height * width, D)
+    return tokens.transpose(1, 2).unflatten(2, (height, width))  # (B, D, height, width)
 
 
 def node_box(row, column, grid, size):

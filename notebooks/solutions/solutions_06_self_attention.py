@@ -14,20 +14,22 @@ def position_bias(table, grid):
     h, w = grid
     n = h * w
     bias = torch.zeros(n, n)
-    for i in range(n):                       # query
-        for j in range(n):                   # key
+    for i in range(n):  # query
+        for j in range(n):  # key
             dy, dx = i // w - j // w, i % w - j % w
             bias[i, j] = table[(dy + h - 1) * (2 * w - 1) + dx + w - 1]
     return bias
 
 
 def many_heads(q, k, v, heads):
-    """Exercise 6.3. Split the channels into heads, attend in each, put the channels back side by side."""
+    """Exercise 6.3. Split the channels into heads, attend in each, put the channels back side by
+    side.
+    """
     batch, n, channels = q.shape
     d = channels // heads
 
     def split(t):
-        return t.reshape(batch, n, heads, d).transpose(1, 2)            # (B, heads, N, d)
+        return t.reshape(batch, n, heads, d).transpose(1, 2)  # (B, heads, N, d)
 
     attention = (split(q) @ split(k).transpose(-2, -1) / d**0.5).softmax(dim=-1)
     return (attention @ split(v)).transpose(1, 2).reshape(batch, n, channels)

@@ -4,10 +4,12 @@ import torch
 
 
 def channel_weights_of(x, w1, w2):
-    """Exercise 7.1. Squeeze to one mean a channel, down through W1 and relu, up through W2 and sigmoid."""
-    squeezed = x.mean(dim=(2, 3))                        # (B, C)
-    hidden = torch.relu(squeezed @ w1.T)                 # (B, C / r)
-    return torch.sigmoid(hidden @ w2.T)                  # (B, C)
+    """Exercise 7.1. Squeeze to one mean a channel, down through W1 and relu, up through W2 and
+    sigmoid.
+    """
+    squeezed = x.mean(dim=(2, 3))  # (B, C)
+    hidden = torch.relu(squeezed @ w1.T)  # (B, C / r)
+    return torch.sigmoid(hidden @ w2.T)  # (B, C)
 
 
 def se_parameters(channels, reduction):

@@ -4,14 +4,18 @@ from torch import nn
 
 
 def count_nodes(grids, granularities):
-    """Exercise 9.1. Every chosen map is aligned to the last grid; one super-node for 32 nodes, at least 8."""
+    """Exercise 9.1. Every chosen map is aligned to the last grid; one super-node for 32 nodes, at
+    least 8.
+    """
     height, width = grids[-1]
     nodes = height * width * len(granularities)
     return nodes, max(nodes // 32, 8)
 
 
 def enter(last_map, vector, gate):
-    """Exercise 9.2. (B, C) becomes (B, C, 1, 1), so that every position of an image gets its own image's vector."""
+    """Exercise 9.2. (B, C) becomes (B, C, 1, 1), so that every position of an image gets its own
+    image's vector.
+    """
     return last_map + (gate * vector)[:, :, None, None]
 
 
@@ -35,7 +39,8 @@ class Pyramid(nn.Module):
         widths = [3, *channels]
         self.stages = nn.ModuleList(
             nn.Sequential(nn.Conv2d(a, b, 3, stride=2, padding=1), nn.BatchNorm2d(b), nn.ReLU())
-            for a, b in zip(widths[:-1], widths[1:]))
+            for a, b in zip(widths[:-1], widths[1:])
+        )
 
     def forward(self, x):
         maps = []

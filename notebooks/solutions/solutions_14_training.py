@@ -9,8 +9,8 @@ import torch.nn.functional as F
 def warm_cosine(step, total, warmup, peak):
     """A straight line up, then half a cosine down to 0.
 
-    The line starts at ``step + 1``, because an update with rate 0 would be wasted. The cosine counts from the end of
-    the warm-up and has ``total - warmup`` updates to come down.
+    The line starts at ``step + 1``, because an update with rate 0 would be wasted. The cosine
+    counts from the end of the warm-up and has ``total - warmup`` updates to come down.
     """
     if step < warmup:
         return peak * (step + 1) / warmup
@@ -20,7 +20,8 @@ def warm_cosine(step, total, warmup, peak):
 def accumulate(model, images, labels, size):
     """Gradient of the mean loss over all images, ``size`` images at a time.
 
-    Summed losses, divided by the number of ALL images, weight each image equally, whatever the size of its pass.
+    Summed losses, divided by the number of ALL images, weight each image equally, whatever the size
+    of its pass.
     """
     model.zero_grad()
     total = 0.0
@@ -32,7 +33,8 @@ def accumulate(model, images, labels, size):
 
 
 def accuracy_of_shares(shares, count):
-    """Accuracy over ``count`` images from shares of (position, right) pairs that may repeat positions.
+    """Accuracy over ``count`` images from shares of (position, right) pairs that may repeat
+    positions.
 
     A dictionary keeps one verdict for each position; its size says whether one is missing.
     """

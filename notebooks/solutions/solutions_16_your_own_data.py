@@ -8,7 +8,8 @@ from PIL import Image
 def lazy_accuracy(train_labels, test_labels):
     """Accuracy of always naming the commonest training class.
 
-    ``max`` keeps the first of equals, so going through the classes in order takes the smallest number.
+    ``max`` keeps the first of equals, so going through the classes in order takes the smallest
+    number.
     """
     commonest = max(sorted(set(train_labels)), key=list(train_labels).count)
     return sum(label == commonest for label in test_labels) / len(test_labels)
@@ -30,9 +31,16 @@ def leaks(train_images, test_images, limit):
 
     Floats, because differences of uint8 wrap around. Broadcasting compares all pairs at once.
     """
+
     def tiny(images):
-        return np.array([np.asarray(image.convert("L").resize((8, 8), Image.Resampling.BOX), dtype=float).ravel()
-                         for image in images])
+        return np.array(
+            [
+                np.asarray(
+                    image.convert("L").resize((8, 8), Image.Resampling.BOX), dtype=float
+                ).ravel()
+                for image in images
+            ]
+        )
 
     gaps = np.abs(tiny(train_images)[:, None] - tiny(test_images)[None]).mean(axis=2)
     return sorted((int(a), int(b)) for a, b in zip(*np.nonzero(gaps < limit)))
