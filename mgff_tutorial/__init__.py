@@ -7,6 +7,7 @@ with timm.
 
 import sys
 from importlib import import_module
+from importlib.abc import MetaPathFinder
 
 __version__ = "0.1.0"
 
@@ -24,11 +25,61 @@ _HOMES = {
     "SketchBirds": "datasets",
     "render": "renderer",
 }
+# Where the modules of the first edition went: an old import is told so in one sentence.
+_MOVED = {
+    "archives": "datasets.unpack",
+    "assembly": "training.loading",
+    "attend": "support.fast",
+    "boxes": "evaluation.boxes",
+    "checkpoints": "support.checkpoints",
+    "config": "training.config",
+    "curves": "training.runs",
+    "data_check": "datasets.check",
+    "device": "support.device",
+    "errors": "support.errors",
+    "files": "support.files",
+    "flops": "support.fast",
+    "images": "support.images",
+    "linear": "support.fast",
+    "loading": "training.loading",
+    "memory": "benchmark.memory",
+    "metrics": "evaluation.metrics",
+    "paths": "support.paths",
+    "prediction": "evaluation.predict",
+    "prediction_figure": "evaluation.figure",
+    "prediction_log": "evaluation.log",
+    "pretraining": "training.pretraining",
+    "pretraining_data": "training.pretraining_data",
+    "recipe": "training.recipe",
+    "runs": "training.runs",
+    "seeding": "training.seeding",
+    "sketchbirds": "renderer.dataset",
+    "swin_blocks": "windows",
+    "swin_settings": "swin",
+    "swin_weights": "pretrained",
+    "transforms": "datasets.transforms",
+}
 
 __all__ = [*_HOMES, "__version__"]
 
 
+class _OldNames(MetaPathFinder):
+    """Asked after all others; finds nothing, but says where a moved module is."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        package, _, module = name.rpartition(".")
+        if package == __name__ and module in _MOVED:
+            new = f"{__name__}.{_MOVED[module]}"
+            raise ModuleNotFoundError(f"{name} has moved: import {new} instead.", name=name)
+
+
+sys.meta_path.append(_OldNames)
+
+
 def __getattr__(name):
+    if name in _MOVED:
+        raise ImportError(f"{__name__}.{name} has moved: import {__name__}.{_MOVED[name]} instead.")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f".{_HOMES[name]}", __name__), name)

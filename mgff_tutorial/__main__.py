@@ -35,11 +35,11 @@ COMMANDS = {
         "speed of the models on this machine",
     ),
     "render": (
-        "sketchbirds",
+        "commands.render",
         "add_render_command",
         "draw SketchBirds: the data set, one picture, or a sheet",
     ),
-    "data": ("data_check", "add_data_command", "check a data set, or unpack its archive safely"),
+    "data": ("commands.data", "add_data_command", "check a data set, or unpack its archive safely"),
 }
 
 
@@ -59,7 +59,7 @@ def main(arguments=None):
     if not hasattr(args, "run"):
         parser.print_help()
         return 2
-    from .errors import InputError
+    from .support.errors import InputError
 
     try:
         with warnings.catch_warnings():

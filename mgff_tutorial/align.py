@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .errors import InputError, check_number
-from .linear import linear
 from .patches import check_dtype, to_pair
+from .support.errors import InputError, check_number
+from .support.linear import linear
 
 
 class PatchConv(nn.Module):

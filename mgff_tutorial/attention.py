@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from .align import MapNorm, check_map
-from .attend import attend
-from .errors import InputError, check_number
-from .linear import Linear
 from .patches import to_pair
+from .support.attend import attend
+from .support.errors import InputError, check_number
+from .support.linear import Linear
 from .windows import relative_position_index
 
 

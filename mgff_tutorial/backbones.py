@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from .errors import InputError, no_weights, unknown_name
 from .patches import check_images, to_pair
+from .support.errors import InputError, no_weights, unknown_name
 from .swin import BUILDERS, SwinTransformer
 
 LAST_MAPS = ("classifier", "stage")
@@ -308,7 +308,7 @@ def _timm_model(name, img_size, pretrained, options):
             raise
         raise no_weights(name, error) from error
     if path is not None:
-        from .checkpoints import load_into
+        from .support.checkpoints import load_into
 
         classifier = model.pretrained_cfg.get("classifier") or "head"
         names = [classifier] if isinstance(classifier, str) else classifier

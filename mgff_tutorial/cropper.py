@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from scipy import ndimage
 from torch import nn
 
-from .errors import InputError, check_number
 from .patches import to_pair
 from .response import check_vit, enlarge, get_rule, rule_of, token_weights
+from .support.errors import InputError, check_number
 
 EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=int)
 

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from .attention import init_linear
-from .errors import InputError, check_number
-from .linear import Linear, matmul
 from .patches import check_dtype, to_pair
+from .support.errors import InputError, check_number
+from .support.linear import Linear, matmul
 
 ADJACENCIES = ("learned", "similarity", "grid")
 

@@ -11,8 +11,8 @@ from torch import nn
 from .align import GranularityAlign
 from .attention import ChannelAttention, SpatialSelfAttention, init_linear
 from .backbones import build_backbone
-from .errors import InputError, check_number, unknown_name
 from .graph import GCNHead, grid_adjacency
+from .support.errors import InputError, check_number, unknown_name
 
 # What the paper's text says, to the letter; a point it leaves open gets the plainest reading.
 LITERAL = {

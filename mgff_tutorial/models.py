@@ -8,8 +8,8 @@ imported when the model is built.
 
 from timm.models import is_model, list_models, register_model
 
-from .errors import InputError, no_weights, unknown_name
 from .patches import to_pair
+from .support.errors import InputError, no_weights, unknown_name
 
 SWINS = (
     "swin_tiny_patch4_window7_224",
@@ -166,7 +166,7 @@ def _whole(build, name, pretrained, kwargs):
     """
     if pretrained is False:
         return build(**kwargs)
-    from .checkpoints import embedded, read_metadata
+    from .support.checkpoints import embedded, read_metadata
 
     if pretrained is True:
         with embedded(name) as path:
@@ -183,7 +183,7 @@ def _whole(build, name, pretrained, kwargs):
 
 
 def _load(model, path):
-    from .checkpoints import load_into
+    from .support.checkpoints import load_into
 
     model.card = load_into(model, path)
     return model

@@ -13,7 +13,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from .errors import InputError
+from .support.errors import InputError
 
 RUN_ABOVE = "Choose Run > Run All Above Selected Cell, then run this cell again."
 

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .errors import InputError, check_number
-from .linear import Linear, linear
+from .support.errors import InputError, check_number
+from .support.linear import Linear, linear
 
 
 def to_pair(value, name):

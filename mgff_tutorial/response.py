@@ -19,8 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
-from .errors import InputError, check_number, unknown_name
 from .patches import check_dtype, check_tokens, to_pair
+from .support.errors import InputError, check_number, unknown_name
 
 
 class LayerAttention:

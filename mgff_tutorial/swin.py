@@ -10,8 +10,8 @@ Source: Liu et al., "Swin Transformer: Hierarchical Vision Transformer using Shi
 import torch
 from torch import nn
 
-from .errors import check_number
 from .patches import PatchEmbed, check_tokens, to_pair
+from .support.errors import check_number
 from .swin_blocks import SwinStage
 from .swin_settings import check_options, model_cfg
 

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from .linear import Linear
 from .patches import PatchMerging, pad_to_multiple
+from .support.linear import Linear
 from .windows import (
     WindowAttention,
     relative_position_index,

@@ -2,7 +2,7 @@
 tools ask for.
 """
 
-from .errors import InputError, check_number
+from .support.errors import InputError, check_number
 
 
 def check_options(

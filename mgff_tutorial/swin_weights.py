@@ -16,8 +16,8 @@ from pathlib import Path
 
 import torch
 
-from .checkpoints import embedded
-from .errors import CheckpointError
+from .support.checkpoints import embedded
+from .support.errors import CheckpointError
 from .windows import resize_bias_table
 
 logger = logging.getLogger(__name__)

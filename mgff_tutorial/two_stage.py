@@ -10,8 +10,8 @@ from PIL import Image
 from torch import nn
 
 from .cropper import ViTCropper, crop_batch, default_cfg, resize
-from .errors import InputError, check_number, check_three, unknown_name
 from .patches import to_pair
+from .support.errors import InputError, check_number, check_three, unknown_name
 
 MERGES = ("probabilities", "logits")
 
@@ -194,7 +194,7 @@ class TwoStageClassifier(nn.Module):
         if isinstance(image, Image.Image):
             from torchvision.transforms.v2 import functional as tv
 
-            from .images import upright_rgb
+            from .support.images import upright_rgb
 
             return tv.to_dtype(
                 tv.to_image(upright_rgb(image)).as_subclass(torch.Tensor), scale=True
@@ -203,7 +203,7 @@ class TwoStageClassifier(nn.Module):
             raise TypeError(
                 f"images: expected PIL images or normalised float tensors, got "
                 f"{type(image).__name__}; "
-                "open files with mgff_tutorial.images.open_image."
+                "open files with mgff_tutorial.support.images.open_image."
             )
         if not image.is_floating_point():
             raise TypeError(

@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .attend import attend
-from .errors import InputError, check_number
-from .linear import Linear
 from .patches import check_tokens, to_pair
+from .support.attend import attend
+from .support.errors import InputError, check_number
+from .support.linear import Linear
 
 
 def window_partition(x, window):

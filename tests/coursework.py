@@ -7,7 +7,7 @@ import sys
 import torch
 
 from mgff_tutorial import MGFFClassifier, SketchBirds, TwoStageClassifier, ViTCropper, create_model
-from mgff_tutorial.transforms import transforms_for
+from mgff_tutorial.datasets.transforms import transforms_for
 
 steps = int(sys.argv[1]) if len(sys.argv) > 1 else None  # None: the whole epoch
 torch.manual_seed(0)

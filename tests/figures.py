@@ -32,8 +32,9 @@ class Figures:
         }
 
     def pytest_sessionstart(self):
-        from mgff_tutorial import archives, checkpoints, images
         from mgff_tutorial.datasets import tables
+        from mgff_tutorial.datasets import unpack as archives
+        from mgff_tutorial.support import checkpoints, images
 
         self.watch(images, "_check_file", "pictures")
         self.watch(tables, "read_text", "text files")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from real_weights import dinov2_vit_small, efficientnet_lite0
 
-from mgff_tutorial.checkpoints import save_checkpoint
+from mgff_tutorial.support.checkpoints import save_checkpoint
 
 
 def main(folder):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mgff_tutorial.align import GranularityAlign, PatchConv
-from mgff_tutorial.errors import InputError
+from mgff_tutorial.support.errors import InputError
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])

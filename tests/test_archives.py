@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mgff_tutorial.archives import unpack
-from mgff_tutorial.errors import DataError
+from mgff_tutorial.datasets.unpack import unpack
+from mgff_tutorial.support.errors import DataError
 
 FILES = {
     "birds/images.txt": b"1 a.jpg\n",

@@ -4,8 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mgff_tutorial import attend as module
-from mgff_tutorial.attend import attend, attend_in_pieces, by_products, products_pay
+from mgff_tutorial.support import attend as module
+from mgff_tutorial.support.attend import attend, attend_in_pieces, by_products, products_pay
 
 BF16 = pytest.mark.skipif(
     not (torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()),

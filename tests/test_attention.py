@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mgff_tutorial.attention import ChannelAttention, SpatialSelfAttention
-from mgff_tutorial.errors import InputError
+from mgff_tutorial.support.errors import InputError
 
 
 def busy(module):

@@ -7,7 +7,7 @@ import timm
 import torch
 
 from mgff_tutorial.backbones import build_backbone
-from mgff_tutorial.errors import CheckpointError, InputError
+from mgff_tutorial.support.errors import CheckpointError, InputError
 from mgff_tutorial.swin import swin_nano
 
 SMALL = [

@@ -11,14 +11,14 @@ import pytest
 import torch
 from training_fakes import Colours, free_port, shared_boxes, small_config, small_net, start
 
-from mgff_tutorial import boxes as module
-from mgff_tutorial.boxes import BoxStore, as_pixels, describe, find_boxes
 from mgff_tutorial.cropper import ViTCropper
 from mgff_tutorial.datasets import CachedImages, ImageFolderDataset
-from mgff_tutorial.errors import InputError
+from mgff_tutorial.evaluation import boxes as module
 from mgff_tutorial.evaluation import evaluate
+from mgff_tutorial.evaluation.boxes import BoxStore, as_pixels, describe, find_boxes
 from mgff_tutorial.models import create_model
 from mgff_tutorial.response import RULES, Rule
+from mgff_tutorial.support.errors import InputError
 from mgff_tutorial.training import train
 from mgff_tutorial.two_stage import TwoStageClassifier
 
@@ -309,7 +309,7 @@ def test_training_finds_boxes_once_and_repeats(
     """From memory and from files, in this process or in workers: a second run asks no ViT and ends
     in the same weights.
     """
-    monkeypatch.setattr("mgff_tutorial.prediction.load_cropper", lambda *args: cropper())
+    monkeypatch.setattr("mgff_tutorial.evaluation.predict.load_cropper", lambda *args: cropper())
     if "cache" in changes:
         changes = {**changes, "cache": str(tmp_path / "resized")}
     states = []
@@ -339,7 +339,7 @@ def test_training_finds_boxes_once_and_repeats(
 
 
 def test_close_views_from_files_are_around_the_box(birds):
-    from mgff_tutorial.loading import CloseViews, SeededImages
+    from mgff_tutorial.training.loading import CloseViews, SeededImages
 
     boxes = np.array([[6.0, 4.0, 16.0, 24.0]] * 11)
     seen = []

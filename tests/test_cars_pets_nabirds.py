@@ -23,7 +23,7 @@ from trees import (
 )
 
 from mgff_tutorial.datasets import CountWarning, NABirds, OxfordPets, StanfordCars, open_dataset
-from mgff_tutorial.errors import DataError
+from mgff_tutorial.support.errors import DataError
 
 pytestmark = pytest.mark.filterwarnings("ignore::mgff_tutorial.datasets.CountWarning")
 

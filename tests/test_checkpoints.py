@@ -16,9 +16,14 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from mgff_tutorial import checkpoints, files
-from mgff_tutorial.checkpoints import load_into, read_checkpoint, read_metadata, save_checkpoint
-from mgff_tutorial.errors import CheckpointError
+from mgff_tutorial.support import checkpoints, files
+from mgff_tutorial.support.checkpoints import (
+    load_into,
+    read_checkpoint,
+    read_metadata,
+    save_checkpoint,
+)
+from mgff_tutorial.support.errors import CheckpointError
 
 CARD = {
     "model": "toy",
@@ -197,7 +202,7 @@ def test_full_disk_for_real(saved):
     before = saved.read_bytes()
     script = (
         "import resource, signal, sys, torch\n"
-        "from mgff_tutorial.checkpoints import save_checkpoint\n"
+        "from mgff_tutorial.support.checkpoints import save_checkpoint\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))\n"
         "try:\n    save_checkpoint(sys.argv[1], torch.nn.Linear(100, 100), {})\n"
@@ -212,7 +217,7 @@ def test_full_disk_for_real(saved):
 def test_a_kill_while_writing_leaves_a_whole_checkpoint(tmp_path):
     path = tmp_path / "killed.safetensors"
     script = (
-        "import sys, torch\nfrom mgff_tutorial.checkpoints import save_checkpoint\n"
+        "import sys, torch\nfrom mgff_tutorial.support.checkpoints import save_checkpoint\n"
         "model = torch.nn.Linear(1000, 1000)\nsave_checkpoint(sys.argv[1], model, {'n': 0})\n"
         "print('go', flush=True)\n"
         "for n in range(1, 10**6):\n    save_checkpoint(sys.argv[1], model, {'n': n})\n"

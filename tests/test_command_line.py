@@ -14,8 +14,8 @@ from PIL import Image
 from training_fakes import Colours, free_port, shared_command, start
 
 from mgff_tutorial.__main__ import COMMANDS, build_parser, main
-from mgff_tutorial.checkpoints import read_checkpoint, read_metadata, save_checkpoint
 from mgff_tutorial.models import create_model
+from mgff_tutorial.support.checkpoints import read_checkpoint, read_metadata, save_checkpoint
 
 torch.set_num_threads(1)
 
@@ -525,7 +525,7 @@ def test_predict_saves_figures(world, tmp_path, capsys):
 
 def test_a_folder_is_streamed(world, tmp_path):
     """Only a few batches are decoded ahead of the model, however many files there are."""
-    from mgff_tutorial import prediction
+    from mgff_tutorial.evaluation import predict as prediction
 
     opened = []
     files = (

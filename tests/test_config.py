@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mgff_tutorial.config import CONFIGS, TrainConfig, config_names, load_config
-from mgff_tutorial.errors import InputError
+from mgff_tutorial.support.errors import InputError
+from mgff_tutorial.training.config import CONFIGS, TrainConfig, config_names, load_config
 
 
 def test_the_paper_recipe_is_the_papers():

@@ -16,8 +16,8 @@ from mgff_tutorial.cropper import (
     otsu,
     pad_boxes,
 )
-from mgff_tutorial.errors import InputError
 from mgff_tutorial.response import Rule
+from mgff_tutorial.support.errors import InputError
 
 
 def vit(size=48, **kwargs):

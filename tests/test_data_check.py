@@ -22,9 +22,10 @@ from trees import (
     write,
 )
 
-from mgff_tutorial.data_check import add_data_command, check_dataset
+from mgff_tutorial.commands.data import add_data_command
 from mgff_tutorial.datasets import DATASETS, open_dataset
-from mgff_tutorial.errors import DataError, InputError
+from mgff_tutorial.datasets.check import check_dataset
+from mgff_tutorial.support.errors import DataError, InputError
 
 pytestmark = pytest.mark.filterwarnings("ignore::mgff_tutorial.datasets.CountWarning")
 

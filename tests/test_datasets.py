@@ -25,7 +25,7 @@ from mgff_tutorial.datasets import (
     readable_name,
     split_validation,
 )
-from mgff_tutorial.errors import DataError, InputError
+from mgff_tutorial.support.errors import DataError, InputError
 
 CUB20 = Path(os.environ.get("MGFF_CUB20", Path(__file__).parents[2] / "shared" / "data" / "cub20"))
 

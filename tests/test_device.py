@@ -6,13 +6,13 @@ import sys
 
 import pytest
 
-from mgff_tutorial.device import pick_device
-from mgff_tutorial.errors import InputError
+from mgff_tutorial.support.device import pick_device
+from mgff_tutorial.support.errors import InputError
 
 FAULTS = """
 import resource, sys
 import torch
-from mgff_tutorial.device import pick_device
+from mgff_tutorial.support.device import pick_device
 
 if sys.argv[1] == "kept":
     pick_device("cpu")

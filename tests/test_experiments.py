@@ -9,7 +9,6 @@ import pytest
 import torch
 from scipy import stats
 
-from mgff_tutorial.errors import DataError, InputError
 from mgff_tutorial.experiments.intervals import paired_bootstrap, t_interval, wilson_interval
 from mgff_tutorial.experiments.results import (
     Results,
@@ -18,6 +17,7 @@ from mgff_tutorial.experiments.results import (
     read_rows,
     summarise,
 )
+from mgff_tutorial.support.errors import DataError, InputError
 
 
 def row(configuration="baseline", seed=0, value=0.5, **changes):
@@ -171,8 +171,8 @@ class FewBirds:
 @pytest.fixture
 def nano(tmp_path, monkeypatch):
     """A cache folder of its own, and random weights for the backbone and the ViT in files."""
-    from mgff_tutorial.checkpoints import save_checkpoint
     from mgff_tutorial.models import create_model
+    from mgff_tutorial.support.checkpoints import save_checkpoint
 
     monkeypatch.setenv("MGFF_CACHE", str(tmp_path / "cache"))
     torch.manual_seed(0)
@@ -277,8 +277,8 @@ def test_heads_learn_repeat_and_start_alike(study):
 
 
 def test_views_are_where_they_should_be(study):
-    from mgff_tutorial.errors import InputError
     from mgff_tutorial.experiments.frozen_features import View, central_boxes, cut, random_views
+    from mgff_tutorial.support.errors import InputError
 
     assert central_boxes([(100, 50)], 0.5).tolist() == [[25, 12.5, 75, 37.5]]
     views = random_views([(100, 50)] * 200, seed=1)
@@ -410,8 +410,8 @@ def test_a_run_stopped_in_the_middle_resumes_to_the_same_results(nano, monkeypat
 
 
 def test_whole_models_are_tuned_alike_trained_and_looked_at_twice(nano, study, monkeypatch):
-    from mgff_tutorial.config import load_config
     from mgff_tutorial.experiments import finetuning
+    from mgff_tutorial.training.config import load_config
 
     def brief(name, **changes):
         return load_config(name, **{**changes, "epochs": 1, "batch_size": 4, "warmup_epochs": 0})
@@ -800,7 +800,7 @@ def test_the_readme_is_what_the_command_prints(tmp_path, capsys):
     """
     from mgff_tutorial.__main__ import main
     from mgff_tutorial.experiments.summary import marked, tables
-    from mgff_tutorial.paths import PACKAGE
+    from mgff_tutorial.support.paths import PACKAGE
 
     repository = PACKAGE.parent
     readme = (repository / "README.md").read_text(encoding="utf-8")

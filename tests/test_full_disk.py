@@ -19,15 +19,15 @@ import pytest
 import torch
 from training_fakes import Colours, small_config, small_net
 
-from mgff_tutorial import training
 from mgff_tutorial.__main__ import main
-from mgff_tutorial.checkpoints import load_into, save_checkpoint
+from mgff_tutorial.evaluation.log import PredictionLog
+from mgff_tutorial.evaluation.metrics import Predictions
 from mgff_tutorial.experiments.results import Results, Row
-from mgff_tutorial.files import write_json
-from mgff_tutorial.metrics import Predictions
-from mgff_tutorial.prediction_log import PredictionLog
-from mgff_tutorial.runs import RunFolder, read_log
+from mgff_tutorial.support.checkpoints import load_into, save_checkpoint
+from mgff_tutorial.support.files import write_json
 from mgff_tutorial.training import Trainer, train
+from mgff_tutorial.training import trainer as training
+from mgff_tutorial.training.runs import RunFolder, read_log
 
 torch.set_num_threads(1)
 

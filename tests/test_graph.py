@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mgff_tutorial.errors import InputError
 from mgff_tutorial.graph import GCNHead, GraphConv, SuperNodePool, grid_adjacency
+from mgff_tutorial.support.errors import InputError
 
 
 def plain(nodes, dim, adjacency):

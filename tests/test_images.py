@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from trees import noise
 
-from mgff_tutorial import images
-from mgff_tutorial.errors import DataError
-from mgff_tutorial.images import (
+from mgff_tutorial.support import images
+from mgff_tutorial.support.errors import DataError
+from mgff_tutorial.support.images import (
     image_geometry,
     open_image,
     upright_box,

@@ -13,9 +13,9 @@ import time
 import pytest
 import torch
 
-from mgff_tutorial.checkpoints import load_into, save_checkpoint
-from mgff_tutorial.files import remove_leftovers, write_json
-from mgff_tutorial.metrics import Predictions
+from mgff_tutorial.evaluation.metrics import Predictions
+from mgff_tutorial.support.checkpoints import load_into, save_checkpoint
+from mgff_tutorial.support.files import remove_leftovers, write_json
 
 torch.set_num_threads(1)
 KILLS = int(os.environ.get("MGFF_KILLS", 8))

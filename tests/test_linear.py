@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from mgff_tutorial.errors import InputError
-from mgff_tutorial.flops import count_flops
-from mgff_tutorial.linear import Linear, linear, matmul, onednn_pays, use_fast_linear
+from mgff_tutorial.support.errors import InputError
+from mgff_tutorial.support.flops import count_flops
+from mgff_tutorial.support.linear import Linear, linear, matmul, onednn_pays, use_fast_linear
 
 # rows, inputs, outputs: below and above the size at which the other library takes over, and above
 # LONGEST rows

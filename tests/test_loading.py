@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from training_fakes import Colours
 
-from mgff_tutorial import loading
-from mgff_tutorial.boxes import find_boxes
-from mgff_tutorial.errors import InputError
-from mgff_tutorial.loading import BatchPlan, MemoryImages, jitter_colours
-from mgff_tutorial.seeding import fixed_randomness, mixed_seed, uniforms
+from mgff_tutorial.evaluation.boxes import find_boxes
+from mgff_tutorial.support.errors import InputError
+from mgff_tutorial.training import loading
+from mgff_tutorial.training.loading import BatchPlan, MemoryImages, jitter_colours
+from mgff_tutorial.training.seeding import fixed_randomness, mixed_seed, uniforms
 
 
 @settings(max_examples=60, deadline=None)

@@ -11,7 +11,6 @@ import torch
 from PIL import Image, ImageDraw
 
 from mgff_tutorial.cropper import ViTCropper
-from mgff_tutorial.errors import DataError, InputError
 from mgff_tutorial.experiments.localisation import (
     Found,
     box_iou,
@@ -24,6 +23,7 @@ from mgff_tutorial.experiments.localisation import (
 )
 from mgff_tutorial.experiments.results import Results
 from mgff_tutorial.response import RULES
+from mgff_tutorial.support.errors import DataError, InputError
 
 
 def vit():
@@ -112,8 +112,8 @@ def test_summary():
 def localisation(tmp_path, capsys):
     """Runs the command with more words; returns the exit code, what it said, and its results."""
     from mgff_tutorial.__main__ import main
-    from mgff_tutorial.checkpoints import save_checkpoint
     from mgff_tutorial.models import create_model
+    from mgff_tutorial.support.checkpoints import save_checkpoint
 
     torch.manual_seed(0)
     path = tmp_path / "small.safetensors"
@@ -206,8 +206,8 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(localisation, monkeypatch):
 
 def test_the_command_takes_a_cub_tree_a_timm_name_and_its_weights(tmp_path, capsys):
     from mgff_tutorial.__main__ import main
-    from mgff_tutorial.checkpoints import save_checkpoint
-    from mgff_tutorial.paths import sketchbirds_dir
+    from mgff_tutorial.support.checkpoints import save_checkpoint
+    from mgff_tutorial.support.paths import sketchbirds_dir
 
     name = "vit_tiny_patch16_224"
     torch.manual_seed(0)
@@ -303,7 +303,7 @@ def test_the_stored_table_says_what_the_readme_says():
     """The committed study: the default beats both baselines and the literal rule on unseen
     photographs.
     """
-    from mgff_tutorial.paths import PACKAGE
+    from mgff_tutorial.support.paths import PACKAGE
 
     rows = {
         (s.split, s.rule, s.input_size): s

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from mgff_tutorial.errors import InputError
-from mgff_tutorial.memory import TrainingMemory, memory_table, training_memory
+from mgff_tutorial.benchmark.memory import TrainingMemory, memory_table, training_memory
 from mgff_tutorial.models import create_model
+from mgff_tutorial.support.errors import InputError
 
 
 def test_a_network_counted_by_hand():

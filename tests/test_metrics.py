@@ -7,10 +7,10 @@ import pytest
 import torch
 from training_fakes import Colours, small_net
 
-from mgff_tutorial.errors import InputError
-from mgff_tutorial.evaluation import check_classes, collect, predict_split
-from mgff_tutorial.metrics import Predictions
-from mgff_tutorial.transforms import eval_transform
+from mgff_tutorial.datasets.transforms import eval_transform
+from mgff_tutorial.evaluation.metrics import Predictions
+from mgff_tutorial.evaluation.split import check_classes, collect, predict_split
+from mgff_tutorial.support.errors import InputError
 
 
 def small():

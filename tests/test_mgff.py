@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mgff_tutorial.errors import InputError
 from mgff_tutorial.mgff import DEFAULT, LITERAL, MGFF, MGFFClassifier
+from mgff_tutorial.support.errors import InputError
 
 FAMILIES = [
     ("swin_nano", 96),

@@ -8,10 +8,10 @@ import timm
 import torch
 
 import mgff_tutorial
-from mgff_tutorial.checkpoints import save_checkpoint
-from mgff_tutorial.errors import CheckpointError, InputError
 from mgff_tutorial.mgff import MGFFClassifier
 from mgff_tutorial.models import REGISTERED, SWINS, create_model
+from mgff_tutorial.support.checkpoints import save_checkpoint
+from mgff_tutorial.support.errors import CheckpointError, InputError
 from mgff_tutorial.swin import BUILDERS, SwinTransformer
 
 
@@ -121,7 +121,7 @@ def test_weights_of_another_model_are_refused(tmp_path):
 def test_embedded_checkpoints_that_are_missing_or_old_say_how_to_get_them_back(
     name, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("mgff_tutorial.checkpoints.checkpoints_dir", lambda: tmp_path)
+    monkeypatch.setattr("mgff_tutorial.support.checkpoints.checkpoints_dir", lambda: tmp_path)
     with pytest.raises(
         CheckpointError, match=f"{name}.*no such file.*git checkout -- data/checkpoints"
     ):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mgff_tutorial.errors import DataError
 from mgff_tutorial.notebook import code_cells, explain
+from mgff_tutorial.support.errors import DataError
 
 CELLS = [
     ("the title", "import torch"),
@@ -107,7 +107,7 @@ def test_in_a_kernel_the_sentence_takes_the_place_of_the_traceback_and_tb_brings
     )  # the file that the reader has open
     ours = (
         "code",
-        "from mgff_tutorial.errors import InputError\n"
+        "from mgff_tutorial.support.errors import InputError\n"
         "def f():\n    raise InputError('three, not two.')\nf()",
     )
     cells = notebook(tmp_path / "run.txt", START, ("code", "print(toy + 1)"), ours, ("code", "%tb"))

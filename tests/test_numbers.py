@@ -14,13 +14,13 @@ from training_fakes import Colours, small_config, small_net
 from mgff_tutorial import MGFF, MGFFClassifier, TwoStageClassifier, ViTCropper, render
 from mgff_tutorial.attention import ChannelAttention, SpatialSelfAttention
 from mgff_tutorial.cropper import crop_and_resize
-from mgff_tutorial.errors import InputError
-from mgff_tutorial.evaluation import TensorImages, predict_split
+from mgff_tutorial.datasets.transforms import eval_transform
+from mgff_tutorial.evaluation.split import TensorImages, predict_split
 from mgff_tutorial.graph import GCNHead, SuperNodePool
-from mgff_tutorial.loading import MemoryImages
 from mgff_tutorial.response import RULES, response_map, token_weights
+from mgff_tutorial.support.errors import InputError
 from mgff_tutorial.swin import swin_nano
-from mgff_tutorial.transforms import eval_transform
+from mgff_tutorial.training.loading import MemoryImages
 
 torch.set_num_threads(1)
 
@@ -332,8 +332,8 @@ def test_each_model_gets_colours_normalised_its_own_way():
 def test_averaged_weights_are_what_a_run_saves_and_the_test_split_is_seen_at_the_end_alone(
     tmp_path, monkeypatch
 ):
-    from mgff_tutorial import training
-    from mgff_tutorial.checkpoints import read_checkpoint
+    from mgff_tutorial.support.checkpoints import read_checkpoint
+    from mgff_tutorial.training import trainer as training
 
     counts, predict = [], training.predict_split
     monkeypatch.setattr(

@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mgff_tutorial.errors import InputError
 from mgff_tutorial.patches import PatchEmbed, PatchMerging, check_images, pad_to_multiple, to_pair
+from mgff_tutorial.support.errors import InputError
 
 
 def test_embedding_is_a_strided_convolution():

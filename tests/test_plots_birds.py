@@ -7,9 +7,9 @@ import pytest
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
-from mgff_tutorial.errors import InputError  # noqa: E402
 from mgff_tutorial.plots.birds import draw_contact_sheet, draw_scene, draw_species_pair  # noqa: E402
 from mgff_tutorial.renderer import SPECIES, render  # noqa: E402
+from mgff_tutorial.support.errors import InputError  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

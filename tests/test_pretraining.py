@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from mgff_tutorial import pretraining, pretraining_data
-from mgff_tutorial.checkpoints import read_checkpoint
-from mgff_tutorial.errors import InputError
-from mgff_tutorial.pretraining import PretrainConfig, pretrain
-from mgff_tutorial.pretraining_data import (
+from mgff_tutorial.renderer import PART_CLASSES, render
+from mgff_tutorial.support.checkpoints import read_checkpoint
+from mgff_tutorial.support.errors import InputError
+from mgff_tutorial.training import pretraining, pretraining_data
+from mgff_tutorial.training.pretraining import PretrainConfig, pretrain
+from mgff_tutorial.training.pretraining_data import (
     CODE_NAMES,
     CODES_PER_PART,
     head_boxes,
@@ -20,7 +21,6 @@ from mgff_tutorial.pretraining_data import (
     random_views,
     visible_parts,
 )
-from mgff_tutorial.renderer import PART_CLASSES, render
 
 
 @pytest.fixture(scope="module")

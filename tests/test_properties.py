@@ -34,10 +34,10 @@ from mgff_tutorial import (
 from mgff_tutorial.align import GranularityAlign
 from mgff_tutorial.attention import ChannelAttention, SpatialSelfAttention
 from mgff_tutorial.cropper import crop_batch
-from mgff_tutorial.device import pick_device, seed_everything
+from mgff_tutorial.datasets.transforms import eval_transform, train_transform, transform_with_box
 from mgff_tutorial.graph import GCNHead, GraphConv, SuperNodePool
 from mgff_tutorial.response import RULES, response_map
-from mgff_tutorial.transforms import eval_transform, train_transform, transform_with_box
+from mgff_tutorial.support.device import pick_device, seed_everything
 
 PACKAGE = str(Path(mgff_tutorial.__file__).parent)
 FEW = settings(

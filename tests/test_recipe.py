@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 from training_fakes import small_config, small_net
 
-from mgff_tutorial.recipe import (
+from mgff_tutorial.training.recipe import (
     Loss,
     Schedule,
     all_finite,

@@ -18,16 +18,20 @@ import mgff_tutorial
 from mgff_tutorial import TwoStageClassifier, ViTCropper, create_model
 from mgff_tutorial.align import GranularityAlign, MapNorm, PatchConv
 from mgff_tutorial.attention import ChannelAttention, SpatialSelfAttention
-from mgff_tutorial.checkpoints import build_from_checkpoint, read_checkpoint, save_checkpoint
 from mgff_tutorial.cropper import crop_and_resize, crop_batch, otsu
 from mgff_tutorial.datasets import CachedImages, ImageFolderDataset, open_dataset, open_split
-from mgff_tutorial.files import atomic_file
+from mgff_tutorial.datasets.transforms import default_resize, denormalise, eval_transform
+from mgff_tutorial.evaluation.predict import Predictor, find_images, load_classifier, load_cropper
 from mgff_tutorial.graph import GCNHead, GraphConv, SuperNodePool, grid_adjacency
 from mgff_tutorial.patches import PatchEmbed, PatchMerging
-from mgff_tutorial.prediction import Predictor, find_images, load_classifier, load_cropper
 from mgff_tutorial.response import clip_outliers, enlarge, response_map
+from mgff_tutorial.support.checkpoints import (
+    build_from_checkpoint,
+    read_checkpoint,
+    save_checkpoint,
+)
+from mgff_tutorial.support.files import atomic_file
 from mgff_tutorial.swin import swin_nano
-from mgff_tutorial.transforms import default_resize, denormalise, eval_transform
 from mgff_tutorial.windows import WindowAttention, resize_bias_table, shift_mask
 
 PACKAGE = str(Path(mgff_tutorial.__file__).parent)

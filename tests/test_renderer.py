@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mgff_tutorial.errors import InputError
 from mgff_tutorial.renderer import PART_CLASSES, SPECIES, Species, pretraining_species, render
 from mgff_tutorial.renderer.backgrounds import BACKGROUNDS
 from mgff_tutorial.renderer.bird import POSES
 from mgff_tutorial.renderer.species import GENERA, PART_CODES, PART_NAMES, find_species
+from mgff_tutorial.support.errors import InputError
 
 
 def pixels(scene):

@@ -32,7 +32,9 @@ def test_the_lists_agree():
     assert set(wanted) - set(oldest) == {
         "jupyterlab",
         "ipywidgets",
+        "mypy",
         "nbval",
+        "ruff",
     }  # the tests alone run in the oldest environment
     assert {name: wanted[name] for name, pin in oldest.items() if not same(pin, wanted[name])} == {}
 

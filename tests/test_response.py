@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from torch.overrides import TorchFunctionMode
 
 from mgff_tutorial.cropper import ViTCropper
-from mgff_tutorial.errors import InputError
 from mgff_tutorial.models import vit_nano
 from mgff_tutorial.response import (
     DEFAULT_RULE,
@@ -26,6 +25,7 @@ from mgff_tutorial.response import (
     rule_of,
     token_weights,
 )
+from mgff_tutorial.support.errors import InputError
 
 MODELS = {  # prefix tokens, rotary positions, relative biases, no class token: one of each family
     "vit_tiny_patch16_224": dict(img_size=(64, 96)),

@@ -17,9 +17,9 @@ from training_fakes import Colours, small_config, small_net
 
 import mgff_tutorial
 from mgff_tutorial.__main__ import main
-from mgff_tutorial.checkpoints import save_checkpoint
+from mgff_tutorial.evaluation.log import printable
 from mgff_tutorial.models import create_model
-from mgff_tutorial.prediction_log import printable
+from mgff_tutorial.support.checkpoints import save_checkpoint
 
 ROOT = Path(mgff_tutorial.__file__).parent
 SOURCES = sorted(ROOT.rglob("*.py"))
@@ -105,7 +105,7 @@ def dangers(tree):
             if said.get("allow_pickle") or said.get("shell") or said.get("trust_remote_code"):
                 yield node.lineno, f"{name} with allow_pickle, shell or trust_remote_code"
             if name.endswith(".extractall"):
-                yield node.lineno, f"{name}: archives are unpacked by mgff_tutorial.archives"
+                yield node.lineno, f"{name}: archives are unpacked by mgff_tutorial.datasets.unpack"
 
 
 @pytest.mark.parametrize(

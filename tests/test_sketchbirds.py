@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mgff_tutorial import sketchbirds
-from mgff_tutorial.errors import DataError, InputError
+from mgff_tutorial.commands.render import add_render_command
+from mgff_tutorial.renderer import dataset as sketchbirds
 from mgff_tutorial.renderer import render
-from mgff_tutorial.renderer.species import PART_NAMES, SPECIES
-from mgff_tutorial.sketchbirds import (
-    add_render_command,
+from mgff_tutorial.renderer.dataset import (
     compare_with_render,
     ensure_sketchbirds,
     entries,
     verify_sketchbirds,
     write_sketchbirds,
 )
+from mgff_tutorial.renderer.species import PART_NAMES, SPECIES
+from mgff_tutorial.support.errors import DataError, InputError
 
 
 @pytest.fixture(scope="module")

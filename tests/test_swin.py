@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mgff_tutorial import swin
-from mgff_tutorial.errors import CheckpointError, InputError
+from mgff_tutorial.support.errors import CheckpointError, InputError
 from mgff_tutorial.swin import SwinTransformer, swin_nano
 from mgff_tutorial.swin_blocks import StochasticDepth
 from mgff_tutorial.swin_weights import (

@@ -24,12 +24,12 @@ from training_fakes import (
     start,
 )
 
-from mgff_tutorial import training
-from mgff_tutorial.checkpoints import load_into, read_checkpoint, read_metadata
 from mgff_tutorial.datasets import open_split
-from mgff_tutorial.errors import CheckpointError, InputError
-from mgff_tutorial.runs import read_log
-from mgff_tutorial.training import Trainer, TrainingStopped, train
+from mgff_tutorial.support.checkpoints import load_into, read_checkpoint, read_metadata
+from mgff_tutorial.support.errors import CheckpointError, InputError
+from mgff_tutorial.training import trainer as training
+from mgff_tutorial.training.runs import read_log
+from mgff_tutorial.training.trainer import Trainer, TrainingStopped, train
 
 torch.set_num_threads(1)
 
@@ -91,8 +91,8 @@ def test_a_run_leaves_everything_that_explains_it(tmp_path):
 
 
 def test_the_checkpoint_evaluates_to_the_accuracy_in_its_card(tmp_path):
-    from mgff_tutorial.evaluation import predict_split
-    from mgff_tutorial.transforms import eval_transform
+    from mgff_tutorial.datasets.transforms import eval_transform
+    from mgff_tutorial.evaluation.split import predict_split
 
     result = run(tmp_path, label_smoothing=0.1)
     model = small_net(seed=9)

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from mgff_tutorial.errors import InputError
-from mgff_tutorial.transforms import (
+from mgff_tutorial.datasets.transforms import (
     box_to_image,
     box_to_input,
     default_resize,
@@ -21,6 +20,7 @@ from mgff_tutorial.transforms import (
     transform_with_box,
     transforms_for,
 )
+from mgff_tutorial.support.errors import InputError
 
 
 def marked(width, height, box):

@@ -13,8 +13,8 @@ from PIL import Image
 from torch import nn
 
 from mgff_tutorial.cropper import ViTCropper
-from mgff_tutorial.errors import InputError
 from mgff_tutorial.response import Rule
+from mgff_tutorial.support.errors import InputError
 from mgff_tutorial.two_stage import TwoStageClassifier
 
 
@@ -149,7 +149,7 @@ def test_result_does_not_depend_on_batch_size_or_order_and_models_keep_their_mod
 
 
 def test_stage_1_with_resize_is_the_evaluation_transform():
-    transforms = pytest.importorskip("mgff_tutorial.transforms")
+    transforms = pytest.importorskip("mgff_tutorial.datasets.transforms")
     model = system(resize=43).eval()
     image = picture(120, 90, 2)
     cfg = Tiny.pretrained_cfg

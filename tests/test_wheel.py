@@ -108,7 +108,7 @@ def test_the_package_in_the_wheel_is_the_one_that_runs(site, tmp_path):
     checkout.
     """
     script = (
-        "import mgff_tutorial.paths as p, mgff_tutorial as m; print(p.PACKAGE, "
+        "import mgff_tutorial.support.paths as p, mgff_tutorial as m; print(p.PACKAGE, "
         "p.checkpoints_dir(), p.sketchbirds_dir());"
         "print(m.render(3, 1, size=32).image.size)"
     )

@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 from torch import nn
 
-from mgff_tutorial import training
-from mgff_tutorial.config import TrainConfig
 from mgff_tutorial.training import train
+from mgff_tutorial.training import trainer as training
+from mgff_tutorial.training.config import TrainConfig
 
 
 class Colours(torch.utils.data.Dataset):
@@ -164,9 +164,9 @@ def shared_boxes(birds, folder, found, rank, processes, port):
     from accelerate import PartialState
     from accelerate.utils import gather_object
 
-    from mgff_tutorial.boxes import find_boxes
     from mgff_tutorial.cropper import ViTCropper
     from mgff_tutorial.datasets import ImageFolderDataset
+    from mgff_tutorial.evaluation.boxes import find_boxes
     from mgff_tutorial.models import create_model
 
     PartialState(cpu=True)

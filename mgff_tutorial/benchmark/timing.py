@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from ..device import seed_everything
-from ..flops import count_flops
-from ..linear import linear
+from ..support.device import seed_everything
+from ..support.flops import count_flops
+from ..support.linear import linear
 from .models import swin_versions, system_versions
 from .profile import time_by_kind
 

@@ -130,7 +130,7 @@ def check_upright_box(answer):
     """``answer(box, size, orientation)`` for orientations 1, 3, 6 and 8: box of the upright
     picture.
     """
-    from ..images import upright_box
+    from ..support.images import upright_box
 
     size, box = (40, 30), (5.0, 3.0, 25.0, 11.0)
     for orientation in (1, 3, 6, 8):

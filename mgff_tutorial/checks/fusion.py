@@ -5,8 +5,8 @@ backbone of one's own.
 import torch
 from torch import nn
 
-from ..errors import InputError
 from ..mgff import DEFAULT, MGFF, resolve_options
+from ..support.errors import InputError
 from .core import ask, exercise, expect, expect_close, expect_shape
 
 _CHANNELS, _GRIDS = (4, 8, 16, 16), ((8, 8), (4, 4), (2, 2), (2, 2))

@@ -8,8 +8,8 @@ README.md`` writes them into it.
 import argparse
 from pathlib import Path
 
-from ..errors import InputError, check_number, unknown_name
 from ..experiments.results import COLUMNS, Results, markdown_table, read_rows
+from ..support.errors import InputError, check_number, unknown_name
 
 EXPERIMENTS = {
     "fusion-cub20": "real photographs, frozen backbone: the baseline, + MGFF, + MGFF "
@@ -233,10 +233,10 @@ def _table(results, args):
 def _localise(args):
     """The experiment ``localisation``; returns 0."""
     from ..datasets import open_dataset
-    from ..device import pick_device
     from ..experiments.localisation_study import localise
     from ..experiments.studies import open_vit
     from ..response import RULES
+    from ..support.device import pick_device
 
     for name in ("configurations", "backbone", "img_size", "dim", "weights", "training_images"):
         if getattr(args, name) is not None:
@@ -343,7 +343,7 @@ def _experiment(name):
 def settings_of(args):
     """`StudySettings` from the arguments, with the defaults of photographs or of drawn birds."""
     from ..experiments.studies import StudySettings
-    from ..sketchbirds import IMAGES_PER_SPLIT
+    from ..renderer.dataset import IMAGES_PER_SPLIT
 
     photographs = args.experiment.endswith("cub20")
     if photographs and args.root is None:

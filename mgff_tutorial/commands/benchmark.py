@@ -16,8 +16,8 @@ from ..benchmark.models import CASES
 from ..benchmark.report import report
 from ..benchmark.targets import import_ratio, target_lines
 from ..benchmark.timing import DTYPES, compiler_missing, environment, matmul_ceiling, measure
-from ..device import pick_device
-from ..errors import InputError
+from ..support.device import pick_device
+from ..support.errors import InputError
 
 
 def add_benchmark_command(subparsers):

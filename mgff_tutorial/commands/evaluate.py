@@ -7,7 +7,7 @@ Under ``accelerate launch`` the processes share the images; the first one writes
 import json
 from pathlib import Path
 
-from ..errors import InputError
+from ..support.errors import InputError
 from .predict import add_model_arguments, cropper_options, default_checkpoint
 
 
@@ -59,11 +59,11 @@ def run_evaluate(args):
     """
     from accelerate import PartialState
 
-    from ..checkpoints import read_checkpoint, save_checkpoint
     from ..datasets import open_split
-    from ..device import pick_device
-    from ..evaluation import evaluate
-    from ..prediction import load_classifier, load_cropper
+    from ..evaluation.predict import load_classifier, load_cropper
+    from ..evaluation.split import evaluate
+    from ..support.checkpoints import read_checkpoint, save_checkpoint
+    from ..support.device import pick_device
 
     processes = PartialState(
         cpu=pick_device(args.device).type == "cpu"

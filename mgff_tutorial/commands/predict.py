@@ -11,9 +11,9 @@ import sys
 from itertools import islice
 from pathlib import Path
 
-from ..errors import DataError, InputError, check_number
-from ..paths import checkpoints_dir
-from ..prediction_log import HEADER, PredictionLog, name_key, printable, table_row
+from ..evaluation.log import HEADER, PredictionLog, name_key, printable, table_row
+from ..support.errors import DataError, InputError, check_number
+from ..support.paths import checkpoints_dir
 
 
 def add_predict_command(subparsers):
@@ -96,7 +96,13 @@ def run_predict(args):
     """
     from tqdm.auto import tqdm
 
-    from ..prediction import Predictor, find_images, load_classifier, load_cropper, predict_files
+    from ..evaluation.predict import (
+        Predictor,
+        find_images,
+        load_classifier,
+        load_cropper,
+        predict_files,
+    )
 
     if args.save_figures and Path(args.save_figures).resolve().is_relative_to(
         Path(args.path).resolve()
@@ -165,7 +171,7 @@ class Team:
     """
 
     def __init__(self, device):
-        from ..device import pick_device
+        from ..support.device import pick_device
 
         self.rank, self.processes = 0, 1
         if int(os.environ.get("WORLD_SIZE", 1)) > 1:
@@ -236,7 +242,7 @@ def _figures(folder):
     """A function that saves the figure of one image under ``folder``, with the image's own
     sub-folders.
     """
-    from ..prediction_figure import save_figure
+    from ..evaluation.figure import save_figure
 
     def save(name, image, record, result, position):
         save_figure(Path(folder) / f"{_short(name)}.png", image, record, result, position)

@@ -6,17 +6,17 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from ..errors import InputError
-from ..files import atomic_file
-from ..paths import sketchbirds_dir
 from ..renderer import render
 from ..renderer.backgrounds import BACKGROUNDS
 from ..renderer.bird import POSES
+from ..renderer.dataset import compare_with_render, verify_sketchbirds, write_sketchbirds
 from ..renderer.species import SPECIES
-from ..sketchbirds import compare_with_render, verify_sketchbirds, write_sketchbirds
+from ..support.errors import InputError
+from ..support.files import atomic_file
+from ..support.paths import sketchbirds_dir
 
 
-def add_parser(subparsers):
+def add_render_command(subparsers):
     """Add the parser; ``args.run(args)`` returns the exit code."""
     parser = subparsers.add_parser(
         "render",

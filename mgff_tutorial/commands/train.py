@@ -4,8 +4,8 @@ from dataclasses import fields
 
 import yaml
 
-from ..config import TrainConfig, config_names, load_config
-from ..errors import InputError
+from ..support.errors import InputError
+from ..training.config import TrainConfig, config_names, load_config
 
 FLAGS = {  # command line: entry of the configuration, type, help
     "--model": (str, "model name, such as mgff_swin_nano or mgff_resnet50"),
@@ -96,7 +96,7 @@ def run_train(args):
     }
     config = load_config(args.config, **changes)
     config.model_kwargs.update(kwargs)
-    from ..training import train
+    from ..training.trainer import train
 
     result = train(config, resume=args.resume, progress=not args.quiet)
     print(summary(config, result))
@@ -129,8 +129,8 @@ def _pretrain(changes):
     """``--config pretrain``: the entries are those of `PretrainConfig`."""
     from dataclasses import fields as entries
 
-    from ..errors import unknown_name
-    from ..pretraining import PretrainConfig, pretrain
+    from ..support.errors import unknown_name
+    from ..training.pretraining import PretrainConfig, pretrain
 
     out = changes.pop("out", "runs/pretrain")
     known = [entry.name for entry in entries(PretrainConfig)]

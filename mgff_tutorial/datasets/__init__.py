@@ -2,8 +2,8 @@
 any folder.
 """
 
-from ..errors import unknown_name
-from ..files import as_path
+from ..support.errors import unknown_name
+from ..support.files import as_path
 from .base import Annotations, CountWarning, ImageDataset, split_validation
 from .cached import CachedImages
 from .cars import StanfordCars

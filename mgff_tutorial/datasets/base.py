@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from ..errors import DataError, InputError, check_number, unknown_name
-from ..images import image_geometry, open_image, upright_box, upright_points, upright_size
+from ..support.errors import DataError, InputError, check_number, unknown_name
+from ..support.images import image_geometry, open_image, upright_box, upright_points, upright_size
 from .tables import Problems
 
 SPLITS = ("train", "test", "all")

@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset
 
-from ..errors import DataError, check_number, unknown_name
-from ..files import as_path
-from ..images import open_image
+from ..support.errors import DataError, check_number, unknown_name
+from ..support.files import as_path
+from ..support.images import open_image
 
 FORMATS = {
     "jpeg": (".jpg", {"format": "JPEG", "quality": 95, "subsampling": 0}),
@@ -124,7 +124,7 @@ class CachedImages(Dataset):
         return self.folder / digest[:2] / (digest + FORMATS[self.format][0])
 
     def _scales(self):
-        from ..images import upright_size
+        from ..support.images import upright_size
 
         sizes = [self.dataset._geometry_of(i) for i in range(len(self))]
         sizes = [upright_size(*size) if size else (self.size, self.size) for size in sizes]

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError, check_number
-from ..files import as_path
-from ..images import EXTENSIONS
+from ..support.errors import InputError, check_number
+from ..support.files import as_path
+from ..support.images import EXTENSIONS
 from .base import Annotations, ImageDataset
 
 SPLIT_FOLDERS = {

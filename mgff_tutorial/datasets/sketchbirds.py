@@ -2,7 +2,7 @@
 has.
 """
 
-from ..errors import DataError
+from ..support.errors import DataError
 from .cub import CUB200, read_classes
 from .tables import Problems, read_rows
 
@@ -25,7 +25,7 @@ class SketchBirds(CUB200):
 
     def __init__(self, split="train", transform=None, root=None, training_images=30):
         if root is None:
-            from ..sketchbirds import ensure_sketchbirds
+            from ..renderer.dataset import ensure_sketchbirds
 
             root = ensure_sketchbirds(training_images)
         self.published = (20 * training_images, *SketchBirds.published[1:])

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import DataError
+from ..support.errors import DataError
 
 
 @dataclass(frozen=True)

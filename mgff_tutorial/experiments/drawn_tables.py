@@ -2,7 +2,7 @@
 smallest birds.
 """
 
-from ..sketchbirds import IMAGES_PER_SPLIT
+from ..renderer.dataset import IMAGES_PER_SPLIT
 from .controlled import SWEEPS
 from .results import Results, values_by_seed
 from .table_cells import ONE_LOOK, STEPS, accuracy, command_block, gain

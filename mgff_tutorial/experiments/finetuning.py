@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 from tqdm.auto import tqdm
 
-from ..config import load_config
-from ..training import Trainer
+from ..training.config import load_config
+from ..training.trainer import Trainer
 from .ablation import add_looks, has_looks, tuned_as, validation_scores
 from .frozen_features import View, boxes_as_views, cut
 from .studies import HEADS, measure_costs, median_cost

@@ -16,11 +16,11 @@ import torch
 from torchvision.transforms import functional as TF
 from tqdm.auto import tqdm
 
-from ..checkpoints import fingerprint
-from ..errors import InputError
-from ..files import write_json
-from ..paths import cache_dir
-from ..transforms import model_config
+from ..datasets.transforms import model_config
+from ..support.checkpoints import fingerprint
+from ..support.errors import InputError
+from ..support.files import write_json
+from ..support.paths import cache_dir
 
 
 @dataclass(frozen=True)

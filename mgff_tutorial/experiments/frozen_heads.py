@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..attention import init_linear
-from ..device import seed_everything
-from ..errors import InputError
 from ..mgff import MGFF, resolve_options
-from ..recipe import Schedule
+from ..support.device import seed_everything
+from ..support.errors import InputError
+from ..training.recipe import Schedule
 
 
 class FrozenHead(nn.Module):

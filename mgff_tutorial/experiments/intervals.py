@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from ..errors import InputError
+from ..support.errors import InputError
 
 
 @dataclass(frozen=True)

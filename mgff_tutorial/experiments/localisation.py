@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 
 from ..cropper import ViTCropper
-from ..errors import InputError
 from ..response import RULES, get_rule, record_attention
+from ..support.errors import InputError
 
 BASELINES = ("full_image", "central_box")
 

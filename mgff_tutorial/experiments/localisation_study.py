@@ -10,8 +10,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..cropper import ViTCropper
-from ..errors import InputError
 from ..response import get_rule
+from ..support.errors import InputError
 from .intervals import t_interval, wilson_interval
 from .localisation import BASELINES, Score, find_in_dataset
 

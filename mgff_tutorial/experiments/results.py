@@ -15,9 +15,9 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from ..errors import DataError, InputError
-from ..files import atomic_file
-from ..paths import PACKAGE
+from ..support.errors import DataError, InputError
+from ..support.files import atomic_file
+from ..support.paths import PACKAGE
 from .intervals import t_interval
 
 VERSION = 1  # of the file format; raised when older code could no longer read a file rightly

@@ -13,13 +13,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm.auto import tqdm
 
 from ..backbones import build_backbone
-from ..boxes import describe, find_boxes
 from ..datasets import CUB200, SketchBirds
 from ..datasets.base import split_validation
-from ..device import pick_device, seed_everything
-from ..errors import InputError
-from ..images import image_geometry, upright_size
-from ..sketchbirds import IMAGES_PER_SPLIT
+from ..evaluation.boxes import describe, find_boxes
+from ..renderer.dataset import IMAGES_PER_SPLIT
+from ..support.device import pick_device, seed_everything
+from ..support.errors import InputError
+from ..support.images import image_geometry, upright_size
 from ..swin import BUILDERS
 from .frozen_features import FrozenFeatures, View, boxes_as_views, central_boxes, cut, random_views
 from .frozen_heads import FrozenHead, train_head
@@ -294,8 +294,8 @@ def open_vit(name, size, weights=None):
         weights: file of pretrained weights; None: the embedded ones of vit_nano, else timm fetches
             them.
     """
-    from ..checkpoints import read_metadata
     from ..models import create_model
+    from ..support.checkpoints import read_metadata
 
     if Path(name).suffix == ".safetensors":
         name, weights = read_metadata(name).get("model"), name

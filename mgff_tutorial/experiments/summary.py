@@ -11,8 +11,8 @@ A mark is ``<!-- results: NAME -->``, and ``<!-- end of results -->`` closes it.
 import re
 from pathlib import Path
 
-from ..errors import DataError, InputError
-from ..files import atomic_file
+from ..support.errors import DataError, InputError
+from ..support.files import atomic_file
 from .costs import costs_table
 from .drawn_tables import more_images, one_factor, small_birds
 from .localisation_study import localisation_table

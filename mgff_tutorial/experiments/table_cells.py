@@ -2,7 +2,7 @@
 table.
 """
 
-from ..errors import InputError
+from ..support.errors import InputError
 from .intervals import t_interval
 from .results import paired_difference, values_by_seed
 

@@ -5,9 +5,9 @@ known about it.
 import matplotlib.pyplot as plt
 import numpy as np
 
-from ..errors import InputError
 from ..renderer import render
 from ..renderer.species import PART_CLASSES, PART_CODES, SPECIES, find_species
+from ..support.errors import InputError
 from .style import BLUE, GREY, ORANGE, panels, show_image
 
 _GROUPS = ["body", "head", "leg", *PART_CODES]

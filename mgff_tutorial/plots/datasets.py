@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from ..datasets import readable_name
-from ..transforms import box_to_input, denormalise, eval_transform
+from ..datasets.transforms import box_to_input, denormalise, eval_transform
 from .style import BLUE, ORANGE, RED, panels, show_image
 
 

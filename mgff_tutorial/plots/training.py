@@ -4,7 +4,7 @@ choosing misleads.
 
 import numpy as np
 
-from ..curves import draw_curves
+from ..training.curves import draw_curves
 from .style import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, panels, plt, show_image
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from ..errors import InputError, check_number, unknown_name
+from ..support.errors import InputError, check_number, unknown_name
 from . import backgrounds
 from .bird import POSES, BirdOutline, draw_pose
 from .drawing import Canvas, turn

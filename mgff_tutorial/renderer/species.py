@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import InputError, check_number, unknown_name
+from ..support.errors import InputError, check_number, unknown_name
 
 PART_CODES = {
     "beak": ("cone", "hooked", "dagger", "curved"),

@@ -7,8 +7,8 @@ import json
 import os
 from pathlib import Path
 
-from .errors import InputError
-from .files import errors_naming
+from ..support.errors import InputError
+from ..support.files import errors_naming
 
 
 class PredictionLog:
@@ -85,7 +85,7 @@ def table_row(record):
 
     Names are printed as data: no control characters reach the terminal.
     """
-    from .datasets import readable_name
+    from ..datasets import readable_name
 
     name = printable(record["image"])
     name = name if len(name) <= 32 else "..." + name[-29:]

@@ -2,7 +2,7 @@
 
 import io
 
-from .files import atomic_file
+from ..support.files import atomic_file
 
 
 def draw_curves(records, figure):

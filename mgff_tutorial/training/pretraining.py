@@ -26,13 +26,13 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm.auto import tqdm
 
-from .checkpoints import save_checkpoint
-from .device import pick_device, seed_everything
-from .errors import InputError
-from .files import atomic_file
+from ..renderer.species import PART_CLASSES, PART_CODES
+from ..support.checkpoints import save_checkpoint
+from ..support.device import pick_device, seed_everything
+from ..support.errors import InputError
+from ..support.files import atomic_file
 from .pretraining_data import CODE_NAMES, CODES_PER_PART, picture_pool, random_views, visible_parts
 from .recipe import parameter_groups
-from .renderer.species import PART_CLASSES, PART_CODES
 
 SAVE_EVERY = 120  # seconds
 
@@ -142,7 +142,7 @@ def pretrain(config, out):
     Returns:
         dict of held-out figures: part-code accuracy, accuracy on the bird's pixels.
     """
-    from .models import create_model
+    from ..models import create_model
 
     if config.model not in ("swin_nano", "vit_nano"):
         raise InputError(f"Pretraining is for swin_nano and vit_nano, not {config.model!r}.")

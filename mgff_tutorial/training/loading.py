@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from .errors import InputError
+from ..support.errors import InputError
 from .seeding import epoch_order, fixed_randomness, mixed_seed, uniforms
 
 MEMORY_LIMIT = 4 * 2**30  # bytes of pixels that in_memory may keep

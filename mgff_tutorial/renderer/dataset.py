@@ -23,10 +23,10 @@ import numpy as np
 from PIL import Image
 from tqdm.auto import tqdm
 
-from .errors import DataError, InputError, check_number
-from .paths import cache_dir, sketchbirds_dir
-from .renderer import VERSION, render
-from .renderer.species import PART_CODES, PART_NAMES, SPECIES
+from ..renderer import VERSION, render
+from ..support.errors import DataError, InputError, check_number
+from ..support.paths import cache_dir, sketchbirds_dir
+from .species import PART_CODES, PART_NAMES, SPECIES
 
 IMAGES_PER_SPLIT = 30
 SIZE = 256
@@ -375,10 +375,3 @@ def ensure_sketchbirds(training_images=None):
     if not report.ok:
         raise DataError(f"SketchBirds in {root} are damaged: {report}")
     return root
-
-
-def add_render_command(subparsers):
-    """Add ``render`` to the command line; see `render_command`."""
-    from .commands.render import add_parser
-
-    return add_parser(subparsers)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from .errors import InputError, unknown_name
+from ..support.errors import InputError, unknown_name
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
 
@@ -88,7 +88,7 @@ class TrainConfig:
 
     def save(self, path):
         """Write as YAML, atomically."""
-        from .files import atomic_file
+        from ..support.files import atomic_file
 
         with atomic_file(path, "w") as stream:
             yaml.safe_dump(self.as_dict(), stream, sort_keys=False, allow_unicode=True)

@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 
-from .files import atomic_file
+from ..support.files import atomic_file
 
 
 def save_figure(path, image, record, result=None, position=0):
@@ -72,7 +72,7 @@ def _draw_stages(axes, image, record, response):
 
 
 def _draw_probabilities(ax, record):
-    from .datasets import readable_name
+    from ..datasets import readable_name
 
     ax.barh(range(len(record["top"])), [value for _, value in record["top"]], color="#3b6fb6")
     for row, (name, value) in enumerate(record["top"]):

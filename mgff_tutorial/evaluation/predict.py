@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
-from .checkpoints import build_from_checkpoint
-from .device import pick_device
-from .errors import CheckpointError, DataError, InputError, check_number
-from .files import as_path
-from .images import EXTENSIONS, open_image
+from ..support.checkpoints import build_from_checkpoint
+from ..support.device import pick_device
+from ..support.errors import CheckpointError, DataError, InputError, check_number
+from ..support.files import as_path
+from ..support.images import EXTENSIONS, open_image
 
 
 def find_images(path):
@@ -91,8 +91,8 @@ def load_cropper(vit="vit_nano", device="auto", **options):
     """A `ViTCropper` around a ViT: a model name (with its pretrained weights), or the path of a
     checkpoint.
     """
-    from .cropper import ViTCropper
-    from .models import create_model
+    from ..cropper import ViTCropper
+    from ..models import create_model
 
     is_file = as_path(vit, "vit").suffix in (".safetensors", ".pth", ".pt")
     model = build_from_checkpoint(vit) if is_file else create_model(vit, pretrained=True)
@@ -109,7 +109,7 @@ class Predictor:
     """
 
     def __init__(self, classifier, cropper=None, top=3):
-        from .transforms import eval_transform, model_config
+        from ..datasets.transforms import eval_transform, model_config
 
         card = getattr(classifier, "card", None)
         if not card or not card.get("classes"):
@@ -127,7 +127,7 @@ class Predictor:
         mean, std = card.get("mean", stats["mean"]), card.get("std", stats["std"])
         self.transform = eval_transform(size, resize, mean, std)
         if cropper is not None:
-            from .two_stage import TwoStageClassifier
+            from ..two_stage import TwoStageClassifier
 
             self.two_stage = TwoStageClassifier(
                 classifier, cropper, mean=mean, std=std, resize=resize

@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from .errors import InputError
+from ..support.errors import InputError
 
 
 def new_layers(model):
@@ -67,7 +67,7 @@ def build_optimizer(model, config):
     """
     from timm.optim import create_optimizer_v2, list_optimizers
 
-    from .errors import unknown_name
+    from ..support.errors import unknown_name
 
     if config.optimizer.lower() not in list_optimizers():
         raise unknown_name("optimizer", config.optimizer, list_optimizers())

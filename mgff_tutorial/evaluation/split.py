@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from .errors import InputError, check_number
+from ..support.errors import InputError, check_number
 from .metrics import Predictions
 
 
@@ -148,7 +148,7 @@ def evaluate(classifier, dataset, cropper=None, batch_size=32, workers=0, progre
     from accelerate import PartialState
     from accelerate.utils import gather_object
 
-    from .prediction import Predictor
+    from .predict import Predictor
 
     check_number("batch_size", batch_size, 1, whole=True)
     check_number("workers", workers, 0, whole=True)

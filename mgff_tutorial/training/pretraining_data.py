@@ -10,9 +10,9 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import resized_crop
 from tqdm.auto import tqdm
 
-from .paths import cache_dir
-from .renderer import VERSION, render
-from .renderer.species import PART_CLASSES, PART_CODES, pretraining_species
+from ..renderer import VERSION, render
+from ..renderer.species import PART_CLASSES, PART_CODES, pretraining_species
+from ..support.paths import cache_dir
 
 FIRST_SEED = 10_000_000  # SketchBirds and controlled experiments draw with smaller seeds
 CODES_PER_PART = [len(options) for options in PART_CODES.values()]

@@ -2,9 +2,9 @@
 
 import torch
 
-from .device import pick_device
-from .errors import InputError
-from .evaluation import TensorImages
+from ..evaluation.split import TensorImages
+from ..support.device import pick_device
+from ..support.errors import InputError
 from .loading import BatchPlan, CloseViews, MemoryImages, file_batches
 
 
@@ -25,8 +25,8 @@ class RunData:
     """
 
     def __init__(self, config, train_set, test_set, model, rank=0, processes=1, progress=False):
-        from .datasets import CachedImages, split_validation
-        from .transforms import eval_transform, model_config, train_transform
+        from ..datasets import CachedImages, split_validation
+        from ..datasets.transforms import eval_transform, model_config, train_transform
 
         self.config, self.classes = config, list(train_set.classes)
         if list(test_set.classes) != self.classes:
@@ -98,8 +98,8 @@ class RunData:
         """
         from accelerate.utils import gather_object
 
-        from .boxes import find_boxes
-        from .prediction import load_cropper
+        from ..evaluation.boxes import find_boxes
+        from ..evaluation.predict import load_cropper
 
         return find_boxes(
             dataset,
@@ -158,8 +158,8 @@ def build_model(config, classes):
         (model, options): ``create_model(config.model, num_classes=classes, **options)`` builds the
         same model.
     """
-    from .mgff import MGFFClassifier
-    from .models import create_model
+    from ..mgff import MGFFClassifier
+    from ..models import create_model
 
     options = {"img_size": config.img_size, **config.model_kwargs}
     backbone = config.model.removeprefix("mgff_")
@@ -180,6 +180,6 @@ def build_model(config, classes):
 
 def _holds(pretrained, model):
     """Whether ``pretrained`` is the path of a checkpoint of that very model."""
-    from .checkpoints import read_metadata
+    from ..support.checkpoints import read_metadata
 
     return not isinstance(pretrained, bool) and read_metadata(pretrained).get("model") == model

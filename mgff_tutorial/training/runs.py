@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 import yaml
 
-from .checkpoints import CheckpointError
-from .errors import InputError
-from .files import atomic_file, errors_naming, remove_leftovers, write_json
+from ..support.checkpoints import CheckpointError
+from ..support.errors import InputError
+from ..support.files import atomic_file, errors_naming, remove_leftovers, write_json
 
 RESUME = "resume.pt"  # all that a run needs to continue: weights, optimiser, step
 FREE = (

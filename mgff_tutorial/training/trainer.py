@@ -11,14 +11,14 @@ from pathlib import Path
 import torch
 from tqdm.auto import tqdm
 
-from . import __version__
+from .. import __version__
+from ..evaluation.split import predict_split
+from ..support.checkpoints import read_checkpoint, save_checkpoint
+from ..support.device import seed_everything
+from ..support.errors import InputError
+from ..support.files import write_json
 from .assembly import RunData, build_model, make_accelerator
-from .checkpoints import read_checkpoint, save_checkpoint
 from .curves import save_curves
-from .device import seed_everything
-from .errors import InputError
-from .evaluation import predict_split
-from .files import write_json
 from .recipe import Loss, Schedule, all_finite, build_optimizer
 from .runs import RunFolder
 from .seeding import mixed_seed
@@ -76,7 +76,7 @@ class Trainer:
             )
         self.device = self.accelerator.device
         self.rank, self.processes = self.accelerator.process_index, self.accelerator.num_processes
-        from .datasets import open_split
+        from ..datasets import open_split
 
         train_set = (
             open_split(config.data, config.root, "train") if train_set is None else train_set

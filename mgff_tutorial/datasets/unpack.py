@@ -13,7 +13,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from .errors import DataError
+from ..support.errors import DataError
 
 MAX_FILES = 2_000_000
 COPY = 1 << 20

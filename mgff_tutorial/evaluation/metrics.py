@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .errors import InputError
-from .files import atomic_file
+from ..support.errors import InputError
+from ..support.files import atomic_file
 
 
 @dataclass

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from .errors import InputError, unknown_name
+from ..support.errors import InputError, unknown_name
 
 STATE_BYTES = {"sgd": 4, "momentum": 4, "adamw": 8}  # optimiser state a parameter, float32
 GIB = 2**30

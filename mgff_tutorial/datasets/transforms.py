@@ -13,8 +13,8 @@ from PIL import Image
 from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode, v2
 
-from .errors import InputError, check_number, check_three, unknown_name
-from .images import exif_orientation, upright_box, upright_rgb
+from ..support.errors import InputError, check_number, check_three, unknown_name
+from ..support.images import exif_orientation, upright_box, upright_rgb
 
 HALF = (0.5, 0.5, 0.5)  # mean and std of the nano models
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

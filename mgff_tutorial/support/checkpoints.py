@@ -183,7 +183,7 @@ def build_from_checkpoint(path, **kwargs):
             f"{path}: the file does not say which model it holds; "
             "build the model yourself and use load_into(model, path)."
         )
-    from .models import (
+    from ..models import (
         create_model,  # here, because models reads its own weights through this module
     )
 

@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import __version__
-from .checkpoints import fingerprint
-from .cropper import ViTCropper
-from .errors import InputError
-from .files import atomic_file
-from .paths import cache_dir
-from .response import RULES
+from .. import __version__
+from ..cropper import ViTCropper
+from ..response import RULES
+from ..support.checkpoints import fingerprint
+from ..support.errors import InputError
+from ..support.files import atomic_file
+from ..support.paths import cache_dir
 
 ARITHMETIC = 1  # raised when the same cropper would find other boxes than older code did
 SAVE_SECONDS = 30  # at most this much work is lost in a kill

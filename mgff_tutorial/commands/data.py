@@ -1,0 +1,70 @@
+"""``python -m mgff_tutorial data``: check a data set, or unpack its archive safely."""
+
+import sys
+
+from ..datasets.check import check_dataset
+from ..support.errors import DataError
+
+
+def run_check(args):
+    """The command ``data check``: prints every problem, then a summary; 1 if there are problems,
+    else 0.
+    """
+    report = check_dataset(args.name, args.root, decode=not args.quick, workers=args.workers)
+    for problem in report.errors:
+        print(problem)
+    if not args.no_notes:
+        for problem in report.notes:
+            print(f"note: {problem}")
+    for line in report.summary:
+        print(line)
+    read = "read in full" if not args.quick else "whose header is sound"
+    print(
+        f"{report.opened:,} of {report.images:,} images {read}; {len(report.errors):,} problems, "
+        f"{len(report.notes):,} notes."
+    )
+    return 1 if report.errors else 0
+
+
+def run_unpack(args):
+    """The command ``data unpack``: 0, or 1 with one sentence and the folder as it was."""
+    from ..datasets.unpack import unpack
+
+    try:
+        made = unpack(args.archive, args.to)
+    except DataError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"Unpacked: {', '.join(str(path) for path in made)}")
+    return 0
+
+
+def add_data_command(subparsers):
+    """Add the command ``data`` with ``check`` and ``unpack`` to the subparsers of the command
+    line.
+    """
+    parser = subparsers.add_parser("data", help="check a data set, or unpack its archive safely")
+    commands = parser.add_subparsers(dest="data_command", required=True)
+    check = commands.add_parser(
+        "check", help="report every problem of a data set, with file and line"
+    )
+    check.add_argument("name", help="cub, cars, pets, nabirds, sketchbirds or folder")
+    check.add_argument("--root", help="folder of the data set (not needed for sketchbirds)")
+    check.add_argument(
+        "--quick",
+        action="store_true",
+        help="read image headers only; misses images that are cut off",
+    )
+    check.add_argument(
+        "--workers", type=int, help="threads that open images (default: one a processor)"
+    )
+    check.add_argument(
+        "--no-notes", action="store_true", help="print problems only, not what is odd but handled"
+    )
+    check.set_defaults(run=run_check)
+    extract = commands.add_parser(
+        "unpack", help="unpack a .tar, .tar.gz or .zip; refuses what would leave the folder"
+    )
+    extract.add_argument("archive", help="the archive")
+    extract.add_argument("--to", required=True, help="folder to unpack into")
+    extract.set_defaults(run=run_unpack)
