@@ -30,6 +30,7 @@ def test_the_lists_agree():
     oldest = bounds((ROOT / "tests" / "oldest.txt").read_text(), "==")
     assert len(packaged) == 13 and all(wanted[name] == bound for name, bound in packaged.items())
     assert set(wanted) - set(oldest) == {
+        "hatchling",
         "jupyterlab",
         "ipywidgets",
         "mypy",

@@ -1,8 +1,9 @@
 """A wheel, unpacked away from the checkout, does a course project: tests/coursework.py, in another
 folder.
 
-The three training steps of the default run become a whole epoch, and the copied data set a freshly
-drawn one, with ``MGFF_WHEEL=full`` (some minutes).
+The three training steps of the default run become a whole epoch, the copied data set a freshly
+drawn one, and the notebooks that read stored results run alone in an empty folder, with
+``MGFF_WHEEL=full`` (some minutes).
 """
 
 import importlib.util
@@ -14,6 +15,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+import mgff_tutorial
 
 ROOT = Path(__file__).resolve().parent.parent
 FULL = os.environ.get("MGFF_WHEEL") == "full"
@@ -40,16 +43,18 @@ def site(tmp_path_factory):
     return folder / "site"
 
 
-def test_the_wheel_holds_package_recipes_and_checkpoints_and_nothing_else(site):
+def test_the_wheel_holds_package_recipes_checkpoints_and_results_and_nothing_else(site):
     assert {path.name.partition("-")[0] for path in site.iterdir()} == {"mgff_tutorial"}
     package = site / "mgff_tutorial"
+    kinds = (".py", ".typed", ".yaml")
     sources = {
         path.relative_to(ROOT)
         for path in (ROOT / "mgff_tutorial").rglob("*")
-        if path.suffix in (".py", ".yaml")
+        if path.suffix in kinds
     }
+    assert Path("mgff_tutorial/py.typed") in sources
     assert {
-        path.relative_to(site) for path in package.rglob("*") if path.suffix in (".py", ".yaml")
+        path.relative_to(site) for path in package.rglob("*") if path.suffix in kinds
     } == sources
     kept = {
         path.name
@@ -57,15 +62,16 @@ def test_the_wheel_holds_package_recipes_and_checkpoints_and_nothing_else(site):
         if path.suffix == ".safetensors"
     }
     assert {path.name for path in (package / "_data" / "checkpoints").glob("*.safetensors")} == kept
+    results = {path.name for path in (ROOT / "data" / "results").iterdir()}
+    assert {path.name for path in (package / "_data" / "results").iterdir()} == results
     assert not [
         path for path in package.rglob("*") if path.suffix in (".pyc", ".tmp", ".jpg", ".pth")
     ]
     assert sum(path.stat().st_size for path in package.rglob("*") if path.is_file()) < 60e6
     (metadata,) = site.glob("*.dist-info/METADATA")
-    assert (
-        "Requires-Dist: torch>=" in metadata.read_text()
-        and "Requires-Dist: pytest" not in metadata.read_text()
-    )
+    text = metadata.read_text()
+    assert "Requires-Dist: torch>=" in text and "Requires-Dist: pytest" not in text
+    assert f"\nVersion: {mgff_tutorial.__version__}\n" in text
 
 
 def python(site, folder, *arguments):
@@ -109,12 +115,35 @@ def test_the_package_in_the_wheel_is_the_one_that_runs(site, tmp_path):
     """
     script = (
         "import mgff_tutorial.support.paths as p, mgff_tutorial as m; print(p.PACKAGE, "
-        "p.checkpoints_dir(), p.sketchbirds_dir());"
+        "p.checkpoints_dir(), p.results_dir(), p.sketchbirds_dir());"
         "print(m.render(3, 1, size=32).image.size)"
     )
     done = python(site, tmp_path, "-c", script)
     package = site / "mgff_tutorial"
     assert done.stdout.split("\n")[:2] == [
-        f"{package} {package / '_data' / 'checkpoints'} {tmp_path / 'cache' / 'sketchbirds'}",
+        f"{package} {package / '_data' / 'checkpoints'} {package / '_data' / 'results'} "
+        f"{tmp_path / 'cache' / 'sketchbirds'}",
         "(32, 32)",
     ], done.stderr
+
+
+def test_stored_results_are_read_from_the_wheel(site, tmp_path):
+    script = (
+        "from mgff_tutorial.experiments.results import stored_results as s; r = s('controlled');"
+        "print(len(r.rows), len(r.predictions['labels/scale=0.2']))"
+    )
+    done = python(site, tmp_path, "-c", script)
+    rows = (ROOT / "data" / "results" / "controlled.csv").read_text().count("\n") - 1
+    assert done.stdout.split() == [str(rows), "200"], done.stderr
+
+
+@pytest.mark.skipif(not FULL, reason="takes some minutes: MGFF_WHEEL=full runs it")
+@pytest.mark.parametrize("name", ["11_cropper", "15_experiments"])
+def test_notebooks_run_from_an_empty_folder(site, tmp_path, name):
+    shutil.copytree(ROOT / "data" / "sketchbirds", tmp_path / "cache" / "sketchbirds")
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    shutil.copy(ROOT / "notebooks" / f"{name}.ipynb", folder)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    done = python(site, tmp_path, "-m", "pytest", "-q", "--nbval", str(folder))
+    assert done.returncode == 0, done.stdout

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..support.errors import DataError, InputError
 from ..support.files import atomic_file
-from ..support.paths import PACKAGE
+from ..support.paths import results_dir
 from .intervals import t_interval
 
 VERSION = 1  # of the file format; raised when older code could no longer read a file rightly
@@ -123,12 +123,12 @@ class Results:
 
 
 def stored_results(experiment):
-    """The results that travel with the repository, in ``data/results``.
+    """The results that travel with the repository (``data/results``) and inside the wheel.
 
     Raises:
         DataError: they are not there; says how to make them.
     """
-    folder = PACKAGE.parent / "data" / "results"
+    folder = results_dir()
     for file in (folder / f"{experiment}.csv", folder / f"{experiment}.npz"):
         if not file.is_file():
             raise DataError(

@@ -24,5 +24,14 @@ def checkpoints_dir():
     """The folder of the small embedded checkpoints: in the checkout, else inside the installed
     package.
     """
-    checkout = PACKAGE.parent / "data" / "checkpoints"
-    return checkout if checkout.is_dir() else PACKAGE / "_data" / "checkpoints"
+    return _embedded("checkpoints")
+
+
+def results_dir():
+    """The folder of the stored results: in the checkout, else inside the installed package."""
+    return _embedded("results")
+
+
+def _embedded(name):
+    checkout = PACKAGE.parent / "data" / name
+    return checkout if checkout.is_dir() else PACKAGE / "_data" / name
