@@ -57,17 +57,12 @@ def run_evaluate(args):
     Raises:
         InputError: a bad checkpoint, or a data set of other classes.
     """
-    from accelerate import PartialState
-
     from ..datasets import open_split
     from ..evaluation.predict import load_classifier, load_cropper
-    from ..evaluation.split import evaluate
+    from ..evaluation.split import Team, claims, evaluate, public_card
     from ..support.checkpoints import read_checkpoint, save_checkpoint
-    from ..support.device import pick_device
 
-    processes = PartialState(
-        cpu=pick_device(args.device).type == "cpu"
-    )  # first of all: it gives each process its GPU
+    team = Team(args.device)  # first of all: it gives each process its GPU
     for option, target in (("--csv", args.csv), ("--publish", args.publish)):
         if target and Path(target).is_dir():
             raise InputError(
@@ -75,75 +70,43 @@ def run_evaluate(args):
             )
     path = args.checkpoint_file or args.checkpoint or default_checkpoint()
     if args.publish:
-        if processes.is_main_process:
-            state, card = read_checkpoint(path)
-            save_checkpoint(args.publish, state, public_card(card), half=True)
-        processes.wait_for_everyone()
+        state, card = read_checkpoint(path)
         path = args.publish
+        team.first(lambda: save_checkpoint(path, state, public_card(card), half=True))
     classifier = load_classifier(path, args.device)
-    card = classifier.card
+    card, cropper, two_stage = classifier.card, None, None
     data = args.data or card.get("data") or "sketchbirds"
-    cropper = (
-        load_cropper(args.cropper, args.device, **cropper_options(args)) if args.two_stage else None
-    )
+    if args.two_stage:
+        cropper = load_cropper(args.cropper, args.device, **cropper_options(args))
+        two_stage = {"cropper": args.cropper, "rule": args.rule or "default", "tau": args.tau}
     found = evaluate(
         classifier,
         open_split(data, args.root, args.split),
         cropper,
         args.batch_size,
         args.workers,
-        progress=not args.quiet and processes.is_main_process,
+        progress=not args.quiet and team.is_first,
     )
     if args.publish:
         card = {**card, "data": data, "split": args.split, **found["stage 1"].summary()}
-        if cropper is not None:
-            card["two_stage"] = {
-                **found["merged"].summary(),
-                "cropper": args.cropper,
-                "rule": args.rule or "default",
-                "tau": args.tau,
-            }
-        if processes.is_main_process:
-            save_checkpoint(path, read_checkpoint(path)[0], card)
-    claims = _claims(card, data, args)
+        if two_stage:
+            card["two_stage"] = {**found["merged"].summary(), **two_stage}
+        team.first(lambda: save_checkpoint(path, read_checkpoint(path)[0], card))
+    claimed = claims(card, data, args.split, two_stage)
     verdicts = {
-        name: claims[name] == (found[name].correct, found[name].count)
-        for name in found
-        if name in claims
+        name: claim == (found[name].correct, found[name].count) for name, claim in claimed.items()
     }
-    if not processes.is_main_process:
-        return 0 if all(verdicts.values()) else 1
-    if args.csv:
-        _write(args.csv, found)
-    if args.json:
-        print(
-            json.dumps(
-                {
-                    "checkpoint": str(path),
-                    "data": data,
-                    "split": args.split,
-                    **{name: predictions.summary() for name, predictions in found.items()},
-                    "reproduces_card": all(verdicts.values()) if verdicts else None,
-                }
-            )
-        )
-    else:
-        print(report(path, card, data, args.split, found, claims, verdicts))
+    if team.is_first:
+        if args.csv:
+            _write(args.csv, found)
+        if args.json:
+            numbers = {name: predictions.summary() for name, predictions in found.items()}
+            record = {"checkpoint": str(path), "data": data, "split": args.split, **numbers}
+            record["reproduces_card"] = all(verdicts.values()) if verdicts else None
+            print(json.dumps(record))
+        else:
+            print(report(path, card, data, args.split, found, claimed, verdicts))
     return 0 if all(verdicts.values()) else 1
-
-
-def public_card(card):
-    """A card without what belongs to one machine: folders, device, claims of the unrounded
-    weights.
-    """
-    left_out = ("format", "version", "accuracy", "correct", "count", "two_stage", "split")
-    card = {key: value for key, value in card.items() if key not in left_out}
-    if isinstance(card.get("recipe"), dict):
-        own = ("out", "root", "cache", "device", "workers", "save_seconds", "tensorboard")
-        card["recipe"] = {key: value for key, value in card["recipe"].items() if key not in own}
-        if isinstance(card["recipe"].get("pretrained"), str):
-            card["recipe"]["pretrained"] = Path(card["recipe"]["pretrained"]).name
-    return card
 
 
 def report(path, card, data, split, found, claims, verdicts):
@@ -160,22 +123,6 @@ def report(path, card, data, split, found, claims, verdicts):
     else:
         lines.append("the card makes no claim about this")
     return "\n".join(lines)
-
-
-def _claims(card, data, args):
-    """(correct, count) that the card claims for this data, split and cropper, by stage."""
-    if card.get("split", "test") != args.split or data != card.get("data") or "correct" not in card:
-        return {}
-    claims = {"stage 1": (card["correct"], card["count"])}
-    two = card.get("two_stage") or {}
-    asked = (args.cropper, args.rule or "default", args.tau)
-    if (
-        args.two_stage
-        and two
-        and (two.get("cropper"), two.get("rule", "default"), two.get("tau")) == asked
-    ):
-        claims["merged"] = (two["correct"], two["count"])
-    return claims
 
 
 def _write(path, found):

@@ -4,11 +4,9 @@ Under ``accelerate launch`` the processes take the batches in turn; the first on
 all of them.
 """
 
-import hashlib
 import json
-import os
 import sys
-from itertools import islice
+from functools import partial
 from pathlib import Path
 
 from ..evaluation.log import HEADER, PredictionLog, name_key, printable, table_row
@@ -96,6 +94,7 @@ def run_predict(args):
     """
     from tqdm.auto import tqdm
 
+    from ..evaluation.figure import save_figure
     from ..evaluation.predict import (
         Predictor,
         find_images,
@@ -103,6 +102,7 @@ def run_predict(args):
         load_cropper,
         predict_files,
     )
+    from ..evaluation.split import Team
 
     if args.save_figures and Path(args.save_figures).resolve().is_relative_to(
         Path(args.path).resolve()
@@ -130,7 +130,7 @@ def run_predict(args):
     files = (
         (name, path) for name, path in find_images(args.path) if name_key(name) not in finished
     )
-    each = _figures(args.save_figures) if args.save_figures else None
+    each = partial(save_figure, args.save_figures) if args.save_figures else None
     batches = predict_files(
         predictor, team.share(files, args.batch_size), args.batch_size, args.threads, each
     )
@@ -163,72 +163,6 @@ def run_predict(args):
     return 1 if skipped or before else 0
 
 
-class Team:
-    """The processes that ``accelerate launch`` or ``torchrun`` started, or just this one.
-
-    Args:
-        device: as in `pick_device`; each process gets a GPU of its own.
-    """
-
-    def __init__(self, device):
-        from ..support.device import pick_device
-
-        self.rank, self.processes = 0, 1
-        if int(os.environ.get("WORLD_SIZE", 1)) > 1:
-            from accelerate import PartialState
-
-            state = PartialState(cpu=pick_device(device).type == "cpu")
-            self.rank, self.processes = state.process_index, state.num_processes
-        self.is_first = self.rank == 0
-
-    def same(self, value):
-        """The first process's value, on all of them."""
-        if self.processes > 1:
-            from accelerate.utils import broadcast_object_list
-
-            box = [value]
-            broadcast_object_list(box)
-            value = box[0]
-        return value
-
-    def first(self, action):
-        """What ``action`` gives on the first process, None on the others; if it fails, all of them
-        stop.
-        """
-        result, failure = None, None
-        if self.is_first:
-            try:
-                result = action()
-            except (InputError, OSError) as error:
-                failure = error
-        message = self.same(failure and str(failure))
-        if message:
-            raise failure or InputError(message)
-        return result
-
-    def share(self, items, size):
-        """Every so-manieth group of ``size`` items: process 1 of 3 takes groups 1, 4, 7..."""
-        items = iter(items)
-        for number, group in enumerate(iter(lambda: list(islice(items, size)), [])):
-            if number % self.processes == self.rank:
-                yield from group
-
-    def together(self, batches):
-        """The batches of all processes in the order of the files; every process must go through
-        them.
-        """
-        if self.processes == 1:
-            yield from batches
-            return
-        from accelerate.utils import gather_object
-
-        while True:
-            gathered = gather_object([next(batches, None)])
-            yield from (batch for batch in gathered if batch is not None)
-            if gathered[-1] is None:  # the last process runs out first
-                return
-
-
 def _emit(records, as_json, log):
     if log is not None:
         log.write(records)
@@ -236,28 +170,3 @@ def _emit(records, as_json, log):
         print("\n".join(json.dumps(record) for record in records), flush=True)
     else:
         print("\n".join(map(table_row, records)), flush=True)
-
-
-def _figures(folder):
-    """A function that saves the figure of one image under ``folder``, with the image's own
-    sub-folders.
-    """
-    from ..evaluation.figure import save_figure
-
-    def save(name, image, record, result, position):
-        save_figure(Path(folder) / f"{_short(name)}.png", image, record, result, position)
-
-    return save
-
-
-def _short(name):
-    """``folder/image`` with an image name that has room for what is added to it (file systems take
-    255 bytes).
-    """
-    folder, slash, image = name.rpartition("/")
-    raw = os.fsencode(image)
-    return (
-        name
-        if len(raw) <= 200
-        else f"{folder}{slash}{image[:40]}-{hashlib.blake2b(raw, digest_size=8).hexdigest()}"
-    )

@@ -4,13 +4,12 @@ species.
 
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
-from ..renderer import render
+from ..renderer import contact_sheet, render
 from ..renderer.backgrounds import BACKGROUNDS
 from ..renderer.bird import POSES
 from ..renderer.dataset import compare_with_render, verify_sketchbirds, write_sketchbirds
-from ..renderer.species import SPECIES
 from ..support.errors import InputError
 from ..support.files import atomic_file
 from ..support.paths import sketchbirds_dir
@@ -132,29 +131,3 @@ def _save(image, path):
             image.save(stream, format=form)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error}.") from None
-
-
-def contact_sheet(species=SPECIES, columns=4, size=256, seed=0, same_scene=False, **options):
-    """All species on one picture with their names, by default one genus a row.
-
-    Args:
-        species: what to draw (labels, names or `Species`).
-        columns: pictures in a row.
-        size: side of each in pixels.
-        seed: of the first picture; the next ones count up, or keep it with ``same_scene``.
-        options: passed to ``render``.
-
-    Returns:
-        PIL RGB image.
-    """
-    label = max(12, size // 14)
-    rows = -(-len(species) // columns)
-    sheet = Image.new("RGB", (columns * size, rows * (size + label + 6)), "white")
-    draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(size=label - 2)
-    for number, one in enumerate(species):
-        scene = render(one, seed if same_scene else seed + number, size=size, **options)
-        x, y = number % columns * size, number // columns * (size + label + 6)
-        sheet.paste(scene.image, (x, y))
-        draw.text((x + 4, y + size + 1), scene.species.name, fill=(30, 30, 30), font=font)
-    return sheet

@@ -2,18 +2,22 @@
 probabilities.
 """
 
+import hashlib
 import io
+import os
+from pathlib import Path
 
 import numpy as np
 
 from ..support.files import atomic_file
 
 
-def save_figure(path, image, record, result=None, position=0):
+def save_figure(folder, name, image, record, result=None, position=0):
     """Write a PNG of one prediction, atomically.
 
     Args:
-        path: the file.
+        folder: where to; the file is ``<name>.png`` there, with the image's own sub-folders.
+        name: of the image.
         image: upright PIL image.
         record: from `Predictor`.
         result: the `TwoStageResult` that the record comes from; None in one stage.
@@ -38,8 +42,19 @@ def save_figure(path, image, record, result=None, position=0):
     _draw_probabilities(axes[-1], record)
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=90)
-    with atomic_file(path) as stream:
+    with atomic_file(Path(folder) / f"{_short(name)}.png") as stream:
         stream.write(picture.getvalue())
+
+
+def _short(name):
+    """``folder/image`` with an image name that has room for what is added to it (file systems take
+    255 bytes).
+    """
+    folder, slash, image = name.rpartition("/")
+    raw = os.fsencode(image)
+    if len(raw) <= 200:
+        return name
+    return f"{folder}{slash}{image[:40]}-{hashlib.blake2b(raw, digest_size=8).hexdigest()}"
 
 
 def _draw_stages(axes, image, record, response):

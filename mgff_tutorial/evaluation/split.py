@@ -2,12 +2,92 @@
 processes.
 """
 
+import os
+from contextlib import nullcontext
+from itertools import islice
+from pathlib import Path
+
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from ..support.device import pick_device
 from ..support.errors import InputError, check_number
 from .metrics import Predictions
+
+# what launchers (torch's own, and those of MPI) set to the number of processes
+WORLD_SIZES = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+
+
+class Team:
+    """The processes that ``accelerate launch`` or ``torchrun`` started, or just this one.
+
+    Args:
+        device: as in `pick_device`; each process gets a GPU of its own.
+        state: of an `Accelerator` that is there already.
+
+    Attributes:
+        rank: of this process. processes: how many there are. is_first: whether this one decides.
+    """
+
+    def __init__(self, device="auto", state=None):
+        if state is None and any(int(os.environ.get(name, 1)) > 1 for name in WORLD_SIZES):
+            from accelerate import PartialState
+
+            state = PartialState(cpu=pick_device(device).type == "cpu")
+        self.rank, self.processes = (state.process_index, state.num_processes) if state else (0, 1)
+        self.is_first = self.rank == 0
+
+    def same(self, value):
+        """The first process's value, on all of them."""
+        if self.processes == 1:
+            return value
+        from accelerate.utils import broadcast_object_list
+
+        return broadcast_object_list([value])[0]
+
+    def first(self, action):
+        """What ``action`` gives on the first process, None on the others; if it fails, all of them
+        stop (or they would wait for ever).
+        """
+        result, failure = None, None
+        if self.is_first:
+            try:
+                result = action()
+            except (InputError, OSError) as error:
+                failure = error
+        message = self.same(failure and str(failure))
+        if message:
+            raise failure or InputError(message)
+        return result
+
+    def gather(self, items):
+        """The items of all processes in one list, on all of them."""
+        if self.processes == 1:
+            return items
+        from accelerate.utils import gather_object
+
+        return gather_object(items)
+
+    def share(self, items, size):
+        """Every so-manieth group of ``size`` items: process 1 of 3 takes groups 1, 4, 7..."""
+        items = iter(items)
+        for number, group in enumerate(iter(lambda: list(islice(items, size)), [])):
+            if number % self.processes == self.rank:
+                yield from group
+
+    def together(self, batches):
+        """The batches of all processes in the order of the files; every process must go through
+        them.
+        """
+        if self.processes == 1:
+            yield from batches
+            return
+        while True:
+            gathered = self.gather([next(batches, None)])
+            yield from (batch for batch in gathered if batch is not None)
+            if gathered[-1] is None:  # the last process runs out first
+                return
 
 
 class _Numbered(Dataset):
@@ -56,8 +136,6 @@ def predict_split(
     Raises:
         InputError: the model's number of classes is not that of the data set.
     """
-    from contextlib import nullcontext
-
     from tqdm.auto import tqdm
 
     check_number("batch_size", batch_size, 1, whole=True)
@@ -145,17 +223,13 @@ def evaluate(classifier, dataset, cropper=None, batch_size=32, workers=0, progre
     Raises:
         InputError: the data set's classes are not the classifier's.
     """
-    from accelerate import PartialState
-    from accelerate.utils import gather_object
-
     from .predict import Predictor
 
     check_number("batch_size", batch_size, 1, whole=True)
     check_number("workers", workers, 0, whole=True)
     check_classes(classifier.card["classes"], dataset.classes)
     device = next(classifier.parameters()).device
-    state = PartialState(cpu=device.type == "cpu")
-    predictor = Predictor(classifier, cropper)
+    team, predictor = Team(device.type), Predictor(classifier, cropper)
     if cropper is None:
         whole = dataset.subset(range(len(dataset)), predictor.transform)
         return {
@@ -165,16 +239,15 @@ def evaluate(classifier, dataset, cropper=None, batch_size=32, workers=0, progre
                 device,
                 batch_size,
                 workers,
-                state.process_index,
-                state.num_processes,
-                gather_object,
+                team.rank,
+                team.processes,
+                team.gather,
                 progress=progress,
             )
         }
-    shares = _two_stage_share(
-        predictor.two_stage, dataset, batch_size, state.process_index, state.num_processes, progress
+    shares = team.gather(
+        [_two_stage_share(predictor.two_stage, dataset, batch_size, team, progress)]
     )
-    shares = gather_object([shares]) if state.num_processes > 1 else [shares]
     return {
         name: collect(
             [(positions, values[stage]) for positions, values in shares if len(positions)], dataset
@@ -183,16 +256,15 @@ def evaluate(classifier, dataset, cropper=None, batch_size=32, workers=0, progre
     }
 
 
-def _two_stage_share(two_stage, dataset, batch_size, rank, processes, progress):
+def _two_stage_share(two_stage, dataset, batch_size, team, progress):
     """(positions (n,), three arrays (n, K)) of one process."""
     from tqdm.auto import tqdm
 
     from .boxes import BoxStore, describe
 
-    positions, found = list(range(rank, len(dataset), processes)), []
-    store = BoxStore(
-        dataset, describe(two_stage.cropper), part=rank
-    )  # the ViT looks at an image once, not in every run
+    positions, found = list(range(team.rank, len(dataset), team.processes)), []
+    # the ViT looks at an image once, not in every run
+    store = BoxStore(dataset, describe(two_stage.cropper), part=team.rank)
     with tqdm(
         total=len(positions), desc="two stages", unit=" images", leave=False, disable=not progress
     ) as bar:
@@ -229,3 +301,33 @@ def check_classes(expected, classes):
         f"{classes[place]!r}; "
         "choose the data set that it was trained on."
     )
+
+
+def public_card(card):
+    """A card without what belongs to one machine: folders, device, claims of the unrounded
+    weights.
+    """
+    left_out = ("format", "version", "accuracy", "correct", "count", "two_stage", "split")
+    card = {key: value for key, value in card.items() if key not in left_out}
+    if isinstance(card.get("recipe"), dict):
+        own = ("out", "root", "cache", "device", "workers", "save_seconds", "tensorboard")
+        card["recipe"] = {key: value for key, value in card["recipe"].items() if key not in own}
+        if isinstance(card["recipe"].get("pretrained"), str):
+            card["recipe"]["pretrained"] = Path(card["recipe"]["pretrained"]).name
+    return card
+
+
+def claims(card, data, split, cropper=None):
+    """What a card claims of a measurement, as {stage: (correct, count)}; empty if nothing.
+
+    Args:
+        card: of the checkpoint. data, split: what is measured.
+        cropper: dict of ``cropper``, ``rule`` and ``tau`` in two stages, else None.
+    """
+    if card.get("split", "test") != split or data != card.get("data") or "correct" not in card:
+        return {}
+    found = {"stage 1": (card["correct"], card["count"])}
+    two = {"rule": "default", **(card.get("two_stage") or {})}
+    if cropper and "correct" in two and all(two.get(key) == cropper[key] for key in cropper):
+        found["merged"] = (two["correct"], two["count"])
+    return found

@@ -4,7 +4,7 @@ choosing misleads.
 
 import numpy as np
 
-from ..training.curves import draw_curves
+from ..training.runs import draw_curves
 from .style import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, panels, plt, show_image
 
 
@@ -76,7 +76,7 @@ def draw_overfitting(losses, accuracies):
 
 
 def draw_run(records):
-    """The curves of a run (see `curves.draw_curves`) in a figure of the notebook."""
+    """The curves of a run (see `runs.draw_curves`) in a figure of the notebook."""
     figure = plt.figure(figsize=(11, 3.0), layout="constrained")
     return draw_curves(records, figure)
 

@@ -5,7 +5,8 @@ From low to high: `drawing` (a canvas), `species` (what there is to draw), `bird
 pose), `plumage` (its colours and marks), `backgrounds`, and `scene`, which puts them together.
 """
 
-from .scene import PART_CLASSES, SPECIES, VERSION, Scene, Species, pretraining_species, render
+from .scene import VERSION, Scene, contact_sheet, render
+from .species import PART_CLASSES, SPECIES, Species, pretraining_species
 
 __all__ = [
     "PART_CLASSES",
@@ -13,6 +14,7 @@ __all__ = [
     "VERSION",
     "Scene",
     "Species",
+    "contact_sheet",
     "pretraining_species",
     "render",
 ]

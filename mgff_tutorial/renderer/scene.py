@@ -9,24 +9,14 @@ part-based pictures after FunnyBirds (Hesse et al., ICCV 2023), drawn here with 
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from ..support.errors import InputError, check_number, unknown_name
 from . import backgrounds
 from .bird import POSES, BirdOutline, draw_pose
 from .drawing import Canvas, turn
 from .plumage import paint_bird, tinted
-from .species import PART_CLASSES, SPECIES, Species, find_species, pretraining_species
-
-__all__ = [
-    "PART_CLASSES",
-    "SPECIES",
-    "VERSION",
-    "Scene",
-    "Species",
-    "pretraining_species",
-    "render",
-]
+from .species import SPECIES, Species, find_species
 
 VERSION = (
     1  # goes up when a picture changes: models and caches belong to one version of the drawing
@@ -226,3 +216,29 @@ def _parts(part_map, bird, size):
         inside = 0 <= x < size and 0 <= y < size
         parts[name] = (x, y, bool(inside and int(part_map[int(y), int(x)]) in classes))
     return parts
+
+
+def contact_sheet(species=SPECIES, columns=4, size=256, seed=0, same_scene=False, **options):
+    """All species on one picture with their names, by default one genus a row.
+
+    Args:
+        species: what to draw (labels, names or `Species`).
+        columns: pictures in a row.
+        size: side of each in pixels.
+        seed: of the first picture; the next ones count up, or keep it with ``same_scene``.
+        options: passed to ``render``.
+
+    Returns:
+        PIL RGB image.
+    """
+    label = max(12, size // 14)
+    rows = -(-len(species) // columns)
+    sheet = Image.new("RGB", (columns * size, rows * (size + label + 6)), "white")
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(size=label - 2)
+    for number, one in enumerate(species):
+        scene = render(one, seed if same_scene else seed + number, size=size, **options)
+        x, y = number % columns * size, number // columns * (size + label + 6)
+        sheet.paste(scene.image, (x, y))
+        draw.text((x + 4, y + size + 1), scene.species.name, fill=(30, 30, 30), font=font)
+    return sheet

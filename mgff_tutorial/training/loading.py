@@ -1,15 +1,123 @@
-"""Training batches whose content depends on (seed, epoch, index) only, from files or from
-memory.
+"""The images of a run, and training batches whose content depends on (seed, epoch, index) only,
+from files or from memory.
 """
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from ..datasets import CachedImages, split_validation
+from ..datasets.transforms import eval_transform, model_config, train_transform
+from ..evaluation.boxes import find_boxes
+from ..evaluation.predict import load_cropper
+from ..evaluation.split import TensorImages
 from ..support.errors import InputError
 from .seeding import epoch_order, fixed_randomness, mixed_seed, uniforms
 
 MEMORY_LIMIT = 4 * 2**30  # bytes of pixels that in_memory may keep
+
+
+class RunData:
+    """The training, validation and test images of a run, and the plan of its batches.
+
+    Args:
+        config: a `TrainConfig`.
+        train_set, test_set: `ImageDataset` objects, without transform.
+        model: whose mean and std the images are normalised with.
+        team: the processes of the run, a `Team`.
+        progress: show a bar while images are decoded into memory.
+
+    Attributes:
+        plan: `BatchPlan`. val_set, test_set: with the transform of testing; ``val_set`` is None
+            without validation.
+        classes: names. stats: dict of ``mean`` and ``std``. memory: `MemoryImages`, or None.
+    """
+
+    def __init__(self, config, train_set, test_set, model, team, progress=False):
+        self.config, self.classes, self.memory = config, list(train_set.classes), None
+        if list(test_set.classes) != self.classes:
+            raise InputError("The training and test splits have different classes.")
+        self.stats = {key: list(model_config(model)[key]) for key in ("mean", "std")}
+        whole = eval_transform(config.img_size, config.resize, **self.stats)
+        if config.cache and not config.in_memory:
+            train_set, test_set = (
+                CachedImages(split, config.cache, config.resize) for split in (train_set, test_set)
+            )
+        rest, held = list(range(len(train_set))), []
+        if config.validation:
+            rest, held = split_validation(train_set, config.validation, config.seed)
+        self.val_set = train_set.subset(held, whole) if held else None
+        self.test_set = test_set.subset(range(len(test_set)), whole)
+        self.plan = BatchPlan(
+            len(rest),
+            config.batch_size,
+            config.epochs,
+            config.seed,
+            config.micro_batch,
+            team.rank,
+            team.processes,
+        )
+        if config.mixup or config.cutmix:
+            self._check_pairs(team.processes)
+        look = {"crop": config.crop, "scale": tuple(config.scale)}
+        change = {"flip": 0.5 * config.flip, "colour_jitter": config.jitter, **self.stats}
+        views = train_transform(config.img_size, config.resize, **look, **change)
+        self.train_set = train_set.subset(rest, views)
+        if config.in_memory:
+            self.memory = MemoryImages(
+                self.train_set,
+                config.img_size,
+                config.resize,
+                flip=config.flip,
+                jitter=config.jitter,
+                close_views=config.close_views,
+                seed=config.seed,
+                progress=progress,
+                **look,
+                **self.stats,
+            )
+            self.val_set = TensorImages(self.val_set) if held else None
+        if config.close_views:  # boxes found by the processes together, or stored by an earlier run
+            boxes = find_boxes(
+                self.train_set,
+                load_cropper(config.cropper, config.device),
+                self.memory and self.memory.images,
+                rank=team.rank,
+                processes=team.processes,
+                gather=team.gather,
+                progress=progress,
+            )
+            if self.memory:
+                self.memory.boxes = boxes
+            else:  # all of what was cut out
+                close = train_transform(config.img_size, config.img_size, **change)
+                self.train_set = CloseViews(self.train_set, boxes, config.close_views, close)
+
+    def _check_pairs(self, processes):
+        """Refuse, before anything is written, what timm's mixup would refuse in the first pass."""
+        share, micro = self.plan.batch_size // processes, self.plan.micro_batch
+        odd = [size for size in (micro, share % micro) if size % 2]
+        if odd:
+            raise InputError(
+                f"mixup and cutmix pair the images of a pass: choose an even batch, got {odd[0]}."
+            )
+
+    def batches(self, device):
+        """Iterate (images, labels) for every pass that `plan` still has ahead."""
+        if self.memory:
+            return self.memory.batches(self.plan, device)
+        return DataLoader(
+            SeededImages(self.train_set, self.config.seed),
+            batch_sampler=self.plan,
+            num_workers=self.config.workers,
+            pin_memory=device.type == "cuda",
+            worker_init_fn=_one_thread,
+        )
+
+
+def _one_thread(_):
+    """Workers share the cores; more threads each would only get in each other's way."""
+    torch.set_num_threads(1)
 
 
 class BatchPlan(Sampler):
@@ -95,19 +203,6 @@ class SeededImages(Dataset):
             return self.dataset[index]
 
 
-def file_batches(dataset, plan, seed, workers=2, pin_memory=False):
-    """A loader of (images, labels) that decodes in ``workers`` processes, in the order of
-    ``plan``.
-    """
-    return DataLoader(
-        SeededImages(dataset, seed),
-        batch_sampler=plan,
-        num_workers=workers,
-        pin_memory=pin_memory,
-        worker_init_fn=_one_thread,
-    )
-
-
 class CloseViews(Dataset):
     """A data set of which some views are cut around an object, as stage 2 sees it: `MemoryImages`
     from files.
@@ -136,12 +231,6 @@ class CloseViews(Dataset):
         return self.transform(
             image.crop((left, top, left + width, top + height))
         ), self.dataset.labels[index]
-
-
-def _one_thread(_):
-    torch.set_num_threads(
-        1
-    )  # workers share the cores; more threads each would only get in each other's way
 
 
 class MemoryImages:

@@ -1,9 +1,77 @@
-"""Optimiser, learning-rate schedule and loss of a run, from timm and torch where they have them."""
+"""What a configuration names: processes and precision, model, optimiser, learning-rate schedule and
+loss of a run, from accelerate, timm and torch where they have them.
+"""
 
 import torch
 import torch.nn.functional as F
 
+from ..support.device import pick_device
 from ..support.errors import InputError
+
+
+def make_accelerator(config):
+    """The `accelerate.Accelerator` of a run; started by ``accelerate launch`` or ``torchrun``, it
+    spans the processes.
+
+    Raises:
+        InputError: the device is not there, or cannot compute in the precision.
+    """
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState, PartialState
+
+    if not (PartialState._shared_state and PartialState().num_processes > 1):
+        # a notebook trains several times in one process, perhaps in another precision each time
+        AcceleratorState._reset_state(reset_partial_state=True)
+    wanted = pick_device(config.device)
+    if config.precision == "fp16" and wanted.type == "cpu":
+        raise InputError("precision: fp16 needs a GPU; use bf16 or no on the CPU.")
+    if wanted.type == "cuda" and wanted.index is not None:
+        torch.cuda.set_device(wanted)
+    if config.deterministic:
+        torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, True
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    return Accelerator(mixed_precision=config.precision, cpu=wanted.type == "cpu")
+
+
+def build_model(config, classes):
+    """The model that a configuration names.
+
+    ``pretrained`` means the backbone's weights for an MGFF model, and the whole model's for any
+    other; the path of a checkpoint that holds the very model is loaded whole.
+
+    Args:
+        config: a `TrainConfig`.
+        classes: number of classes.
+
+    Returns:
+        (model, options): ``create_model(config.model, num_classes=classes, **options)`` builds the
+        same model.
+    """
+    from ..mgff import MGFFClassifier
+    from ..models import create_model
+
+    options = {"img_size": config.img_size, **config.model_kwargs}
+    backbone = config.model.removeprefix("mgff_")
+    if backbone != config.model and not _holds(config.pretrained, config.model):
+        return MGFFClassifier(
+            backbone, num_classes=classes, pretrained=config.pretrained, **options
+        ), options
+    try:
+        return create_model(
+            config.model, config.pretrained, num_classes=classes, **options
+        ), options
+    except TypeError as error:  # convolutional networks take any size, and no option of that name
+        if "img_size" not in str(error):
+            raise
+    options.pop("img_size")
+    return create_model(config.model, config.pretrained, num_classes=classes, **options), options
+
+
+def _holds(pretrained, model):
+    """Whether ``pretrained`` is the path of a checkpoint of that very model."""
+    from ..support.checkpoints import read_metadata
+
+    return not isinstance(pretrained, bool) and read_metadata(pretrained).get("model") == model
 
 
 def new_layers(model):

@@ -12,15 +12,15 @@ import torch
 from tqdm.auto import tqdm
 
 from .. import __version__
-from ..evaluation.split import predict_split
+from ..datasets import open_split
+from ..evaluation.split import Team, predict_split
 from ..support.checkpoints import read_checkpoint, save_checkpoint
 from ..support.device import seed_everything
 from ..support.errors import InputError
 from ..support.files import write_json
-from .assembly import RunData, build_model, make_accelerator
-from .curves import save_curves
-from .recipe import Loss, Schedule, all_finite, build_optimizer
-from .runs import RunFolder
+from .loading import RunData
+from .recipe import Loss, Schedule, all_finite, build_model, build_optimizer, make_accelerator
+from .runs import RunFolder, save_curves
 from .seeding import mixed_seed
 
 
@@ -66,80 +66,56 @@ class Trainer:
     ):
         self.config = config
         self.accelerator = make_accelerator(config)
-        self.is_main = self.accelerator.is_main_process
-        self.progress = progress and self.is_main
-        if (
-            config.tensorboard and find_spec("tensorboard") is None
-        ):  # now, not after the first epoch
+        self.device = self.accelerator.device
+        self.team = Team(state=self.accelerator.state)
+        self.progress = progress and self.team.is_first
+        if config.tensorboard and find_spec("tensorboard") is None:  # not after the first epoch
             raise InputError(
                 "tensorboard: true needs the package tensorboard; pip install tensorboard."
             )
-        self.device = self.accelerator.device
-        self.rank, self.processes = self.accelerator.process_index, self.accelerator.num_processes
-        from ..datasets import open_split
-
-        train_set = (
-            open_split(config.data, config.root, "train") if train_set is None else train_set
-        )
-        test_set = open_split(config.data, config.root, "test") if test_set is None else test_set
+        if train_set is None:
+            train_set = open_split(config.data, config.root, "train")
+        if test_set is None:
+            test_set = open_split(config.data, config.root, "test")
         seed_everything(config.seed)
-        self.model, self.options = (
-            (model, config.model_kwargs)
-            if model is not None
-            else build_model(config, len(train_set.classes))
-        )
-        self.data = RunData(
-            config, train_set, test_set, self.model, self.rank, self.processes, self.progress
-        )
+        self.options = config.model_kwargs
+        if model is None:
+            model, self.options = build_model(config, len(train_set.classes))
+        self.data = RunData(config, train_set, test_set, model, self.team, self.progress)
         self.plan = self.data.plan
         self.folder = self._from_main(lambda: RunFolder(config.out, config, resume))
-        self._prepare_model()
+        self._prepare(model)
         self.step, self.best, self.totals, self.seconds = 0, None, _zero_totals(), 0.0
         self._load_state()
 
     # --- preparation ----------
 
-    def _prepare_model(self):
+    def _prepare(self, model):
         config = self.config
         if config.checkpoint_activations:
-            if not hasattr(self.model, "set_grad_checkpointing"):
+            if not hasattr(model, "set_grad_checkpointing"):
                 raise InputError(
                     f"checkpoint_activations: {config.model} has no set_grad_checkpointing."
                 )
-            self.model.set_grad_checkpointing(True)
-        self.model.to(self.device)
+            model.set_grad_checkpointing(True)
+        model.to(self.device)
         if config.channels_last:
-            self.model.to(memory_format=torch.channels_last)
+            model.to(memory_format=torch.channels_last)
         self.ema = None
         if config.ema:
             from timm.utils import ModelEmaV3
 
-            self.ema = ModelEmaV3(self.model, decay=config.ema, use_warmup=True)
+            self.ema = ModelEmaV3(model, decay=config.ema, use_warmup=True)
         self.loss = Loss(config, len(self.data.classes))
-        optimizer = build_optimizer(self.model, config)
+        optimizer = build_optimizer(model, config)
         warmup = round(config.warmup_epochs * self.plan.steps_per_epoch)
         self.schedule = Schedule(optimizer, self.plan.total_steps, warmup, config.schedule)
-        self.bare = self.model
-        self.model, self.optimizer = self.accelerator.prepare(self.model, optimizer)
+        self.bare = model
+        self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
 
     def _from_main(self, action):
-        """What ``action`` gives on the main process, on all of them; its failure stops all (or they
-        would wait for ever).
-        """
-        from accelerate.utils import broadcast_object_list
-
-        result, failure = None, None
-        if self.is_main:
-            try:
-                result = action()
-            except InputError as error:
-                failure = error
-        box = [result, failure and str(failure)]
-        if self.processes > 1:
-            broadcast_object_list(box)
-        if box[1]:
-            raise failure or InputError(box[1])
-        return box[0]
+        """What ``action`` gives on the main process, on all of them; its failure stops all."""
+        return self.team.same(self.team.first(action))
 
     # --- state ----------
 
@@ -148,7 +124,7 @@ class Trainer:
         return self.ema.module if self.ema else self.bare
 
     def _save_state(self):
-        if not self.is_main:
+        if not self.team.is_first:
             return
         scaler = getattr(self.accelerator, "scaler", None)
         self.folder.save_state(
@@ -170,7 +146,7 @@ class Trainer:
         state = self._from_main(lambda: self.folder.load_state())
         self.started = self.saved_at = self.exported_at = time.monotonic()
         if state is None:
-            if self.is_main:
+            if self.team.is_first:
                 self.folder.cut_log(0)
             return
         self.step, self.best, self.totals, self.seconds = (
@@ -182,7 +158,7 @@ class Trainer:
             self.ema.module.load_state_dict(state["ema"])
         if state["scaler"]:
             self.accelerator.scaler.load_state_dict(state["scaler"])
-        if self.is_main:
+        if self.team.is_first:
             self.folder.cut_log(self.step // self.plan.steps_per_epoch)
 
     def card(self, **values):
@@ -203,7 +179,7 @@ class Trainer:
         }
 
     def _save_weights(self, name, **values):
-        if self.is_main:
+        if self.team.is_first:
             save_checkpoint(
                 self.folder.path(f"{name}.safetensors"), self._weights(), self.card(**values)
             )
@@ -262,10 +238,10 @@ class Trainer:
         """
         # Dropout and mixup depend on (seed, step, process) only: a resumed run draws the same
         # numbers.
-        seed_everything(mixed_seed(self.config.seed, self.step, self.rank))
+        seed_everything(mixed_seed(self.config.seed, self.step, self.team.rank))
         self.schedule.set(self.step)
         self.optimizer.zero_grad()
-        share = self.plan.batch_size // self.processes
+        share = self.plan.batch_size // self.team.processes
         loss_sum, correct = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
         for number in range(self.plan.passes):
             images, labels = next(batches)
@@ -350,7 +326,7 @@ class Trainer:
             ):
                 self.best = {"accuracy": found.accuracy, "loss": found.loss, "epoch": epoch}
                 self._save_weights("best", epoch=epoch, validation=found.summary())
-        if not self.is_main:
+        if not self.team.is_first:
             return
         self.folder.log(record)
         if self.config.tensorboard:
@@ -398,7 +374,7 @@ class Trainer:
             found = self._predict(plain, self.data.test_set)
             epoch = self.best["epoch"] if name == "best" else self.config.epochs
             result[name] = {**found.summary(), "epoch": epoch}
-            if self.is_main:
+            if self.team.is_first:
                 found.write_csv(
                     self.folder.path(f"test_{name}.csv"), names=_names(self.data.test_set)
                 )
@@ -407,24 +383,22 @@ class Trainer:
                     card["validation"] = self.best
                     result["validation"]["best"] = self.best["accuracy"]
                 save_checkpoint(self.folder.path(f"{name}.safetensors"), plain, card)
-        if self.is_main:
+        if self.team.is_first:
             if self.data.val_set:
                 result["validation"]["last"] = self.folder.read_log()[-1]["val_accuracy"]
             write_json(self.folder.path("result.json"), result)
         return result
 
     def _predict(self, model, dataset, autocast=None):
-        from accelerate.utils import gather_object
-
         return predict_split(
             model,
             dataset,
             self.device,
             batch_size=max(self.plan.micro_batch, 16),
             workers=0 if self.data.memory else self.config.workers,
-            rank=self.rank,
-            processes=self.processes,
-            gather=gather_object,
+            rank=self.team.rank,
+            processes=self.team.processes,
+            gather=self.team.gather,
             autocast=autocast,
             progress=self.progress,
         )
