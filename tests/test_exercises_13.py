@@ -112,7 +112,7 @@ def only_swapped(box, size, orientation):
     [
         (checks.check_xyxy, lambda boxes: boxes.copy(), "width and height, not a corner"),
         (checks.check_xyxy, lambda boxes: solutions.to_xyxy(boxes) - [0, 0, 1, 1], "subtracted 1"),
-        (checks.check_xyxy, in_place, "changed the array"),
+        (checks.check_xyxy, in_place, "work on a copy"),
         (checks.check_xyxy, wrong_order, "not x0, x1, y0, y1"),
         (checks.check_xyxy, lambda boxes: boxes[0], "shape"),
         (checks.check_join, by_position, "by position"),

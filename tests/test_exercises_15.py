@@ -18,7 +18,7 @@ solutions = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(solutions)
 
 EXERCISES = [
-    (checks.check_paired_difference, solutions.paired_difference),
+    (checks.check_paired_difference, solutions.paired_difference_of),
     (checks.check_reported_accuracy, solutions.reported_accuracy),
     (checks.check_within_genus, solutions.within_genus),
     (checks.check_seeds_needed, solutions.seeds_needed),

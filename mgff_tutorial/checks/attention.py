@@ -59,7 +59,7 @@ def check_attention_weights(attention_weights):
     expect_close("A' for 5 positions", got, right, 1e-5, hint)
 
 
-@exercise("Exercise 6.2")
+@exercise("Exercise 6.2", points=2)
 def check_position_bias(position_bias):
     """A table whose entries name themselves, on a grid that is not square."""
     for grid in ((2, 2), (2, 3), (3, 2)):
@@ -94,7 +94,7 @@ def check_position_bias(position_bias):
         expect_close(f"bias of a {grid[0]} x {grid[1]} grid", got, right, 1e-6, hint)
 
 
-@exercise("Exercise 6.3")
+@exercise("Exercise 6.3", points=2)
 def check_many_heads(many_heads):
     """Several heads against torch's own attention; the ways of splitting channels wrongly."""
     generator = torch.Generator().manual_seed(1)
@@ -144,7 +144,7 @@ def check_many_heads(many_heads):
         expect_close(f"{heads} head{'s' if heads > 1 else ''}", got, right, 1e-5, hint)
 
 
-@exercise("Exercise 7.1")
+@exercise("Exercise 7.1", answer="channel_weights_of")
 def check_channel_weights(channel_weights):
     """s for two maps, and the mistakes that still give numbers between 0 and 1."""
     generator = torch.Generator().manual_seed(2)

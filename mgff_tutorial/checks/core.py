@@ -1,64 +1,280 @@
-"""What every check of an exercise is built from: unanswered, wrong (with a reason), or correct."""
+"""What every check of an exercise is built from: unanswered, wrong (with a reason), or correct.
 
+A check is a function with the reader's answer as its first argument, decorated with `exercise`::
+
+    @exercise("Exercise 8.2")
+    def check_graph_conv(graph_conv):
+        x = torch.randn(2, 4, 3, generator=draw())          # new inputs at every call
+        got = ask(graph_conv, x)
+        expect_close("A X W", got, expected, hint="...")
+
+It says what is wrong by `expect` and its relatives; everything else is done here. ``check(answer)``
+prints "correct" or "not answered yet", raises `CheckFailed` for a wrong answer and returns an
+`Outcome`. ``check.judge(answer)`` returns the same outcome, prints nothing and raises nothing.
+"""
+
+import contextlib
+import contextvars
+import copy
 import functools
+import inspect
+import linecache
+import os
+import random
+import secrets
+import sys
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import torch
+
+CORRECT, WRONG, NOT_ANSWERED = "correct", "wrong", "not answered"
+_TORCH = str(Path(torch.__file__).parent)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a check found.
+
+    Attributes:
+        exercise: its number, such as ``"8.2"``.
+        result: ``"correct"``, ``"wrong"`` or ``"not answered"``.
+        points: earned. out_of: that a correct answer earns.
+        hint: why the answer is not correct; empty if it is.
+        raised: the answer is wrong because it raised an error.
+    """
+
+    exercise: str
+    result: str
+    points: float
+    out_of: float
+    hint: str = ""
+    raised: bool = False
+
+    def _ipython_display_(self):
+        """Nothing: a cell that ends in a check has said all in its one printed line."""
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """What an exercise is called, in a check's attribute ``exercise``.
+
+    Attributes:
+        number: such as ``"8.2"``. sheet: the notebook's number, such as ``"08"``.
+        answer: the name that the notebook gives to the reader's answer. points: of a correct one.
+    """
+
+    number: str
+    answer: str
+    points: float
+
+    @property
+    def sheet(self):
+        return self.number.partition(".")[0].zfill(2)
 
 
 class CheckFailed(AssertionError):
     """The answer is wrong; the message names what was expected, what came, and the likely
-    mistake.
+    mistake. ``outcome`` holds the `Outcome` once the check is over.
     """
+
+    outcome = None
 
     def _render_traceback_(self):
         # IPython shows this instead of a traceback: the reader needs the sentence, not our stack.
         return [str(self)]
 
 
-def exercise(label):
+class AnswerRaised(CheckFailed):
+    """The answer is wrong because it raised an error, or left by ``exit``."""
+
+
+class _Unanswered(Exception):
+    """The exercise has not been answered; the message says by what it is seen."""
+
+
+@dataclass
+class _Running:
+    """The check that is running: its generators, and what the answer gave last."""
+
+    torch_draw: torch.Generator
+    numpy_draw: np.random.Generator
+    last: object = None
+    asked: bool = False
+
+
+_running = contextvars.ContextVar("running check")
+
+
+def exercise(label, answer=None, points=1):
     """Decorate a check: an unanswered exercise prints a reminder and passes, a right one prints
     "correct".
 
     The check may be called with a value or with the reader's function. ``None``, ``...`` and a
     function that raises ``NotImplementedError`` (or, inside the check, returns ``None`` through
-    `ask`) count as unanswered.
+    `ask`) count as unanswered. The decorated check takes two more arguments:
+
+    - ``strict``: raise `CheckFailed` on "not answered" too. If None, the environment variable
+      ``MGFF_STRICT`` decides (unset, empty and 0 mean no).
+    - ``seed``: of the inputs that the check draws. If None, every call draws others.
+
+    The check leaves the global random states as they were.
 
     Args:
         label: what the reader sees, such as ``"Exercise 3.1"``.
+        answer: name of the reader's function in the notebook; if None, that of the check's first
+            parameter.
+        points: of a correct answer.
     """
 
     def decorate(check):
-        @functools.wraps(check)
-        def run(answer, *args, **kwargs):
-            try:
-                if answer is None or answer is Ellipsis:
-                    raise NotImplementedError
-                check(answer, *args, **kwargs)
-            except NotImplementedError:
-                print(f"{label}: not answered yet.")
-            except CheckFailed as failure:
-                raise CheckFailed(f"{label}: {failure}") from None
-            else:
-                print(f"{label}: correct.")
+        named = answer or next(iter(inspect.signature(check).parameters))
+        about = Exercise(label.split()[-1], named, points)
 
+        def judge(given, *args, seed=None, **kwargs):
+            """The `Outcome`; prints nothing of its own."""
+            try:
+                with _random_states_restored(), _draws(label, seed):
+                    _run(check, given, args, kwargs)
+            except _Unanswered as unanswered:
+                return Outcome(about.number, NOT_ANSWERED, 0, points, str(unanswered))
+            except CheckFailed as failure:
+                raised = isinstance(failure, AnswerRaised)
+                return Outcome(about.number, WRONG, 0, points, str(failure), raised)
+            return Outcome(about.number, CORRECT, points, points)
+
+        @functools.wraps(check)
+        def run(given, *args, strict=None, seed=None, **kwargs):
+            outcome = judge(given, *args, seed=seed, **kwargs)
+            if strict is None:
+                strict = os.environ.get("MGFF_STRICT", "") not in ("", "0")
+            if outcome.result == CORRECT:
+                print(f"{label}: correct.")
+            elif outcome.result == NOT_ANSWERED and not strict:
+                print(f"{label}: not answered yet.")
+            else:
+                unanswered = outcome.result == NOT_ANSWERED
+                failure = CheckFailed(f"{label}: {'not answered.' if unanswered else outcome.hint}")
+                failure.outcome = outcome
+                raise failure from None
+            return outcome
+
+        run.judge, run.exercise = judge, about
         return run
 
     return decorate
 
 
+def _run(check, given, args, kwargs):
+    """The check itself; whatever happens becomes nothing, `_Unanswered` or `CheckFailed`."""
+    try:
+        if given is None or given is Ellipsis:
+            raise _Unanswered("there is no answer.")
+        check(given, *args, **kwargs)
+    except (CheckFailed, _Unanswered):
+        raise
+    except NotImplementedError as error:
+        raise _unanswered_or_raised(error) from None
+    except SystemExit:
+        raise AnswerRaised(_LEFT) from None
+    except Exception as error:
+        # The answer has a form that the check did not foresee: the reader gets a sentence about
+        # it, never an error from inside the check.
+        running = _running.get()
+        if not running.asked and callable(given):
+            raise  # the answer was never called: a defect of the check
+        what = _describe(running.last if running.asked else given)
+        raise CheckFailed(
+            f"your answer gives {what}, which can't be compared with what is expected; look at "
+            "its type and its shape."
+        ) from error
+
+
+_LEFT = "your function leaves the program (exit or quit); let it return its result."
+
+
 def ask(function, *args, **kwargs):
     """Call the reader's function; ``None`` or ``...`` counts as unanswered, an exception becomes a
-    `CheckFailed`.
+    `CheckFailed`, and so does an argument that was changed in place.
+
+    Returns:
+        The result in plain types: NumPy numbers as Python's, tensors of floating point as float32.
+        Where an argument is a tensor, arrays and nested lists of numbers come as tensors too.
     """
-    try:
-        result = function(*args, **kwargs)
-    except (NotImplementedError, CheckFailed):
-        raise
-    except Exception as error:
-        raise CheckFailed(f"your function raised {type(error).__name__}: {error}") from error
-    if result is None or result is Ellipsis:
-        raise NotImplementedError
+    before = _snapshot([args, kwargs])
+    result = ask_in_place(function, *args, **kwargs)
+    expect(
+        _same(before, [args, kwargs]),
+        "your function changes an argument that it was given; work on a copy.",
+    )
     return result
+
+
+def ask_in_place(function, *args, **kwargs):
+    """`ask` for an exercise in which the function may change its arguments."""
+    running = _running.get(None)
+    noted = _Noted(sys.stdout)
+    try:
+        with contextlib.redirect_stdout(noted):
+            result = function(*args, **kwargs)
+    except (CheckFailed, _Unanswered):
+        raise
+    except NotImplementedError as error:
+        raise _unanswered_or_raised(error) from None
+    except SystemExit:
+        raise AnswerRaised(_LEFT) from None
+    except Exception as error:
+        raise AnswerRaised(_what_was_raised(error)) from error
+    if running is not None:
+        running.last, running.asked = result, True
+    if result is None and noted.wrote:
+        raise CheckFailed("your function prints something and returns None; use return, not print.")
+    if result is None or result is Ellipsis:
+        raise _Unanswered(f"it returns {result}.")
+    return _plain(result, _holds_tensor([args, kwargs]))
+
+
+def ask_tensor(what, function, *args, **kwargs):
+    """`ask` for a function whose result must be a tensor: a list or an array of numbers is taken
+    for one.
+
+    Args:
+        what: what the result is, for the message.
+    """
+    result = ask(function, *args, **kwargs)
+    if isinstance(result, torch.Tensor):
+        return result
+    try:
+        return _plain(torch.as_tensor(np.asarray(result)), False)
+    except (TypeError, ValueError, RuntimeError):
+        raise CheckFailed(f"{what}: expected a tensor, got {_describe(result)}.") from None
+
+
+def draw():
+    """The `torch.Generator` from which the running check draws its inputs.
+
+    Every call of a check draws others, unless it is given a ``seed``.
+    """
+    return _running.get().torch_draw
+
+
+def draw_numpy():
+    """The `numpy.random.Generator` from which the running check draws its inputs, as in `draw`."""
+    return _running.get().numpy_draw
+
+
+@contextlib.contextmanager
+def random_state_untouched():
+    """Fail if what runs inside changes a global random state (of torch, NumPy or Python)."""
+    before = _random_states()
+    yield
+    expect(
+        _same(before, _random_states()),
+        "the global random state was changed: draw from a generator of your own, such as "
+        "torch.Generator().manual_seed(seed) or np.random.default_rng(seed).",
+    )
 
 
 def expect(condition, message):
@@ -73,7 +289,10 @@ def expect_equal(what, got, expected, hint=""):
         got = got.item()
     if isinstance(got, torch.Size):
         got = tuple(got)
-    expect(got == expected, f"{what}: expected {expected}, got {got}. {hint}".rstrip())
+    same = got == expected
+    if isinstance(same, torch.Tensor | np.ndarray):  # an array where a number was asked for
+        raise CheckFailed(f"{what}: expected {expected}, got {_describe(got)}. {hint}".rstrip())
+    expect(same, f"{what}: expected {expected}, got {got}. {hint}".rstrip())
 
 
 def expect_shape(what, got, expected, hint=""):
@@ -90,8 +309,15 @@ def expect_shape(what, got, expected, hint=""):
 
 def expect_close(what, got, expected, tolerance=1e-5, hint=""):
     """Fail unless the tensors agree in shape and to ``tolerance``; says where they differ most."""
-    got, expected = torch.as_tensor(got).detach().cpu(), torch.as_tensor(expected).detach().cpu()
+    try:
+        got = torch.as_tensor(got).detach().cpu()
+    except (TypeError, ValueError, RuntimeError):
+        raise CheckFailed(
+            f"{what}: expected numbers, got {_describe(got)}. {hint}".rstrip()
+        ) from None
+    expected = torch.as_tensor(expected).detach().cpu()
     expect_shape(what, got, expected.shape, hint)
+    expect(not got.is_complex(), f"{what}: expected real numbers, got complex ones. {hint}")
     difference = (got.double() - expected.double()).abs()
     worst = difference.max().item() if difference.numel() else 0.0
     if not worst <= tolerance:  # also catches NaN
@@ -103,3 +329,172 @@ def expect_close(what, got, expected, tolerance=1e-5, hint=""):
             f"{what}: differs by up to {worst:.3g}, most at index {place}: expected "
             f"{expected[place].item():.4g}, got {got[place].item():.4g}. {hint}".rstrip()
         )
+
+
+# ---- what the answer does: prints, errors, exits ----
+
+
+class _Noted:
+    """Standard output that notes whether anything was written."""
+
+    def __init__(self, stream):
+        self._stream, self.wrote = stream, False
+
+    def write(self, text):
+        self.wrote = self.wrote or bool(text.strip())
+        return self._stream.write(text)
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
+
+
+def _unanswered_or_raised(error):
+    """``NotImplementedError`` of the reader's own means "not answered"; one of torch is an error
+    like others.
+    """
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    from_torch = trace and trace.tb_frame.f_code.co_filename.startswith(_TORCH)
+    if from_torch or "aten::" in str(error):
+        return AnswerRaised(_what_was_raised(error))
+    return _Unanswered("it raises NotImplementedError.")
+
+
+def _what_was_raised(error):
+    """One sentence about an exception of the reader's function, with the reader's line if it is
+    known.
+    """
+    if getattr(error, "sentence", None):  # raised in another process, which knew the line
+        return error.sentence
+    text = (str(error).strip().splitlines() or [""])[0].rstrip()
+    trace, line = error.__traceback__, ""
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if "site-packages" not in code.co_filename and code.co_filename != __file__:
+            source = linecache.getline(code.co_filename, trace.tb_lineno).strip()
+            line = source or line
+        trace = trace.tb_next
+    said = f"your function raised {type(error).__name__}{f': {text}' if text else ''}"
+    return f"{said} (in the line: {line})" if line else said
+
+
+# ---- what the answer gives ----
+
+
+def _plain(value, tensors):
+    """``value`` in plain types; ``tensors``: arrays and nested lists of numbers become tensors."""
+    if isinstance(value, torch.Tensor):
+        return value.float() if value.is_floating_point() else value
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        if tensors and value.dtype.kind in "biuf":
+            return _plain(torch.from_numpy(np.ascontiguousarray(value)), False)
+        return value
+    if tensors and isinstance(value, list | tuple) and value:
+        if all(isinstance(row, list | tuple | np.ndarray) for row in value):
+            with contextlib.suppress(TypeError, ValueError, RuntimeError):
+                return _plain(torch.as_tensor(np.asarray(value)), False)
+    if type(value) in (list, tuple):
+        return type(value)(_plain(v, False) for v in value)
+    if type(value) is dict:
+        return {k: _plain(v, False) for k, v in value.items()}
+    return value
+
+
+def _holds_tensor(value):
+    if isinstance(value, list | tuple):
+        return any(map(_holds_tensor, value))
+    if isinstance(value, dict):
+        return any(map(_holds_tensor, value.values()))
+    return isinstance(value, torch.Tensor)
+
+
+def _describe(value):
+    """A value in a few words, such as "a tensor of shape (2, 3) and type float64"."""
+    if isinstance(value, torch.Tensor | np.ndarray):
+        kind = "tensor" if isinstance(value, torch.Tensor) else "array"
+        dtype = str(value.dtype).removeprefix("torch.")
+        return f"a {kind} of shape {tuple(value.shape)} and type {dtype}"
+    if isinstance(value, list | tuple | dict | set):
+        return f"a {type(value).__name__} of {len(value)}"
+    if isinstance(value, int | float | str | bool | complex):
+        text = repr(value)
+        return text if len(text) <= 60 else f"{text[:60]}..."
+    return f"a {type(value).__name__}"
+
+
+# ---- what must stay as it was ----
+
+
+def _snapshot(value):
+    """A copy of plain data, for `_same`; anything else is taken as it is."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone()
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if type(value) in (list, tuple):
+        return type(value)(map(_snapshot, value))
+    if type(value) is dict:
+        return {k: _snapshot(v) for k, v in value.items()}
+    if type(value) in (set, bytearray):
+        return copy.copy(value)
+    return value
+
+
+def _same(before, now):
+    """Does plain data equal its `_snapshot`?"""
+    if type(before) in (list, tuple, dict) and (
+        type(before) is not type(now) or len(before) != len(now)
+    ):
+        return False
+    if isinstance(before, torch.Tensor):
+        # equal_nan has no meaning for integers, so compare the bytes
+        return (
+            isinstance(now, torch.Tensor)
+            and before.shape == now.shape
+            and before.dtype == now.dtype
+            and np.array_equal(_bytes(before), _bytes(now))
+        )
+    if isinstance(before, np.ndarray):
+        return before.shape == now.shape and before.tobytes() == now.tobytes()
+    if type(before) in (list, tuple):
+        return all(map(_same, before, now))
+    if type(before) is dict:
+        return list(before) == list(now) and all(_same(before[k], now[k]) for k in before)
+    if type(before) in (set, bytearray, int, float, bool, str):
+        return before is now or before == now
+    return True
+
+
+def _bytes(tensor):
+    return tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
+
+
+def _random_states():
+    return [torch.get_rng_state(), list(np.random.get_state()), random.getstate()]
+
+
+@contextlib.contextmanager
+def _random_states_restored():
+    torch_state, numpy_state, python_state = _random_states()
+    try:
+        yield
+    finally:
+        torch.set_rng_state(torch_state)
+        np.random.set_state(tuple(numpy_state))
+        random.setstate(python_state)
+
+
+@contextlib.contextmanager
+def _draws(label, seed):
+    """The generators of one run of a check; exercises with one seed draw different numbers."""
+    seed = secrets.randbits(31) if seed is None else seed
+    mixed = (int(seed) * 1_000_003 + zlib.crc32(label.encode())) % 2**63
+    running = _Running(torch.Generator().manual_seed(mixed), np.random.default_rng(mixed))
+    token = _running.set(running)
+    try:
+        yield
+    finally:
+        _running.reset(token)

@@ -107,7 +107,7 @@ def check_square(square_box):
         )
 
 
-@exercise("Exercise 11.3")
+@exercise("Exercise 11.3", points=2)
 def check_flood(component):
     """Random masks, diagonals, borders that must not wrap around, and a start outside."""
     generator = np.random.default_rng(0)

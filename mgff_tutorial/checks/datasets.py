@@ -7,7 +7,7 @@ import numpy as np
 from .core import ask, exercise, expect, expect_close, expect_equal
 
 
-@exercise("Exercise 13.1")
+@exercise("Exercise 13.1", answer="to_xyxy")
 def check_xyxy(answer):
     """``answer(boxes)``: (N, 4) array of x, y, width, height -> (N, 4) array of x0, y0, x1, y1."""
     boxes = np.array([[4.0, 3.0, 20.0, 12.0], [10.0, 0.0, 5.0, 50.0]])
@@ -36,7 +36,7 @@ def check_xyxy(answer):
     expect_close("boxes", got, given + np.pad(given[:, :2], ((0, 0), (2, 0))), hint=hint)
 
 
-@exercise("Exercise 13.2")
+@exercise("Exercise 13.2", answer="join")
 def check_join(answer):
     """``answer(images, class_ids, classes)`` with dicts of str -> list of (path, label), in the
     order of images.
@@ -81,7 +81,7 @@ def check_join(answer):
     expect_equal("labels", labels, [row[1] for row in expected], hint)
 
 
-@exercise("Exercise 13.3")
+@exercise("Exercise 13.3", answer="split", points=2)
 def check_split(answer):
     """``answer(labels, fraction, seed)`` -> (rest, validation), lists of indices, the same share of
     each class.
@@ -125,7 +125,7 @@ def check_split(answer):
     )
 
 
-@exercise("Exercise 13.4")
+@exercise("Exercise 13.4", answer="turn_box", points=4)
 def check_upright_box(answer):
     """``answer(box, size, orientation)`` for orientations 1, 3, 6 and 8: box of the upright
     picture.

@@ -8,7 +8,7 @@ from scipy import stats
 from .core import ask, exercise, expect, expect_equal
 
 
-@exercise("Exercise 15.1")
+@exercise("Exercise 15.1", answer="paired_difference_of")
 def check_paired_difference(answer):
     """``answer(a, b)``: two lists of accuracies, one a seed -> (mean, low, high) of a - b, 95 %
     t-interval.
@@ -61,7 +61,7 @@ def check_paired_difference(answer):
     )
 
 
-@exercise("Exercise 15.2")
+@exercise("Exercise 15.2", answer="reported_accuracy")
 def check_reported_accuracy(answer):
     """``answer(validation, test)``: dicts recipe -> accuracies, one a seed -> the number that may
     be reported.
@@ -95,7 +95,7 @@ def check_reported_accuracy(answer):
     )
 
 
-@exercise("Exercise 15.3")
+@exercise("Exercise 15.3", answer="within_genus")
 def check_within_genus(answer):
     """``answer(confusion, genus)``: (K, K) counts, row = truth; genus of each class -> share of the
     ERRORS inside.
@@ -123,7 +123,7 @@ def check_within_genus(answer):
     )
 
 
-@exercise("Exercise 15.4")
+@exercise("Exercise 15.4", answer="seeds_needed", points=2)
 def check_seeds_needed(answer):
     """``answer(spread, difference)`` -> fewest seeds whose 95 % t-interval is narrower than +-
     difference.

@@ -110,7 +110,7 @@ def check_ablations(ablation):
         )
 
 
-@exercise("Exercise 9.4")
+@exercise("Exercise 9.4", answer="own_backbone", points=4)
 def check_own_backbone(make):
     """A backbone of the reader's own: four maps in order, as announced, with gradients to every
     weight.

@@ -32,7 +32,7 @@ def check_align_weights(align_weights):
         )
 
 
-@exercise("Exercise 5.2")
+@exercise("Exercise 5.2", points=2)
 def check_patch_conv(patch_conv):
     """Compare with a strided convolution, on maps that are neither square nor of equal channel
     counts.

@@ -118,7 +118,7 @@ def check_graph_conv(graph_conv):
     expect_close("A X W", got, right, 1e-4, hint)
 
 
-@exercise("Exercise 8.3")
+@exercise("Exercise 8.3", points=2)
 def check_super_nodes(super_nodes):
     """True means under a soft assignment; the usual ways to miss them."""
     generator = torch.Generator().manual_seed(1)
@@ -168,7 +168,7 @@ def _rows(links):
     return links / links.sum(1, keepdim=True)
 
 
-@exercise("Exercise 8.4")
+@exercise("Exercise 8.4", points=4)
 def check_scale_adjacency(scale_adjacency):
     """A graph over positions and granularities; says which rule of the text is broken."""
     for grid, granularities in (((2, 3), 3), ((3, 3), 4), ((3, 2), 1)):

@@ -42,7 +42,7 @@ def check_lazy_accuracy(lazy_accuracy):
         )
 
 
-@exercise("Exercise 16.2")
+@exercise("Exercise 16.2", points=2)
 def check_confident(confident):
     """Answers that get better with confidence, ones that don't, ties, and a demand that can't be
     met.
@@ -104,7 +104,7 @@ def check_confident(confident):
     )
 
 
-@exercise("Exercise 16.3")
+@exercise("Exercise 16.3", points=4)
 def check_leaks(leaks):
     """Copies in other sizes and qualities, a mirror image, a darker picture, and the order of the
     pairs.

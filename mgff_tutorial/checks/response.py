@@ -80,7 +80,7 @@ def _product(matrices):
     return out
 
 
-@exercise("Exercise 10.3")
+@exercise("Exercise 10.3", points=2)
 def check_fiedler_side(object_side):
     """The side that covers more of the inside than of the border, on grids that are not square."""
     generator = torch.Generator().manual_seed(3)

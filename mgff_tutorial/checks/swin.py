@@ -36,7 +36,7 @@ def check_map_shapes(map_shapes):
         expect_equal(f"maps of a {size} x {size} image at width {width}", got, expected, hint)
 
 
-@exercise("Exercise 4.2")
+@exercise("Exercise 4.2", points=2)
 def check_block_parameters(block_parameters):
     """Parameters of one block, counted on the packaged block."""
     from ..swin_blocks import SwinBlock
@@ -108,7 +108,7 @@ def check_drop_rates(drop_rates):
         )
 
 
-@exercise("Exercise 4.4")
+@exercise("Exercise 4.4", points=2)
 def check_timm_name(timm_name):
     """Names of the original authors' files, in timm's words; None for what is dropped."""
     cases = {

@@ -161,7 +161,7 @@ def check_accuracy_of_shares(accuracy_of_shares):
     )
 
 
-@exercise("Exercise 14.4")
+@exercise("Exercise 14.4", points=4)
 def check_validation_split(validation_split):
     """Disjoint, complete, class by class, seeded, and without a trace in the global random
     state.

@@ -61,7 +61,7 @@ def check_to_original(to_original):
         expect_close(f"boxes from a view of {view}", got, right, 1e-3, hint)
 
 
-@exercise("Exercise 12.3")
+@exercise("Exercise 12.3", points=2)
 def check_follow(follow_the_surer):
     """Rows where entropy and largest probability disagree, exact zeros, and ties."""
     first = torch.tensor(

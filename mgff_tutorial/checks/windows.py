@@ -57,7 +57,7 @@ def check_bias_row(bias_row):
                 expect_equal(f"window {wh} x {ww}, query {query}, key {key}", got, expected, hint)
 
 
-@exercise("Exercise 2.3")
+@exercise("Exercise 2.3", points=2)
 def check_find_token(find_token):
     """Where every token of an oblong map goes in the partition."""
     height, width, (wh, ww) = 6, 8, (3, 4)
@@ -157,7 +157,7 @@ def check_may_attend(may_attend):
                 )
 
 
-@exercise("Exercise 3.3")
+@exercise("Exercise 3.3", points=2)
 def check_mask_from_coordinates(mask_from_coordinates):
     """A mask built from the original coordinates, against region numbers, on square and oblong
     maps.
@@ -203,7 +203,7 @@ def check_mask_from_coordinates(mask_from_coordinates):
         )
 
 
-@exercise("Exercise 3.4")
+@exercise("Exercise 3.4", points=4)
 def check_blocks_to_reach(blocks_to_reach):
     """Blocks until a message arrives, plain and shifted blocks in turn, by spreading it step by
     step.

@@ -4,7 +4,7 @@ import numpy as np
 from scipy import stats
 
 
-def paired_difference(a, b):
+def paired_difference_of(a, b):
     """Exercise 15.1: a 95 % interval for how much ``a`` is better than ``b``.
 
     Both models were run with the same seeds, so seed 3 may have been hard for both. That shared
