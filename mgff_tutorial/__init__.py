@@ -3,11 +3,32 @@
 The names below are imported on first use, so that a notebook on patches does not wait for the
 training loop. ``import mgff_tutorial`` itself imports torch and timm, and registers the MGFF models
 with timm.
+
+Stable, so that coursework of one year runs in the next: the names in ``__all__`` and their
+signatures, the module of each chapter (``mgff_tutorial.windows``, ...), ``mgff_tutorial.checks``
+and ``mgff_tutorial.plots``, the commands of ``python -m mgff_tutorial`` with their options, the
+names of weights, and the format of checkpoints and results. Everything else may change with the
+version; a name that moves says where it went.
 """
 
 import sys
 from importlib import import_module
 from importlib.abc import MetaPathFinder
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what editors and type checkers see; `__getattr__` imports the same names
+    from .cropper import ViTCropper as ViTCropper
+    from .datasets import CUB200 as CUB200
+    from .datasets import NABirds as NABirds
+    from .datasets import OxfordPets as OxfordPets
+    from .datasets import SketchBirds as SketchBirds
+    from .datasets import StanfordCars as StanfordCars
+    from .mgff import MGFF as MGFF
+    from .mgff import MGFFClassifier as MGFFClassifier
+    from .models import create_model as create_model
+    from .renderer import render as render
+    from .swin import SwinTransformer as SwinTransformer
+    from .two_stage import TwoStageClassifier as TwoStageClassifier
 
 __version__ = "0.1.0"
 
@@ -77,7 +98,7 @@ class _OldNames(MetaPathFinder):
 sys.meta_path.append(_OldNames)
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name in _MOVED:
         raise ImportError(f"{__name__}.{name} has moved: import {__name__}.{_MOVED[name]} instead.")
     if name not in _HOMES:
@@ -87,7 +108,7 @@ def __getattr__(name):
     return value
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted(__all__)
 
 

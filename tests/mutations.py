@@ -3,7 +3,6 @@
     python tests/mutations.py                  all of them
     python tests/mutations.py --only crop,box  those whose name or file contains "crop" or "box"
     python tests/mutations.py --list
-    python tests/mutations.py --check          does every mutant still find its place? (seconds)
 
 Each mutant is applied to a temporary copy of the package and the tests, never to the checkout, and
 the tests named beside it run on the copy. The heavy libraries are imported once; every run is a
@@ -11,7 +10,6 @@ fork of that process. Exit code 1 if a mutant survives, or if the tests fail on 
 """
 
 import argparse
-import ast
 import os
 import shutil
 import sys
@@ -22,109 +20,119 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parent.parent
 SECONDS = 900  # a run that takes longer counts as caught
 
-# name, file of the package, code, broken code, tests. Code is found by its syntax tree, so neither
-# layout nor comments nor quotes matter: an expression, or statements that follow each other. It
-# must stand in the file once.
+# name, file of the package, text, broken text, tests
 MUTANTS = [
     # patches, windows, swin
     (
         "patch pixels transposed",
         "patches.py",
-        "x.permute(0, 2, 4, 1, 3, 5)",
-        "x.permute(0, 2, 4, 1, 5, 3)",
+        "permute(0, 2, 4, 1, 3, 5).flatten(3)                  # (B, H/4",
+        "permute(0, 2, 4, 1, 5, 3).flatten(3)                  # (B, H/4",
         "test_patches.py",
     ),
     (
         "merging order",
         "patches.py",
-        "x.permute(0, 1, 3, 4, 2, 5)",
-        "x.permute(0, 1, 3, 2, 4, 5)",
+        "permute(0, 1, 3, 4, 2, 5)",
+        "permute(0, 1, 3, 2, 4, 5)",
         "test_patches.py",
     ),
     (
         "padding above",
         "patches.py",
-        "(0, 0, 0, right, 0, below)",
-        "(0, 0, right, 0, below, 0)",
+        "F.pad(x, (0, 0, 0, right, 0, below))",
+        "F.pad(x, (0, 0, right, 0, below, 0))",
         "test_patches.py",
     ),
     (
         "windows not transposed",
         "windows.py",
-        "x.transpose(2, 3).reshape(-1, wh * ww, channels)",
-        "x.reshape(-1, wh * ww, channels)",
+        "return x.transpose(2, 3).reshape(-1, wh * ww, channels)",
+        "return x.reshape(-1, wh * ww, channels)",
         "test_windows.py",
     ),
     (
         "windows reversed wrongly",
         "windows.py",
-        "x.transpose(2, 3).reshape(-1, height, width, windows.shape[-1])",
-        "x.reshape(-1, height, width, windows.shape[-1])",
+        "return x.transpose(2, 3).reshape(-1, height, width, windows.shape[-1])",
+        "return x.reshape(-1, height, width, windows.shape[-1])",
         "test_windows.py",
     ),
     (
         "bias index transposed",
         "windows.py",
-        "dy * (2 * ww - 1) + dx",
-        "dx * (2 * wh - 1) + dy",
+        "return dy * (2 * ww - 1) + dx",
+        "return dx * (2 * wh - 1) + dy",
         "test_windows.py",
     ),
-    ("mask dropped", "windows.py", "float('-inf')", "0.0", "test_windows.py"),
+    (
+        "mask dropped",
+        "windows.py",
+        'masked_fill(~same, float("-inf"))',
+        "masked_fill(~same, 0.0)",
+        "test_windows.py",
+    ),
     (
         "region off by one",
         "windows.py",
-        "position >= length - moved",
-        "position > length - moved",
+        "(position >= length - moved).long()",
+        "(position > length - moved).long()",
         "test_windows.py",
     ),
     (
         "bias table nearest",
         "windows.py",
-        "F.interpolate(grid, size=(nh, nw), mode='bicubic', align_corners=False)",
-        "F.interpolate(grid, size=(nh, nw), mode='nearest')",
+        'mode="bicubic", align_corners=False',
+        'mode="nearest"',
         "test_windows.py",
     ),
     (
         "roll back the wrong way",
         "swin_blocks.py",
-        "torch.roll(x, (sh, sw), dims=(1, 2))",
-        "torch.roll(x, (-sh, -sw), dims=(1, 2))",
+        "x = torch.roll(x, (sh, sw), dims=(1, 2))",
+        "x = torch.roll(x, (-sh, -sw), dims=(1, 2))",
         "test_swin.py -k padded_and_oblong",
     ),
     (
         "shift in the other blocks",
         "swin_blocks.py",
-        "i % 2 == 1",
-        "i % 2 == 0",
+        "shifted=i % 2 == 1",
+        "shifted=i % 2 == 0",
         "test_swin.py -k padded_and_oblong",
     ),
     (
         "stochastic depth not scaled",
         "swin_blocks.py",
-        "kept / (1 - self.rate)",
-        "kept",
+        "return x * (kept / (1 - self.rate))",
+        "return x * kept",
         "test_swin.py -k stochastic",
     ),
     (
         "stochastic depth in evaluation",
         "swin_blocks.py",
-        "not self.training or self.rate == 0.0",
-        "self.rate == 0.0",
+        "if not self.training or self.rate == 0.0:",
+        "if self.rate == 0.0:",
         "test_swin.py -k stochastic",
     ),
     (
         "taps before merging",
         "swin.py",
-        "maps.append(x)\nx = stage.run_blocks(x)",
-        "x = stage.run_blocks(x)\nmaps.append(x)",
+        "maps.append(x)\n            x = stage.run_blocks(x)",
+        "x = stage.run_blocks(x)\n            maps.append(x)",
         "test_numbers.py -k merging",
     ),
-    ("last map without its norm", "swin.py", "self.norm(x)", "x", "test_swin.py -k last_map"),
+    (
+        "last map without its norm",
+        "swin.py",
+        "[*maps, self.norm(x)]",
+        "[*maps, x]",
+        "test_swin.py -k last_map",
+    ),
     (
         "maximum for mean in the head",
         "swin.py",
-        "x.mean((1, 2))",
-        "x.amax((1, 2))",
+        "x = x.mean((1, 2))",
+        "x = x.amax((1, 2))",
         "test_swin.py -k padded_and_oblong",
     ),
     (
@@ -136,55 +144,59 @@ MUTANTS = [
     ),
     (
         "oneDNN without bias",
-        "support/linear.py",
-        "torch.ops.mkldnn._linear_pointwise(x, weight, bias, activation, [], 'none' if "
-        "activation == 'gelu' else '')",
-        "torch.ops.mkldnn._linear_pointwise(x, weight, None, activation, [], 'none' if "
-        "activation == 'gelu' else '')",
+        "linear.py",
+        "_linear_pointwise(x, weight, bias, activation",
+        "_linear_pointwise(x, weight, None, activation",
         "test_linear.py",
     ),
     (
         "gradient of the bias",
-        "support/linear.py",
-        "grads.sum(0)",
-        "grads.mean(0)",
+        "linear.py",
+        "for_bias = grads.sum(0)",
+        "for_bias = grads.mean(0)",
         "test_linear.py",
     ),
     (
         "products of other matrices",
-        "support/linear.py",
-        "zip(a if a.ndim == 3 else a.expand(len(b), -1, -1), b)",
-        "zip(a if a.ndim == 3 else a.expand(len(b), -1, -1), b.flip(0))",
+        "linear.py",
+        "for x, y in zip(a if a.ndim == 3 else a.expand(len(b), -1, -1), b)",
+        "for x, y in zip(a if a.ndim == 3 else a.expand(len(b), -1, -1), b.flip(0))",
         "test_linear.py",
     ),
     (
         "bias of other windows",
-        "support/attend.py",
-        "bias[first : first + piece]",
-        "bias[:piece]",
+        "attend.py",
+        "added = bias[first:first + piece]",
+        "added = bias[:piece]",
         "test_attend.py",
     ),
     (
         "bias taken away",
-        "support/attend.py",
-        "scores.view(windows // len(bias), *bias.shape) + bias",
-        "scores.view(windows // len(bias), *bias.shape) - bias",
+        "attend.py",
+        "*bias.shape) + bias ",
+        "*bias.shape) - bias ",
         "test_attend.py",
     ),
     (
         "weights never dropped",
-        "support/attend.py",
-        "F.dropout(weights, dropout)",
-        "weights",
+        "attend.py",
+        "return F.dropout(weights, dropout) @ v",
+        "return weights @ v",
         "test_attend.py",
     ),
-    ("freed memory given back", "support/device.py", "2 ** 30", "2 ** 20", "test_device.py"),
+    (
+        "freed memory given back",
+        "device.py",
+        "set_option(mmap_threshold, 2**30)",
+        "set_option(mmap_threshold, 2**20)",
+        "test_device.py",
+    ),
     # align, attention, graph, MGFF
     (
         "alignment transposed",
         "align.py",
-        "patches.permute(0, 2, 4, 1, 3, 5)",
-        "patches.permute(0, 2, 4, 1, 5, 3)",
+        "permute(0, 2, 4, 1, 3, 5).flatten(3)        # B, h, w, C",
+        "permute(0, 2, 4, 1, 5, 3).flatten(3)        # B, h, w, C",
         "test_align.py",
     ),
     (
@@ -194,19 +206,25 @@ MUTANTS = [
         "(0, spare[1], 0, spare[0])",
         "test_align.py",
     ),
-    ("alignment without norm", "align.py", "norm(conv(maps[i]))", "conv(maps[i])", "test_align.py"),
+    (
+        "alignment without norm",
+        "align.py",
+        "return [norm(conv(maps[i])) for",
+        "return [conv(maps[i]) for",
+        "test_align.py",
+    ),
     (
         "batches of maps unchecked",
         "align.py",
-        "any((x.shape[0] != maps[0].shape[0] for x in maps))",
-        "False",
+        "if any(x.shape[0] != maps[0].shape[0] for x in maps):",
+        "if False:",
         "test_numbers.py -k broadcast",
     ),
     (
         "attention unscaled",
         "attention.py",
-        "q @ k.transpose(-2, -1) * q.shape[-1] ** (-0.5)",
-        "q @ k.transpose(-2, -1)",
+        "scores = q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5",
+        "scores = q @ k.transpose(-2, -1)",
         "test_attention.py",
     ),
     (
@@ -219,37 +237,37 @@ MUTANTS = [
     (
         "softmax over queries",
         "attention.py",
-        "(scores if bias is None else scores + bias).softmax(-1)",
-        "(scores if bias is None else scores + bias).softmax(-2)",
+        "else scores + bias).softmax(-1)",
+        "else scores + bias).softmax(-2)",
         "test_attention.py",
     ),
     (
         "residual always on",
         "attention.py",
-        "x + out if self.residual else out",
-        "x + out",
+        "out = x + out if self.residual else out",
+        "out = x + out",
         "test_attention.py",
     ),
     ("SE by maximum", "attention.py", "x.mean((2, 3))", "x.amax((2, 3))", "test_attention.py"),
     (
         "SE without relu",
         "attention.py",
-        "F.relu(self.squeeze(x.mean((2, 3))))",
-        "self.squeeze(x.mean((2, 3)))",
+        "self.excite(F.relu(self.squeeze(",
+        "self.excite((self.squeeze(",
         "test_attention.py",
     ),
     (
         "adjacency transposed",
         "graph.py",
-        "self.adjacency + self.alpha * torch.tanh(q - k.transpose(1, 2))",
-        "self.adjacency.T + self.alpha * torch.tanh(q - k.transpose(1, 2))",
+        "return self.adjacency + self.alpha",
+        "return self.adjacency.T + self.alpha",
         "test_graph.py",
     ),
     (
         "query and key swapped",
         "graph.py",
-        "q - k.transpose(1, 2)",
-        "k - q.transpose(1, 2)",
+        "torch.tanh(q - k.transpose(1, 2))",
+        "torch.tanh(k - q.transpose(1, 2))",
         "test_graph.py",
     ),
     (
@@ -262,29 +280,29 @@ MUTANTS = [
     (
         "neighbours two away",
         "graph.py",
-        "(places[:, None] - places[None]).abs().amax(-1) <= 1",
-        "(places[:, None] - places[None]).abs().amax(-1) <= 2",
+        ".abs().amax(-1) <= 1",
+        ".abs().amax(-1) <= 2",
         "test_graph.py",
     ),
     (
         "granularities unlinked",
         "graph.py",
-        "torch.ones_like(same_map)",
-        "same_map",
+        "torch.kron(torch.ones_like(same_map), same_place)",
+        "torch.kron(same_map, same_place)",
         "test_graph.py",
     ),
     (
         "gate left out",
         "mgff.py",
-        "self.gate * self.exit(self.exit_norm(vector))",
-        "self.exit(self.exit_norm(vector))",
+        "update = self.gate * self.exit(",
+        "update = self.exit(",
         "test_mgff.py -k baseline_and_literal",
     ),
     (
         "granularities in reverse",
         "mgff.py",
-        "torch.cat(tokens, dim=1 if self.options['fuse'] == 'nodes' else 2)",
-        "torch.cat(tokens[::-1], dim=1 if self.options['fuse'] == 'nodes' else 2)",
+        "nodes = torch.cat(tokens,",
+        "nodes = torch.cat(tokens[::-1],",
         "test_mgff.py -k nodes_are",
     ),
     (
@@ -304,80 +322,72 @@ MUTANTS = [
     (
         "decay of vectors",
         "mgff.py",
-        "parameter.ndim <= 1 or name in skipped",
-        "name in skipped",
+        "0.0 if parameter.ndim <= 1 or name in skipped",
+        "0.0 if name in skipped",
         "test_numbers.py -k decayed",
     ),
     (
         "first grids for last",
         "backbones.py",
-        "[i for i, grid in enumerate(grids) if grid not in grids[i + 1 :]][-wanted:]",
-        "[i for i, grid in enumerate(grids) if grid not in grids[i + 1 :]][:wanted]",
+        "if grid not in grids[i + 1:]][-wanted:]",
+        "if grid not in grids[i + 1:]][:wanted]",
         "test_backbones.py",
     ),
     (
         "class token as a patch",
         "backbones.py",
-        "final[:, final.shape[1] - grid[0] * grid[1] :]",
-        "final[:, : grid[0] * grid[1]]",
+        "final[:, final.shape[1] - grid[0] * grid[1]:]",
+        "final[:, :grid[0] * grid[1]]",
         "test_backbones.py",
     ),
     # response, cropper, two stages
     (
         "rows for columns",
         "response.py",
-        "layer.matrix(patches)[..., patches].mean(dim=1).sum(dim=1)",
-        "layer.matrix(patches)[..., patches].mean(dim=1).sum(dim=2)",
+        "[..., patches].mean(dim=1).sum(dim=1)",
+        "[..., patches].mean(dim=1).sum(dim=2)",
         "test_response.py -k literal",
     ),
     (
         "another token's row",
         "response.py",
-        "queries = slice(0, 1) if record.has_class_token else slice(record.prefix, None)\n"
-        "rows = [\n"
-        "    layer.matrix(queries)[..., record.prefix :].mean(dim=(1, 2)) for layer in "
-        "record.layers\n"
-        "]",
-        "queries = slice(1, 2) if record.has_class_token else slice(record.prefix, None)\n"
-        "rows = [\n"
-        "    layer.matrix(queries)[..., record.prefix :].mean(dim=(1, 2)) for layer in "
-        "record.layers\n"
-        "]",
+        "queries = slice(0, 1) if record.has_class_token else slice(record.prefix, None)\n    rows",
+        "queries = slice(1, 2) if record.has_class_token else slice(record.prefix, None)\n    rows",
         "test_response.py -k row_zero",
     ),
     (
         "values forgotten",
         "response.py",
-        "affinity(record, ('query', 'value'))",
-        "affinity(record)",
+        'spectral_cut(affinity(record, ("query", "value")), seen)',
+        "spectral_cut(affinity(record), seen)",
         "test_response.py -k follows",
     ),
     (
         "cosines not squared",
         "response.py",
-        "cosine.clamp(min=0.001) ** 2",
-        "cosine.clamp(min=0.001)",
+        "cosine.clamp(min=1e-3) ** 2",
+        "cosine.clamp(min=1e-3)",
         "test_response.py -k affinity",
     ),
     (
         "the ViT's rule ignored",
         "response.py",
-        "dict(getattr(vit, 'pretrained_cfg', None) or {}).get('response_rule', DEFAULT_RULE)",
-        "dict(getattr(vit, 'pretrained_cfg', None) or {}).get('rule', DEFAULT_RULE)",
+        '.get("response_rule", DEFAULT_RULE)',
+        '.get("rule", DEFAULT_RULE)',
         "test_response.py -k follows",
     ),
     (
         "looks at the size of pretraining",
         "models.py",
-        "LOOK if pretrained is True else model.patch_embed.img_size",
-        "96 if pretrained is True else model.patch_embed.img_size",
+        "LOOK if pretrained is True",
+        "96 if pretrained is True",
         "test_models.py -k larger_pictures",
     ),
     (
         "the worst trial is chosen",
         "experiments/finetuning.py",
-        "max(scores, key=scores.get)",
-        "min(scores, key=scores.get)",
+        "return max(scores, key=scores.get)",
+        "return min(scores, key=scores.get)",
         "test_experiments.py -k whole_models",
     ),
     (
@@ -390,9 +400,16 @@ MUTANTS = [
     (
         "merged without the crop",
         "experiments/ablation.py",
-        "stage1 + stage2",
-        "stage1 + stage1",
+        "(stage1 + stage2) / 2",
+        "(stage1 + stage1) / 2",
         "test_experiments.py -k whole_models",
+    ),
+    (
+        "target judged upside down",
+        "benchmark/targets.py",
+        "measured <= bound if at_most else measured >= bound",
+        "measured >= bound if at_most else measured <= bound",
+        "test_benchmark.py -k target",
     ),
     (
         "rollout from the front",
@@ -404,24 +421,22 @@ MUTANTS = [
     (
         "outliers kept",
         "response.py",
-        "torch.minimum",
-        "torch.maximum",
+        "return torch.minimum(weights,",
+        "return torch.maximum(weights,",
         "test_response.py -k clipping",
     ),
     (
         "map with aligned corners",
         "response.py",
-        "F.interpolate(weights[:, None], size=to_pair(size, 'size'), mode='bilinear', "
-        "align_corners=False)",
-        "F.interpolate(weights[:, None], size=to_pair(size, 'size'), mode='bilinear', "
-        "align_corners=True)",
+        'mode="bilinear", align_corners=False',
+        'mode="bilinear", align_corners=True',
         "test_response.py -k places",
     ),
     (
         "box off by one",
         "cropper.py",
-        "(columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)",
-        "(columns[0], rows[0], columns[-1], rows[-1])",
+        "columns[-1] + 1, rows[-1] + 1",
+        "columns[-1], rows[-1]",
         "test_cropper.py -k box_is_exclusive",
     ),
     (
@@ -434,37 +449,37 @@ MUTANTS = [
     (
         "smallest component",
         "cropper.py",
-        "np.bincount(labels.ravel())[1:].argmax",
-        "np.bincount(labels.ravel())[1:].argmin",
+        "[1:].argmax()",
+        "[1:].argmin()",
         "test_cropper.py -k component",
     ),
     (
         "sides swapped in padding",
         "cropper.py",
-        "boxes.new_tensor([width, height])",
-        "boxes.new_tensor([height, width])",
+        "limit = boxes.new_tensor([width, height])",
+        "limit = boxes.new_tensor([height, width])",
         "test_cropper.py -k padding",
     ),
-    ("no fallback", "cropper.py", "boxes[fallback]", "_", "test_cropper.py -k degenerate"),
+    ("no fallback", "cropper.py", "boxes[fallback] = ", "_ = ", "test_cropper.py -k degenerate"),
     (
         "crop rounded inwards",
         "cropper.py",
-        "np.ceil(box[2])",
-        "np.floor(box[2])",
+        "int(np.ceil(box[2]))",
+        "int(np.floor(box[2]))",
         "test_numbers.py -k outwards",
     ),
     (
         "ViT in training mode",
         "cropper.py",
-        "super().train(mode)\nself.vit.eval()",
+        "super().train(mode)\n        self.vit.eval()",
         "super().train(mode)",
         "test_cropper.py -k frozen",
     ),
     (
         "otsu's worst cut",
         "cropper.py",
-        "(below * (count - below) * (mean_above - mean_below) ** 2).argmax",
-        "(below * (count - below) * (mean_above - mean_below) ** 2).argmin",
+        "** 2).argmax(dim=1",
+        "** 2).argmin(dim=1",
         "test_cropper.py -k otsu",
     ),
     (
@@ -484,94 +499,90 @@ MUTANTS = [
     (
         "predict in training mode",
         "two_stage.py",
-        "self.eval()",
-        "pass",
+        "self.eval()\n        try:",
+        "try:",
         "test_two_stage.py -k mode",
     ),
     (
         "width for height",
         "cropper.py",
-        "[image.shape[-1], image.shape[-2]]",
-        "[image.shape[-2], image.shape[-1]]",
+        "[image.shape[-1], image.shape[-2]] * 2",
+        "[image.shape[-2], image.shape[-1]] * 2",
         "test_two_stage.py -k boxes",
     ),
     (
         "ViT sees unscaled colours",
         "cropper.py",
-        "(inputs - mean.to(inputs.device)) / std.to(inputs.device)",
-        "inputs",
+        "found = self((inputs - mean.to(inputs.device)) / std.to(inputs.device))",
+        "found = self(inputs)",
         "test_numbers.py -k colours",
     ),
     (
         "boxes of another cropper",
-        "evaluation/boxes.py",
-        "[ARITHMETIC, __version__, type(cropper.vit).__name__, heads, "
-        "fingerprint(cropper.vit), rule, cropper.tau, cropper.padding, cropper.input_size, "
-        "cropper.mean, cropper.std, str(weight.dtype), weight.device.type, *more]",
-        "[ARITHMETIC, __version__, type(cropper.vit).__name__, heads, "
-        "fingerprint(cropper.vit), rule, cropper.tau, cropper.input_size, cropper.mean, "
-        "cropper.std, str(weight.dtype), weight.device.type, *more]",
+        "boxes.py",
+        "rule, cropper.tau, cropper.padding,",
+        "rule, cropper.tau,",
         "test_boxes.py -k another_cropper",
     ),
     (
         "heads of the ViT forgotten",
-        "evaluation/boxes.py",
-        "getattr(block.attn, 'num_heads', None)",
+        "boxes.py",
+        'getattr(block.attn, "num_heads", None)',
         "None",
         "test_boxes.py -k another_cropper",
     ),
     (
         "boxes of an image that changed",
-        "evaluation/boxes.py",
-        "f'{os.path.abspath(path)}|{status.st_mtime_ns}|{status.st_size}'",
-        "f'{os.path.abspath(path)}|'",
+        "boxes.py",
+        "|{status.st_mtime_ns}|{status.st_size}",
+        "|",
         "test_boxes.py -k changed_image",
     ),
     (
         "boxes stored but not read",
-        "evaluation/boxes.py",
-        "self.boxes, self.changed, self.saved_at = {}, False, time.monotonic()\nself._read()",
-        "self.boxes, self.changed, self.saved_at = {}, False, time.monotonic()",
+        "boxes.py",
+        "self._read()\n\n    def known",
+        "pass\n\n    def known",
         "test_boxes.py -k second_evaluation",
     ),
     (
         "boxes in the order of the store",
-        "evaluation/boxes.py",
-        "[self.boxes[name] for name in self.names]",
-        "[self.boxes[name] for name in sorted(self.boxes)]",
+        "boxes.py",
+        "return np.array([self.boxes[name] for name in self.names]",
+        "return np.array([self.boxes[name] for name in sorted(self.boxes)]",
         "test_boxes.py -k found_once",
     ),
     (
         "given boxes of other images",
         "two_stage.py",
-        "boxes if found is None else found.boxes",
-        "boxes.flip(0) if found is None else found.boxes",
+        "boxes = boxes if found is None else found.boxes",
+        "boxes = boxes.flip(0) if found is None else found.boxes",
         "test_boxes.py -k given_boxes",
     ),
     (
         "views from files never close",
-        "training/loading.py",
-        "draw[4] >= self.share",
-        "draw[4] >= 0",
+        "loading.py",
+        "if draw[4] >= self.share:",
+        "if draw[4] >= 0:",
         "test_boxes.py -k from_files",
     ),
     (
         "tokens of any width",
         "patches.py",
-        "any((side is not None and side != got for side, got in zip(shape, x.shape)))",
+        "any(side is not None and side != got for side, got in zip(shape, x.shape))",
         "False",
         "test_refusals.py -k one_sentence",
     ),
     (
         "folder taken for a file",
-        "support/files.py",
-        "path.is_dir()",
-        "False",
+        "files.py",
+        "    if path.is_dir():\n        raise IsADir",
+        "    if False:\n        raise IsADir",
         "test_refusals.py -k replaced",
     ),
     (
         "fingerprint of the names alone",
-        "support/checkpoints.py",
+        "checkpoints.py",
         "digest.update(value.detach().float().cpu().numpy().tobytes())",
         "pass",
         "test_boxes.py -k another_cropper",
@@ -579,219 +590,219 @@ MUTANTS = [
     (
         "precision of the classifier forgotten",
         "two_stage.py",
-        "v.to(parameter.dtype)",
-        "v",
+        "self.classifier(v.to(parameter.dtype))",
+        "self.classifier(v)",
         "test_refusals.py -k precision",
     ),
     (
         "skipped before, forgotten after",
         "commands/predict.py",
-        "skipped or before",
-        "skipped",
+        "return 1 if skipped or before else 0",
+        "return 1 if skipped else 0",
         "test_command_line.py -k skipped_before",
     ),
     (
         "batches in the order of the processes",
-        "evaluation/split.py",
-        "number % self.processes == self.rank",
-        "number % self.processes != self.rank",
+        "commands/predict.py",
+        "if number % self.processes == self.rank:",
+        "if number % self.processes != self.rank:",
         "test_command_line.py -k predict_as_one",
     ),
     # pictures, data sets
-    ("EXIF ignored", "support/images.py", "turn != 1", "False", "test_images.py -k orientation"),
+    (
+        "EXIF ignored",
+        "images.py",
+        "if turn != 1:\n        upright",
+        "if False:\n        upright",
+        "test_images.py -k orientation",
+    ),
     (
         "EXIF 6 mirrored",
-        "support/images.py",
-        "(height - y, x)",
-        "(y, x)",
+        "images.py",
+        "6: (height - y, x)",
+        "6: (y, x)",
         "test_images.py -k orientation",
     ),
     (
         "box on the wrong side of the crop",
-        "datasets/transforms.py",
+        "transforms.py",
         "_boxes(box) * scale - margin",
         "_boxes(box) * scale + margin",
         "test_transforms.py -k eval",
     ),
     (
         "mean and deviation swapped",
-        "datasets/transforms.py",
-        "images * std + mean",
-        "images * mean + std",
+        "transforms.py",
+        "(images * std + mean)",
+        "(images * mean + std)",
         "test_transforms.py -k mean_and_std",
     ),
     (
         "labels by order in the file",
         "datasets/cub.py",
-        "order[classes_of[key]]",
-        "int(classes_of[key]) - 1",
+        "labels.append(order[classes_of[key]])",
+        "labels.append(int(classes_of[key]) - 1)",
         "test_datasets.py -k test_cub",
     ),
     (
         "classes sorted as text",
         "datasets/cub.py",
-        "sorted(names, key=lambda key: (0, int(key), '') if key.isdecimal() else (1, 0, key))",
-        "sorted(names) or sorted(names, key=lambda key: (0, int(key), '') if key.isdecimal() "
-        "else (1, 0, key))",
+        "keys = sorted(names, key=",
+        "keys = sorted(names) or sorted(names, key=",
         "test_datasets.py -k test_cub",
     ),
     (
         "width taken for x1",
         "datasets/cub.py",
-        'read_mapping(path, ["image_id", "x", "y", "width", "height"], problems, _xywh)',
-        "read_mapping(\n"
-        "    path,\n"
-        '    ["image_id", "x", "y", "width", "height"],\n'
-        "    problems,\n"
-        "    lambda fields: tuple(map(float, fields)),\n"
-        ")",
+        "_xywh)[0]",
+        "_xyxy)[0]\n\n\ndef _xyxy(fields):\n    return tuple(map(float, fields))",
         "test_datasets.py -k test_cub",
     ),
     (
         "splits swapped",
         "datasets/base.py",
-        "train == (split == 'train')",
-        "train != (split == 'train')",
+        'train == (split == "train")]',
+        'train != (split == "train")]',
         "test_datasets.py -k test_cub",
     ),
     # evaluation, training, checkpoints
     (
         "evaluation in training mode",
-        "evaluation/split.py",
-        "model.eval()",
-        "pass",
+        "evaluation.py",
+        "    model.eval()\n",
+        "",
         "test_numbers.py -k evaluation",
     ),
     (
         "predictions in the wrong order",
-        "evaluation/split.py",
-        "probabilities[place]",
-        "probabilities[np.sort(place)[::-1]]",
+        "evaluation.py",
+        "probabilities[place] = values",
+        "probabilities[np.sort(place)[::-1]] = values",
         "test_numbers.py -k evaluation",
     ),
     (
         "an image counted twice",
-        "evaluation/split.py",
-        "not np.array_equal(np.sort(positions), np.arange(len(dataset)))",
-        "False",
+        "evaluation.py",
+        "if not np.array_equal(np.sort(positions), np.arange(len(dataset))):",
+        "if False:",
         "test_numbers.py -k processes",
     ),
     (
         "confusion transposed",
-        "evaluation/metrics.py",
-        "(self.labels, self.predicted)",
-        "(self.predicted, self.labels)",
+        "metrics.py",
+        "(self.labels, self.predicted), 1",
+        "(self.predicted, self.labels), 1",
         "test_metrics.py",
     ),
     (
         "least probable on top",
-        "evaluation/metrics.py",
-        "-self.probabilities",
-        "self.probabilities",
+        "metrics.py",
+        "np.argsort(-self.probabilities",
+        "np.argsort(self.probabilities",
         "test_metrics.py",
     ),
     (
         "labels shuffled",
-        "training/loading.py",
-        "[index for _, index in places]",
-        "sorted((index for _, index in places))",
+        "loading.py",
+        "self.labels[[index for _, index in places]]",
+        "self.labels[sorted(index for _, index in places)]",
         "test_numbers.py -k labels",
     ),
     (
         "every process the same images",
-        "training/loading.py",
+        "loading.py",
         "self.step_batch(step)[self.rank :: self.processes]",
         "self.step_batch(step)[:: self.processes]",
         "test_loading.py",
     ),
     (
         "the same order every epoch",
-        "training/seeding.py",
-        "[int(seed), int(epoch)]",
-        "[int(seed)]",
+        "seeding.py",
+        "default_rng([int(seed), int(epoch)]).permutation",
+        "default_rng([int(seed)]).permutation",
         "test_loading.py",
     ),
     (
         "optimiser not resumed",
-        "training/trainer.py",
-        "self.optimizer.load_state_dict(state['optimizer'])",
+        "training.py",
+        'self.optimizer.load_state_dict(state["optimizer"])',
         "pass",
         "test_training.py -k stop_at_any_update",
     ),
     (
         "epoch lost on resume",
-        "training/trainer.py",
+        "training.py",
         "plan.first_step = self.step",
         "plan.first_step = 0",
         "test_training.py -k stop_at_any_update",
     ),
     (
         "averaged weights not saved",
-        "training/trainer.py",
-        "self.ema.module if self.ema else self.bare",
-        "self.bare",
+        "training.py",
+        "return self.ema.module if self.ema else self.bare",
+        "return self.bare",
         "test_numbers.py -k averaged",
     ),
     (
         "test set chooses the best",
-        "training/trainer.py",
-        "self._predict(self._weights(), self.data.val_set, autocast=self.accelerator.autocast)",
-        "self._predict(self._weights(), self.data.test_set, autocast=self.accelerator.autocast)",
+        "training.py",
+        "self.data.val_set, autocast",
+        "self.data.test_set, autocast",
         "test_numbers.py -k averaged",
     ),
     (
         "checkpoints not atomic",
-        "support/files.py",
-        "path.with_name(f'.{path.name}.{os.getpid()}.tmp')",
-        "path",
+        "files.py",
+        'temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")',
+        "temporary = path",
         "test_checkpoints.py -k disk",
     ),
     (
         "file unnamed on a full disk",
-        "support/files.py",
+        "files.py",
         "failure.filename = str(path)",
         "pass",
         "test_full_disk.py -k grow",
     ),
     (
         "torch's word for a full disk",
-        "support/files.py",
+        "files.py",
         "raise failure from None",
         "raise",
         "test_full_disk.py -k grow",
     ),
     (
         "every process prints",
-        "evaluation/split.py",
-        "self.rank == 0",
-        "True",
+        "commands/evaluate.py",
+        "    if not processes.is_main_process:\n        return",
+        "    if False:\n        return",
         "test_command_line.py -k two_processes",
     ),
     (
         "model on meta or nowhere",
-        "benchmark/memory.py",
-        "(RuntimeError, NotImplementedError)",
-        "KeyError",
+        "memory.py",
+        "except (RuntimeError, NotImplementedError):",
+        "except KeyError:",
         "test_memory.py -k stripped",
     ),
     (
         "difference not looked at",
-        "support/checkpoints.py",
-        'if difference:\n    raise CheckpointError(f"{path}: {difference}")',
-        "pass",
+        "checkpoints.py",
+        "    if difference:\n",
+        "    if False:\n",
         "test_checkpoints.py -k nothing_is_loaded",
     ),
     (
         "pickle executed",
-        "support/checkpoints.py",
-        "torch.load(io.BytesIO(path.read_bytes()), map_location='cpu', weights_only=True)",
-        "torch.load(io.BytesIO(path.read_bytes()), map_location='cpu', weights_only=False)",
+        "checkpoints.py",
+        'map_location="cpu", weights_only=True)',
+        'map_location="cpu", weights_only=False)',
         "test_checkpoints.py -k hostile",
     ),
     (
         "archive member that leaves",
-        "datasets/unpack.py",
-        "'..' in member.parts",
+        "archives.py",
+        '".." in member.parts',
         "False",
         "test_archives.py -k leave",
     ),
@@ -799,23 +810,29 @@ MUTANTS = [
     (
         "drawn box off by one",
         "renderer/scene.py",
-        "(float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))",
-        "(float(columns[0]), float(rows[0]), float(columns[-1]), float(rows[-1]))",
+        "float(columns[-1] + 1), float(rows[-1] + 1)",
+        "float(columns[-1]), float(rows[-1])",
         "test_renderer.py -k box_and_parts",
     ),
     (
         "hidden parts visible",
         "renderer/scene.py",
-        "inside and int(part_map[int(y), int(x)]) in classes",
-        "inside",
+        "bool(inside and int(part_map[int(y), int(x)]) in classes)",
+        "bool(inside)",
         "test_renderer.py -k box_and_parts",
     ),
-    ("seed ignored", "renderer/scene.py", "[7, seed]", "[7, 0]", "test_numbers.py -k seed_draws"),
+    (
+        "seed ignored",
+        "renderer/scene.py",
+        "rng = np.random.default_rng([7, seed])",
+        "rng = np.random.default_rng([7, 0])",
+        "test_numbers.py -k seed_draws",
+    ),
     (
         "classifier not reset",
         "mgff.py",
-        "self.classifier = layer.to(weight.device, weight.dtype).train(self.training)",
-        "self.unused = layer.to(weight.device, weight.dtype).train(self.training)",
+        "self.classifier = layer.to(",
+        "self.unused = layer.to(",
         "test_mgff.py -k conventions",
     ),
 ]
@@ -845,9 +862,6 @@ def main():
         "--part", default="1/1", help="2/3 runs the second third, so that a long run can be cut up"
     )
     parser.add_argument("--list", action="store_true")
-    parser.add_argument(
-        "--check", action="store_true", help="only see whether every mutant finds its place"
-    )
     args = parser.parse_args()
     chosen = [
         m for m in MUTANTS if any(word in m[0] or word in m[1] for word in args.only.split(","))
@@ -857,10 +871,6 @@ def main():
     if args.list:
         print("\n".join(f"{name}: {file} ({tests})" for name, file, _, _, tests in chosen))
         return 0
-    if wrong := check():
-        print("Mutants that have lost their place:", *wrong, sep="\n  ")
-    if args.check:
-        return 1 if wrong else 0
     sys.dont_write_bytecode = True  # a cached module would hide the next mutant
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
@@ -880,59 +890,6 @@ def main():
     return 0 if counts["caught"] == len(chosen) else 1
 
 
-def mutate(text, old, new):
-    """The module ``text`` with ``new`` in place of the code ``old``, and how often that stands in
-    it.
-    """
-    tree, old, new = (ast.parse(code) for code in (text, old, new))
-    is_expression = all(
-        len(part.body) == 1 and isinstance(part.body[0], ast.Expr) for part in (old, new)
-    )
-    wanted = [_shape(statement) for statement in old.body]
-    count = 0
-    for node in list(ast.walk(tree)):
-        for name, value in list(ast.iter_fields(node)):
-            parts = value if isinstance(value, list) else [value]
-            if is_expression:
-                found = [i for i, part in enumerate(parts) if _shape(part) == wanted[0][1][0]]
-                for place in found:
-                    parts[place] = new.body[0].value
-            else:
-                shapes = [_shape(part) for part in parts]
-                last = len(shapes) - len(wanted)
-                found = [i for i in range(last + 1) if shapes[i : i + len(wanted)] == wanted]
-                for place in found:
-                    parts[place : place + len(wanted)] = new.body
-            count += len(found)
-            if found and value is not parts:
-                setattr(node, name, parts[0])
-    return ast.unparse(tree), count
-
-
-def _shape(node):
-    """A node as nested tuples, without places and without whether a name is read or written."""
-    if isinstance(node, ast.AST):
-        fields = [value for name, value in ast.iter_fields(node) if name != "ctx"]
-        return type(node).__name__, [_shape(value) for value in fields]
-    return [_shape(value) for value in node] if isinstance(node, list) else node
-
-
-def check():
-    """What is wrong with the list itself: mutants whose code is not in the package, or not once;
-    tests that are not there.
-    """
-    wrong = []
-    for name, file, old, new, tests in MUTANTS:
-        path = CHECKOUT / "mgff_tutorial" / file
-        count = mutate(path.read_text("utf-8"), old, new)[1] if path.is_file() else None
-        if count != 1:
-            where = "there is no such file" if count is None else f"its code occurs {count} times"
-            wrong.append(f"{name} ({file}): {where}")
-        if not (CHECKOUT / "tests" / tests.split()[0]).is_file():
-            wrong.append(f"{name} ({file}): there is no {tests.split()[0]}")
-    return wrong
-
-
 def prepare(copy):
     """The package, the tests and the settings; data and notebooks are linked, for nothing is to
     change them.
@@ -943,23 +900,19 @@ def prepare(copy):
     for part in ("data", "notebooks"):
         os.symlink(CHECKOUT / part, copy / part)
     shutil.copy(CHECKOUT / "pyproject.toml", copy)
-    for path in {copy / "mgff_tutorial" / mutant[1] for mutant in MUTANTS}:
-        if path.is_file():  # laid out as the mutants will be, so that this alone breaks no test
-            path.write_text(ast.unparse(ast.parse(path.read_text("utf-8"))), encoding="utf-8")
 
 
 def judge(copy, file, old, new, tests, sound):
     """ "caught", "SURVIVED", or "invalid: reason" for one mutant."""
     path = copy / "mgff_tutorial" / file
     text = path.read_text(encoding="utf-8")
-    broken, count = mutate(text, old, new)
-    if count != 1:
-        return f"invalid: the code occurs {count} times"
+    if text.count(old) != 1:
+        return f"invalid: the text occurs {text.count(old)} times"
     if tests not in sound:
         sound[tests] = run(copy, tests)
     if sound[tests] != 0:
         return f"invalid: the tests end with {sound[tests]} on the unbroken code"
-    path.write_text(broken, encoding="utf-8")
+    path.write_text(text.replace(old, new), encoding="utf-8")
     try:
         code = run(copy, tests)
     finally:

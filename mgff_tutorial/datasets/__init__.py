@@ -2,9 +2,18 @@
 any folder.
 """
 
+from typing import Any
+
 from ..support.errors import unknown_name
 from ..support.files import as_path
-from .base import Annotations, CountWarning, ImageDataset, split_validation
+from .base import (
+    Annotations,
+    CountWarning,
+    Folder,
+    ImageDataset,
+    Transform,
+    split_validation,
+)
 from .cached import CachedImages
 from .cars import StanfordCars
 from .cub import CUB200
@@ -13,7 +22,7 @@ from .nabirds import NABirds
 from .pets import OxfordPets
 from .sketchbirds import SketchBirds
 
-DATASETS = {
+DATASETS: dict[str, type[ImageDataset]] = {
     dataset.name: dataset
     for dataset in (CUB200, StanfordCars, OxfordPets, NABirds, SketchBirds, ImageFolderDataset)
 }
@@ -38,7 +47,13 @@ __all__ = [
 ]
 
 
-def open_dataset(name, root=None, split="train", transform=None, **options):
+def open_dataset(
+    name: str,
+    root: Folder | None = None,
+    split: str = "train",
+    transform: Transform | None = None,
+    **options: Any,
+) -> ImageDataset:
     """Build a data set by name: ``"cub"``, ``"cars"``, ``"pets"``, ``"nabirds"``, ``"sketchbirds"``
     or ``"folder"``.
 
@@ -51,7 +66,7 @@ def open_dataset(name, root=None, split="train", transform=None, **options):
     return DATASETS[name](root=root, split=split, transform=transform, **options)
 
 
-def open_split(data, root, split):
+def open_split(data: str, root: Folder | None, split: str) -> ImageDataset:
     """A split of ``data``: the name of a data set (with its ``root``), or the path of a folder of
     class folders.
 
@@ -63,7 +78,7 @@ def open_split(data, root, split):
     return open_dataset(data, root=root, split=split)
 
 
-def readable_name(name):
+def readable_name(name: str) -> str:
     """A class name as text: ``"001.Black_footed_Albatross"`` -> ``"Black footed Albatross"``."""
     number, dot, rest = str(name).partition(".")
     return (rest if dot and number.isdecimal() else str(name)).replace("_", " ")

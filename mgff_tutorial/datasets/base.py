@@ -5,11 +5,15 @@ checked counts.
 import numbers
 import operator
 import warnings
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
+from typing import Any, SupportsIndex, TypeVar
 
 import numpy as np
 import torch
+from PIL import Image
 from torch.utils.data import Dataset
 
 from ..support.errors import DataError, InputError, check_number, unknown_name
@@ -17,6 +21,9 @@ from ..support.images import image_geometry, open_image, upright_box, upright_po
 from .tables import Problems
 
 SPLITS = ("train", "test", "all")
+Folder = str | PathLike[str]
+Transform = Callable[[Image.Image], Any]
+Self = TypeVar("Self", bound="ImageDataset")  # typing.Self needs Python 3.11
 
 
 class CountWarning(UserWarning):
@@ -57,7 +64,7 @@ class Annotations:
     extras: dict = field(default_factory=dict)
 
 
-class ImageDataset(Dataset):
+class ImageDataset(Dataset[tuple[Any, int]]):
     """Images with class labels; ``dataset[i]`` is (image, label), the image a PIL image or what
     ``transform`` makes of it.
 
@@ -80,11 +87,24 @@ class ImageDataset(Dataset):
     """
 
     name = "images"
-    needed = "images.txt"  # the file that marks the folder of text files
-    published = None  # (training images, test images, classes) of the published split
+    # the file that marks the folder of text files, or one of several
+    needed: str | tuple[str, ...] = "images.txt"
+    # (training images, test images, classes) of the published split
+    published: tuple[int, int, int] | None = None
     home = ""  # where to get the data set, for messages
 
-    def __init__(self, root, split="train", transform=None):
+    root: Path
+    split: str
+    transform: Transform | None
+    classes: list[str]
+    part_names: list[str]
+    paths: list[Path]
+    labels: list[int]
+    ids: list[str]
+
+    def __init__(
+        self, root: Folder | None, split: str = "train", transform: Transform | None = None
+    ) -> None:
         if split not in SPLITS:
             raise unknown_name("split", split, SPLITS)
         if transform is not None and not callable(transform):
@@ -118,19 +138,19 @@ class ImageDataset(Dataset):
         self._fill(annotations, rows, split, transform)
 
     @classmethod
-    def locate(cls, root):
+    def locate(cls, root: Folder | None) -> Path:
         """The folder that holds the text files: ``root`` or a folder in it."""
         return find_root(root, cls.needed, cls.name, cls.home)
 
     @staticmethod
-    def read(root, problems):
+    def read(root: Path, problems: Problems) -> Annotations:
         """Read the text files in ``root`` into `Annotations`, adding what is wrong to
         ``problems``.
         """
         raise NotImplementedError
 
     @classmethod
-    def check_read(cls, root, problems):
+    def check_read(cls, root: Path, problems: Problems) -> Annotations:
         """As `read`, and what is otherwise read on first use (parts, head boxes) too; for ``data
         check``.
         """
@@ -147,25 +167,25 @@ class ImageDataset(Dataset):
         self._boxes = self._parts = self._geometry = None
         self.__dict__.update(annotations.extras)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: SupportsIndex) -> tuple[Any, int]:
         image = self.image(index)
         return (image if self.transform is None else self.transform(image)), self.labels[index]
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
             f"{type(self).__name__}({self.split}: {len(self)} images of "
             f"{len(self.classes)} classes)"
         )
 
-    def image(self, index):
+    def image(self, index: SupportsIndex) -> Image.Image:
         """The upright RGB PIL image at ``index``, without the transform."""
         return open_image(self.paths[_whole(index)])
 
     @property
-    def boxes(self):
+    def boxes(self) -> torch.Tensor | None:
         if self._boxes is None:
             if self._stored_boxes is None:
                 self._read_boxes()
@@ -176,7 +196,7 @@ class ImageDataset(Dataset):
         return self._boxes
 
     @property
-    def parts(self):
+    def parts(self) -> torch.Tensor | None:
         if self._parts is None:
             stored = self._read_parts()
             if stored is None:
@@ -199,22 +219,24 @@ class ImageDataset(Dataset):
         """
         return None
 
-    def subset(self, indices, transform=None):
+    def subset(
+        self: Self, indices: Iterable[SupportsIndex], transform: Transform | None = None
+    ) -> Self:
         """The same data set with the images at ``indices`` only (a sequence of int), and another
         transform.
         """
-        indices = [int(i) for i in indices]
-        bad = [i for i in indices if not 0 <= i < len(self)]
+        rows = [int(i) for i in indices]
+        bad = [i for i in rows if not 0 <= i < len(self)]
         if bad:
             raise InputError(f"indices must be from 0 to {len(self) - 1}, got {bad[0]}.")
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__, transform=transform)
         for name in ("paths", "labels", "ids", "_sizes", "_geometry"):
             values = getattr(self, name)
-            setattr(other, name, [values[i] for i in indices] if values else values)
+            setattr(other, name, [values[i] for i in rows] if values else values)
         for name in ("_stored_boxes", "_boxes", "_parts"):
             values = getattr(self, name)
-            setattr(other, name, None if values is None else values[indices])
+            setattr(other, name, None if values is None else values[rows])
         return other
 
     def _upright_box(self, index):
@@ -315,7 +337,9 @@ def find_root(root, needed, name, home):
     return found[0]
 
 
-def split_validation(dataset, fraction=0.1, seed=0):
+def split_validation(
+    dataset: ImageDataset, fraction: float = 0.1, seed: int = 0
+) -> tuple[list[int], list[int]]:
     """Split a training set in two, class by class: choices are made on the second, never on the
     test set.
 

@@ -6,6 +6,9 @@ import hashlib
 import os
 import tempfile
 import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, SupportsIndex
 
 import torch
 from PIL import Image
@@ -14,14 +17,15 @@ from torch.utils.data import Dataset
 from ..support.errors import DataError, check_number, unknown_name
 from ..support.files import as_path
 from ..support.images import open_image
+from .base import Folder, ImageDataset, Transform
 
-FORMATS = {
+FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     "jpeg": (".jpg", {"format": "JPEG", "quality": 95, "subsampling": 0}),
     "png": (".png", {"format": "PNG", "compress_level": 1}),
 }
 
 
-class CachedImages(Dataset):
+class CachedImages(Dataset[tuple[Any, int]]):
     """A data set whose images are stored resized to ``size`` x ``size`` when they are first read.
 
     The paper resizes every image to 512 x 512 before it crops, so a cache at 512 changes nothing
@@ -41,7 +45,9 @@ class CachedImages(Dataset):
     ``boxes`` and ``parts`` are in pixels of the resized images.
     """
 
-    def __init__(self, dataset, folder, size=512, format="jpeg"):
+    def __init__(
+        self, dataset: ImageDataset, folder: Folder, size: int = 512, format: str = "jpeg"
+    ) -> None:
         check_number("size", size, 1, whole=True)
         if format not in FORMATS:
             raise unknown_name("format", format, FORMATS)
@@ -60,33 +66,35 @@ class CachedImages(Dataset):
                 f"The cache folder {folder} cannot be made: {error.strerror}."
             ) from None
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name == "dataset":  # not yet there while unpickling
             raise AttributeError(name)
         return getattr(self.dataset, name)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: SupportsIndex) -> tuple[Any, int]:
         image = self.image(index)
         return (image if self.transform is None else self.transform(image)), self.dataset.labels[
             index
         ]
 
-    def subset(self, indices, transform=None):
+    def subset(
+        self, indices: Iterable[SupportsIndex], transform: Transform | None = None
+    ) -> "CachedImages":
         """As `ImageDataset.subset`, with the same cache."""
         return CachedImages(
             self.dataset.subset(indices, transform), self.folder, self.size, self.format
         )
 
     @property
-    def boxes(self):
+    def boxes(self) -> torch.Tensor | None:
         boxes = self.dataset.boxes
         return None if boxes is None else boxes * self._scales().repeat(1, 2)
 
     @property
-    def parts(self):
+    def parts(self) -> torch.Tensor | None:
         parts = self.dataset.parts
         if parts is None:
             return None
@@ -94,7 +102,7 @@ class CachedImages(Dataset):
         scaled[..., :2] *= self._scales()[:, None]
         return scaled
 
-    def image(self, index):
+    def image(self, index: SupportsIndex) -> Image.Image:
         """The resized RGB PIL image at ``index``, from the cache if it is there and sound."""
         cached = self.cached_path(index)
         try:
@@ -107,7 +115,7 @@ class CachedImages(Dataset):
         self._store(image, cached)
         return open_image(cached) if cached.is_file() else image
 
-    def cached_path(self, index):
+    def cached_path(self, index: SupportsIndex) -> Path:
         """Where the resized image is kept: named after the source file, its time and size, so
         changes are noticed.
         """

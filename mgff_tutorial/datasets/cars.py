@@ -5,12 +5,13 @@ are read here.
 """
 
 import csv
+from pathlib import Path
 
 import numpy as np
 
 from .base import Annotations, ImageDataset
 from .folder import read_halves
-from .tables import read_text, safe_relative
+from .tables import Problems, read_text, safe_relative
 
 UNLABELLED = (
     "cars_test_annos_withlabels.mat is missing: cars_test_annos.mat of the devkit has boxes but "
@@ -47,7 +48,7 @@ class StanfordCars(ImageDataset):
     )
 
     @staticmethod
-    def read(root, problems):
+    def read(root: Path, problems: Problems) -> Annotations:
         for folder in (root, root / "devkit", root / "car_devkit" / "devkit"):
             if (folder / "cars_meta.mat").is_file():
                 return read_devkit(folder, problems)

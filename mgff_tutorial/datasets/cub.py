@@ -6,6 +6,7 @@ The layout is the one most copied: SketchBirds and NABirds use it too, so their 
 """
 
 import os
+from pathlib import Path
 
 import numpy as np
 
@@ -24,11 +25,11 @@ class CUB200(ImageDataset):
     )
 
     @staticmethod
-    def read(root, problems):
+    def read(root: Path, problems: Problems) -> Annotations:
         return read_cub(root, problems)
 
     @classmethod
-    def check_read(cls, root, problems):
+    def check_read(cls, root: Path, problems: Problems) -> Annotations:
         found = cls.read(root, problems)
         read_parts(root, found.ids, found.part_names, problems)
         return found

@@ -8,7 +8,8 @@ import numpy as np
 from ..support.errors import InputError, check_number
 from ..support.files import as_path
 from ..support.images import EXTENSIONS
-from .base import Annotations, ImageDataset
+from .base import Annotations, Folder, ImageDataset, Transform
+from .tables import Problems
 
 SPLIT_FOLDERS = {
     "train": ("train", "training"),
@@ -38,24 +39,31 @@ class ImageFolderDataset(ImageDataset):
 
     name = "folder"
 
-    def __init__(self, root, split="train", transform=None, test_fraction=0.25, seed=0):
+    def __init__(
+        self,
+        root: Folder | None,
+        split: str = "train",
+        transform: Transform | None = None,
+        test_fraction: float = 0.25,
+        seed: int = 0,
+    ) -> None:
         check_number("test_fraction", test_fraction, 0, 0.9)
         self._options = test_fraction, seed
         super().__init__(root, split, transform)
 
     @classmethod
-    def locate(cls, root):
+    def locate(cls, root: Folder | None) -> Path:
         if root is None:
             raise InputError(
                 "folder needs root: a folder that holds one folder of images for each class."
             )
         return as_path(root, "root")
 
-    def read(self, root, problems):
+    def read(self, root: Path, problems: Problems) -> Annotations:
         return read_folder(root, problems, *self._options)
 
     @classmethod
-    def check_read(cls, root, problems):
+    def check_read(cls, root: Path, problems: Problems) -> Annotations:
         return read_folder(root, problems)
 
 

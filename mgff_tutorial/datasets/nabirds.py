@@ -5,6 +5,9 @@ The layout is CUB's with image ids that are UUIDs, class ids with gaps, and thre
 hierarchy, the image sizes and the photographers.
 """
 
+from pathlib import Path
+
+from .base import Annotations
 from .cub import CUB200, read_classes, read_cub
 from .tables import Problems, numbers, read_mapping
 
@@ -22,22 +25,26 @@ class NABirds(CUB200):
         hierarchy: dict node id -> id of its parent.
     """
 
+    class_ids: list[str]
+    node_names: dict[str, str]
+    hierarchy: dict[str, str]
+
     name = "nabirds"
     published = (23929, 24633, 555)
     home = "NABirds is at https://dl.allaboutbirds.org/nabirds (see data/README.md)."
 
     @staticmethod
-    def read(root, problems):
+    def read(root: Path, problems: Problems) -> Annotations:
         return read_nabirds(root, problems)
 
     @classmethod
-    def check_read(cls, root, problems):
+    def check_read(cls, root: Path, problems: Problems) -> Annotations:
         found = super().check_read(root, problems)
         if (root / "photographers.txt").exists():
             read_mapping(root / "photographers.txt", ["image_id", "name"], problems, rest=True)
         return found
 
-    def ancestors(self, label):
+    def ancestors(self, label: int) -> list[str]:
         """Names of the nodes above class ``label``, from its parent up to the root of the
         hierarchy.
         """
@@ -48,7 +55,7 @@ class NABirds(CUB200):
         return names
 
     @property
-    def photographers(self):
+    def photographers(self) -> list[str]:
         """Name of the photographer of each image ("" where none is given), from
         photographers.txt.
         """

@@ -3,10 +3,11 @@ around heads.
 """
 
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import numpy as np
 
-from .base import Annotations, ImageDataset
+from .base import Annotations, Folder, ImageDataset
 from .tables import Problems, numbers, read_mapping, safe_relative
 
 SPLIT_FILES = {"trainval.txt": True, "test.txt": False}
@@ -31,16 +32,16 @@ class OxfordPets(ImageDataset):
     )
 
     @classmethod
-    def locate(cls, root):
+    def locate(cls, root: Folder | None) -> Path:
         found = super().locate(root)
         return found / "annotations" if (found / "annotations").is_dir() else found
 
     @staticmethod
-    def read(root, problems):
+    def read(root: Path, problems: Problems) -> Annotations:
         return read_pets(root, problems)
 
     @classmethod
-    def check_read(cls, root, problems):
+    def check_read(cls, root: Path, problems: Problems) -> Annotations:
         found = cls.read(root, problems)
         found.boxes, found.sizes = read_head_boxes(root, found.ids, problems)
         return found

@@ -3,6 +3,7 @@ has.
 """
 
 from ..support.errors import DataError
+from .base import Folder, Transform
 from .cub import CUB200, read_classes
 from .tables import Problems, read_rows
 
@@ -23,7 +24,13 @@ class SketchBirds(CUB200):
     published = (600, 600, 20)
     home = "It is drawn by: python -m mgff_tutorial render."
 
-    def __init__(self, split="train", transform=None, root=None, training_images=30):
+    def __init__(
+        self,
+        split: str = "train",
+        transform: Transform | None = None,
+        root: Folder | None = None,
+        training_images: int = 30,
+    ) -> None:
         if root is None:
             from ..renderer.dataset import ensure_sketchbirds
 
@@ -32,7 +39,7 @@ class SketchBirds(CUB200):
         super().__init__(root, split, transform)
 
     @property
-    def genera(self):
+    def genera(self) -> list[str]:
         """Genus of each class, as text."""
         return [
             readable(genus)
@@ -40,13 +47,13 @@ class SketchBirds(CUB200):
         ]
 
     @property
-    def part_codes(self):
+    def part_codes(self) -> list[dict[str, str]]:
         """For each class, a dict of part name -> code: what that part looks like in this
         species.
         """
         labels = read_classes(self.root / "classes.txt", Problems())[1]
         columns = read_classes(self.root / "parts" / "parts.txt", Problems())[1]
-        codes = [{} for _ in self.classes]
+        codes: list[dict[str, str]] = [{} for _ in self.classes]
         for line, (class_id, part_id, code) in self._rows(
             "part_codes.txt", ["class_id", "part_id", "code"]
         ):
@@ -58,7 +65,7 @@ class SketchBirds(CUB200):
             codes[labels[class_id]][self.part_names[columns[part_id]]] = readable(code)
         return codes
 
-    def differing_parts(self, first, second):
+    def differing_parts(self, first: int, second: int) -> list[str]:
         """Names of the parts in which two classes (labels) differ, in the order of
         ``part_names``.
         """
@@ -72,5 +79,5 @@ class SketchBirds(CUB200):
         return rows
 
 
-def readable(name):
+def readable(name: str) -> str:
     return name.replace("_", " ")

@@ -7,6 +7,9 @@ aspect ratio, as the paper does. All transforms are torchvision's (v2), so boxes
 picture: see `transform_with_box`.
 """
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 import torch
 from PIL import Image
@@ -21,7 +24,7 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 PAPER_RATIO = 512 / 384  # resize : crop
 
 
-def default_resize(img_size):
+def default_resize(img_size: int) -> int:
     """Side that images are resized to before the crop: 512 for 384, and in that ratio for other
     sizes.
     """
@@ -29,17 +32,17 @@ def default_resize(img_size):
 
 
 def train_transform(
-    img_size=384,
-    resize=None,
-    mean=HALF,
-    std=HALF,
-    interpolation="bilinear",
-    crop="random",
-    scale=(0.3, 1.0),
-    flip=0.5,
-    colour_jitter=0.0,
-    erase=0.0,
-):
+    img_size: int = 384,
+    resize: int | None = None,
+    mean: Sequence[float] = HALF,
+    std: Sequence[float] = HALF,
+    interpolation: str = "bilinear",
+    crop: str = "random",
+    scale: Sequence[float] = (0.3, 1.0),
+    flip: float = 0.5,
+    colour_jitter: float = 0.0,
+    erase: float = 0.0,
+) -> Callable[..., torch.Tensor]:
     """Training transform: PIL image to a float tensor (3, img_size, img_size), normalised.
 
     Args:
@@ -92,7 +95,13 @@ def train_transform(
     return v2.Compose([_picture, *steps])
 
 
-def eval_transform(img_size=384, resize=None, mean=HALF, std=HALF, interpolation="bilinear"):
+def eval_transform(
+    img_size: int = 384,
+    resize: int | None = None,
+    mean: Sequence[float] = HALF,
+    std: Sequence[float] = HALF,
+    interpolation: str = "bilinear",
+) -> Callable[..., torch.Tensor]:
     """Test transform: resize to a square, centre crop, normalise. ``resize=img_size`` keeps the
     whole image.
 
@@ -128,7 +137,7 @@ def _picture(image, *boxes):
     return (image, *boxes) if boxes else image
 
 
-def model_config(model):
+def model_config(model: torch.nn.Module) -> dict[str, Any]:
     """Mean, std, input size and interpolation of a model, from its ``pretrained_cfg`` or
     ``default_cfg``.
 
@@ -156,7 +165,9 @@ def model_config(model):
     }
 
 
-def transforms_for(model, train=False, **options):
+def transforms_for(
+    model: torch.nn.Module, train: bool = False, **options: Any
+) -> Callable[..., torch.Tensor]:
     """`train_transform` or `eval_transform` with the mean, std, size and interpolation of
     ``model``.
 
@@ -216,7 +227,11 @@ def box_to_image(box, image_size, img_size=384, resize=None):
     return (_boxes(box) + margin) / scale
 
 
-def denormalise(images, mean=HALF, std=HALF):
+def denormalise(
+    images: torch.Tensor,
+    mean: Sequence[float] | torch.Tensor = HALF,
+    std: Sequence[float] | torch.Tensor = HALF,
+) -> torch.Tensor:
     """Undo the normalisation: (..., 3, H, W) tensor back to the range 0 to 1, for showing."""
     if not (
         isinstance(images, torch.Tensor)

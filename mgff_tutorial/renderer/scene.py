@@ -7,6 +7,7 @@ part-based pictures after FunnyBirds (Hesse et al., ICCV 2023), drawn here with 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -41,27 +42,27 @@ class Scene:
     """
 
     image: Image.Image
-    box: tuple
-    parts: dict
+    box: tuple[float, float, float, float]
+    parts: dict[str, tuple[float, float, bool]]
     part_map: np.ndarray
     species: Species
-    details: dict
+    details: dict[str, Any]
 
 
 def render(
-    species,
-    seed,
-    size=256,
-    scale=None,
-    camouflage=None,
-    part_scale=None,
-    background=None,
-    pose=None,
-    flip=None,
-    rotation=None,
-    centre=None,
-    occluders=None,
-):
+    species: int | str | Species,
+    seed: int,
+    size: int = 256,
+    scale: float | None = None,
+    camouflage: float | None = None,
+    part_scale: float | None = None,
+    background: str | None = None,
+    pose: str | None = None,
+    flip: bool | None = None,
+    rotation: float | None = None,
+    centre: tuple[float, float] | None = None,
+    occluders: int | None = None,
+) -> Scene:
     """One picture of a bird. An option that is None is drawn at random from the seed, all others
     left as they were.
 
