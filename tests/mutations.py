@@ -791,7 +791,7 @@ MUTANTS = [
     (
         "archive member that leaves",
         "datasets/unpack.py",
-        "'..' in member.parts",
+        "'..' in parts",
         "False",
         "test_archives.py -k leave",
     ),

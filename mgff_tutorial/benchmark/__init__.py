@@ -1,3 +1,3 @@
 """Speed: `models` builds the versions, `timing` takes turns, `profile` says where the time goes,
-`targets` what is to be reached, `report` prints it.
+`report` prints it. `memory` computes what a training pass needs.
 """

@@ -47,19 +47,18 @@ def layout(lines, style):
     return ["  ".join(line).rstrip() for line in padded]
 
 
-def report(rows, facts, style="text", targets=(), profiles=None):
+def report(rows, facts, style="text", profiles=None):
     """A run as ``"text"``, ``"markdown"`` or ``"json"``.
 
     Args:
         rows: list of `Row`. facts: `environment`.
-        targets: the lines of `target_lines`. profiles: {title: {version: `time_by_kind`}}.
+        profiles: {title: {version: `time_by_kind`}}.
     """
     if style == "json":
         return json.dumps(
             {
                 "environment": facts,
                 "rows": [asdict(row) for row in rows],
-                "targets": [asdict(line) for line in targets],
                 "profiles": profiles or {},
             },
             indent=1,
@@ -67,15 +66,4 @@ def report(rows, facts, style="text", targets=(), profiles=None):
     text = layout([HEADER, *map(cells, rows)], style)
     for title, versions in (profiles or {}).items():
         text += ["", f"Where the time goes: {title}", "", *layout(profile_rows(versions), style)]
-    if targets:
-        lines = [
-            (t.what, t.target, "-" if t.measured is None else f"{t.measured:.3f}", t.result)
-            for t in targets
-        ]
-        text += [
-            "",
-            "Numbers to reach",
-            "",
-            *layout([("what", "target", "measured", "result"), *lines], style),
-        ]
     return "\n".join([*text, "", ", ".join(f"{key} {value}" for key, value in facts.items())])

@@ -3,7 +3,7 @@ and torchvision's.
 
 Every figure that matters is a ratio of times taken in one run: same weights, same images, versions
 in turn, medians. Before anything is timed, the versions' outputs are compared. bf16 means autocast,
-as in training. The ratios that Swin-B at 384 is to reach end the report (`benchmark.targets`).
+as in training.
 """
 
 import sys
@@ -14,7 +14,6 @@ import torch
 
 from ..benchmark.models import CASES
 from ..benchmark.report import report
-from ..benchmark.targets import import_ratio, target_lines
 from ..benchmark.timing import DTYPES, compiler_missing, environment, matmul_ceiling, measure
 from ..support.device import pick_device
 from ..support.errors import InputError
@@ -102,8 +101,7 @@ def run_benchmark(args):
                 systems=not args.swin_only,
                 profiles=profiles,
             )
-    targets = target_lines(rows, device.type, None if args.quick else import_ratio())
-    text = report(rows, environment(device), args.format, targets, profiles)
+    text = report(rows, environment(device), args.format, profiles)
     if args.output:
         args.output.write_text(text + "\n", encoding="utf-8")
     else:

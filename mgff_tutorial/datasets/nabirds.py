@@ -44,16 +44,6 @@ class NABirds(CUB200):
             read_mapping(root / "photographers.txt", ["image_id", "name"], problems, rest=True)
         return found
 
-    def ancestors(self, label: int) -> list[str]:
-        """Names of the nodes above class ``label``, from its parent up to the root of the
-        hierarchy.
-        """
-        names, node = [], self.class_ids[label]
-        while node in self.hierarchy:
-            node = self.hierarchy[node]
-            names.append(self.node_names[node])
-        return names
-
     @property
     def photographers(self) -> list[str]:
         """Name of the photographer of each image ("" where none is given), from
