@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 import mgff_tutorial
-from mgff_tutorial import datasets
+from mgff_tutorial import datasets, evaluation, training
 
 ROOT = Path(__file__).resolve().parent.parent
 PUBLIC = {
     **{name: getattr(mgff_tutorial, name) for name in mgff_tutorial.__all__ if name[0] != "_"},
     **{name: getattr(datasets, name) for name in datasets.__all__ if name != "DATASETS"},
+    **{"train": training.train, "load_config": training.load_config},
+    **{"evaluate": evaluation.evaluate},
 }
 CLIENT = """
 from typing import assert_type
@@ -28,6 +30,8 @@ from mgff_tutorial import CUB200, MGFFClassifier, SketchBirds, TwoStageClassifie
 from mgff_tutorial import create_model, render
 from mgff_tutorial.datasets import readable_name, split_validation
 from mgff_tutorial.datasets.transforms import transforms_for
+from mgff_tutorial.evaluation import evaluate
+from mgff_tutorial.training import load_config, train as train_model
 
 
 def accuracy(system: TwoStageClassifier, birds: CUB200, count: int = 8) -> float:
@@ -44,6 +48,8 @@ assert_type(render("Crested Marsh Pipit", 3, size=96).image, Image.Image)
 assert_type(model.forward(torch.zeros(1, 3, 96, 96)), torch.Tensor)
 cropper = ViTCropper(create_model("vit_nano", pretrained=True))
 assert_type(cropper.boxes(torch.zeros(1, 3, 192, 192)), torch.Tensor)
+assert_type(evaluate(model, train, cropper)["merged"].accuracy, float)
+train_model(load_config("nano", epochs=1), train)
 print(readable_name(train.classes[0]), accuracy(TwoStageClassifier(model, cropper), train))
 """
 

@@ -21,7 +21,7 @@ class Predictions:
 
     probabilities: np.ndarray
     labels: np.ndarray
-    classes: list
+    classes: list[str]
 
     def __post_init__(self):
         self.probabilities = np.asarray(self.probabilities, dtype=np.float32)
@@ -34,26 +34,26 @@ class Predictions:
             )
 
     @property
-    def predicted(self):
+    def predicted(self) -> np.ndarray:
         """(N,) most probable class; the first one where several are equal."""
         return self.probabilities.argmax(1)
 
     @property
-    def correct(self):
+    def correct(self) -> int:
         """Number of images classified rightly."""
         return int((self.predicted == self.labels).sum())
 
     @property
-    def count(self):
+    def count(self) -> int:
         return len(self.labels)
 
     @property
-    def accuracy(self):
+    def accuracy(self) -> float:
         """Share of images classified rightly, 0 to 1."""
         return self.correct / self.count if self.count else 0.0
 
     @property
-    def loss(self):
+    def loss(self) -> float:
         """Mean negative log-probability of the true class."""
         chosen = self.probabilities[np.arange(self.count), self.labels].astype(np.float64)
         return float(-np.log(chosen.clip(1e-12)).mean()) if self.count else 0.0

@@ -6,6 +6,7 @@ import os
 from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,6 +15,10 @@ from torch.utils.data import DataLoader, Dataset
 from ..support.device import pick_device
 from ..support.errors import InputError, check_number
 from .metrics import Predictions
+
+if TYPE_CHECKING:
+    from ..cropper import ViTCropper
+    from ..datasets import ImageDataset
 
 # what launchers (torch's own, and those of MPI) set to the number of processes
 WORLD_SIZES = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
@@ -204,7 +209,14 @@ class TensorImages(Dataset):
         return self.images[index], self.labels[index]
 
 
-def evaluate(classifier, dataset, cropper=None, batch_size=32, workers=0, progress=False):
+def evaluate(
+    classifier: torch.nn.Module,
+    dataset: "ImageDataset",
+    cropper: "ViTCropper | None" = None,
+    batch_size: int = 32,
+    workers: int = 0,
+    progress: bool = False,
+) -> dict[str, Predictions]:
     """Accuracy of a trained classifier, in one stage or in two; shared by all processes of
     ``accelerate launch``.
 

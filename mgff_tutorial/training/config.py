@@ -3,6 +3,7 @@
 import math
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -99,7 +100,7 @@ def config_names():
     return sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 
 
-def load_config(name="nano", **overrides):
+def load_config(name: str | Path = "nano", **overrides: Any) -> TrainConfig:
     """A recipe by name, or from a YAML file, with some entries replaced.
 
     Args:

@@ -7,17 +7,19 @@ import time
 from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm.auto import tqdm
 
 from .. import __version__
-from ..datasets import open_split
+from ..datasets import ImageDataset, open_split
 from ..evaluation.split import Team, predict_split
 from ..support.checkpoints import read_checkpoint, save_checkpoint
 from ..support.device import seed_everything
 from ..support.errors import InputError
 from ..support.files import write_json
+from .config import TrainConfig
 from .loading import RunData
 from .recipe import Loss, Schedule, all_finite, build_model, build_optimizer, make_accelerator
 from .runs import RunFolder, save_curves
@@ -30,7 +32,14 @@ class TrainingStopped(RuntimeError):
     """
 
 
-def train(config, train_set=None, test_set=None, model=None, resume=False, progress=True):
+def train(
+    config: TrainConfig,
+    train_set: ImageDataset | None = None,
+    test_set: ImageDataset | None = None,
+    model: torch.nn.Module | None = None,
+    resume: bool = False,
+    progress: bool = True,
+) -> dict[str, Any]:
     """Train a model as a `TrainConfig` says, and measure it on the test split once, at the end.
 
     Args:
