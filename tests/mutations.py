@@ -375,9 +375,9 @@ MUTANTS = [
     ),
     (
         "the worst trial is chosen",
-        "experiments/finetuning.py",
-        "max(scores, key=scores.get)",
-        "min(scores, key=scores.get)",
+        "experiments/ablation.py",
+        "max(trials, key=score)",
+        "min(trials, key=score)",
         "test_experiments.py -k whole_models",
     ),
     (

@@ -10,13 +10,8 @@ import torch
 from scipy import stats
 
 from mgff_tutorial.experiments.intervals import paired_bootstrap, t_interval, wilson_interval
-from mgff_tutorial.experiments.results import (
-    Results,
-    markdown_table,
-    paired_difference,
-    read_rows,
-    summarise,
-)
+from mgff_tutorial.experiments.results import Results, paired_difference, read_rows, summarise
+from mgff_tutorial.experiments.tables import results_table
 from mgff_tutorial.support.errors import DataError, InputError
 
 
@@ -60,7 +55,9 @@ def test_resuming_finds_exactly_what_is_missing(tmp_path):
 @pytest.mark.parametrize(
     "change, message",
     [
-        (lambda cells: cells.update(version="2"), "version 2 of the format"),
+        (lambda cells: cells.update(version="2"), "line 2 was written in version 2 of the format"),
+        (lambda cells: cells.update(n="10.5"), "line 2 says '10.5', not a number, for n"),
+        (lambda cells: cells.update(params=""), "line 2 says '', not a number, for params"),
         (lambda cells: cells.update(value="nan"), "not a number"),
         (lambda cells: cells.update(seed="first"), "line 2"),
         (lambda cells: cells.pop("command"), "its columns are"),
@@ -88,6 +85,16 @@ def test_a_cut_off_file_and_a_repeated_row_are_refused(tmp_path):
     (tmp_path / "tiny.csv").write_text(text + text.splitlines()[1] + "\n")
     with pytest.raises(DataError, match="line 4 repeats line 2"):
         read_rows(tmp_path / "tiny.csv")
+    header, first, second = text.splitlines()
+    for damaged, message in (
+        ([header, first + ",more", second + ",more"], "line 2 has another number of cells"),
+        ([header, first, second + ",more"], "line 3"),
+        ([header, first, "", second], "line 3"),
+        ([header, first, '"' + second], "not a results file of this version"),
+    ):
+        (tmp_path / "tiny.csv").write_text("\n".join(damaged) + "\n")
+        with pytest.raises(DataError, match=message):
+            read_rows(tmp_path / "tiny.csv")
 
 
 def test_damaged_predictions_are_refused(tmp_path):
@@ -110,10 +117,10 @@ def test_fewer_seeds_are_never_averaged_silently(tmp_path):
         summarise(results.rows, 3)
     table = summarise(results.rows, 3, allow_fewer=True)
     assert (table["baseline"].count, table["mgff"].count) == (3, 1)
-    assert "(1 of 3 seeds)" in markdown_table(results.rows, 3)
-    assert "of 3 seeds" not in markdown_table(
-        [r for r in results.rows if r.configuration == "baseline"], 3
-    )
+    assert "(1 of 3 seeds)" in results_table(results, 3)
+    alone = Results(tmp_path, "alone")
+    alone.add([r for r in results.rows if r.configuration == "baseline"])
+    assert "| baseline | 60.0 ± 24.8 |" in results_table(alone, 3)
     with pytest.raises(InputError, match="same two seeds"):
         paired_difference(results.rows, "baseline", "mgff")
 
@@ -277,10 +284,12 @@ def test_heads_learn_repeat_and_start_alike(study):
 
 
 def test_views_are_where_they_should_be(study):
-    from mgff_tutorial.experiments.frozen_features import View, central_boxes, cut, random_views
+    from mgff_tutorial.experiments.frozen_features import View, cut, random_views
     from mgff_tutorial.support.errors import InputError
 
-    assert central_boxes([(100, 50)], 0.5).tolist() == [[25, 12.5, 75, 37.5]]
+    sizes = np.array(study.sizes("test"), dtype=float)
+    box = np.concatenate([0.15 * sizes, 0.85 * sizes], axis=1)
+    assert np.allclose(study.boxes("test", "central"), box, rtol=1e-12)
     views = random_views([(100, 50)] * 200, seed=1)
     boxes = np.array([view.box for view in views])
     assert (boxes[:, :2] >= 0).all() and (boxes[:, 2:] <= [100, 50]).all()
@@ -409,7 +418,7 @@ def test_a_run_stopped_in_the_middle_resumes_to_the_same_results(nano, monkeypat
     )
 
 
-def test_whole_models_are_tuned_alike_trained_and_looked_at_twice(nano, study, monkeypatch):
+def test_whole_models_are_tuned_alike_trained_and_looked_at_twice(nano, study, monkeypatch, caplog):
     from mgff_tutorial.experiments import finetuning
     from mgff_tutorial.training.config import load_config
 
@@ -418,9 +427,11 @@ def test_whole_models_are_tuned_alike_trained_and_looked_at_twice(nano, study, m
 
     monkeypatch.chdir(nano)  # runs/ belongs to the folder in which the command is given
     monkeypatch.setattr(finetuning, "load_config", brief)
-    monkeypatch.setattr(finetuning, "TRIALS", [(1e-3, 1.0), (1e-4, 1.0)])
-    results, said = Results(nano / "out", "finetuned-cub20-swin_nano"), []
-    finetuning.finetuned(study, results, range(1), ["baseline", "mgff"], "the command", said.append)
+    monkeypatch.setattr(finetuning, "TRIALS", [finetuning.Trial(lr, 1.0) for lr in (1e-3, 1e-4)])
+    caplog.set_level("INFO", "mgff_tutorial.experiments")
+    results = Results(nano / "out", "finetuned-cub20-swin_nano", "the command")
+    finetuning.finetuned(study, results, range(1), ["baseline", "mgff"])
+    assert {row.command for row in results.rows} == {"the command"}
     tried = [
         r for r in results.rows if (r.split, r.metric.split()[0]) == ("validation", "accuracy")
     ]
@@ -467,9 +478,9 @@ def test_whole_models_are_tuned_alike_trained_and_looked_at_twice(nano, study, m
     assert (
         all(len(path.read_text().splitlines()) == 2 for path in counted) and len(counted) == 4
     )  # a header, one stand-in
-    before = len(said)
-    finetuning.finetuned(study, results, range(1), ["baseline", "mgff"], "the command", said.append)
-    assert len(said) == before  # nothing is run twice
+    assert len(caplog.messages) == 4 + 2  # a line for each trial, and for each model
+    finetuning.finetuned(study, results, range(1), ["baseline", "mgff"])
+    assert len(caplog.messages) == 6  # nothing is run twice
 
 
 def test_what_heads_cost_is_measured_side_by_side_and_once(nano, capsys):
@@ -531,7 +542,7 @@ def test_parts_inside_a_box_are_counted_by_hand():
 
 
 def test_margins_are_compared_on_training_images_that_the_head_did_not_see(
-    study, nano, monkeypatch
+    study, nano, monkeypatch, caplog
 ):
     import mgff_tutorial.experiments.ablation as ablation
     from mgff_tutorial.experiments import padding as module
@@ -556,8 +567,9 @@ def test_margins_are_compared_on_training_images_that_the_head_did_not_see(
             asked.append((set(map(int, indices)), seen[-1])) or torch.full((len(indices), 3), 1 / 3)
         ),
     )
-    results, said = Results(nano / "out", "padding-sketchbirds"), []
-    module.padding(study, results, range(2), ["baseline"], "the command", said.append)
+    caplog.set_level("INFO", "mgff_tutorial.experiments")
+    results = Results(nano / "out", "padding-sketchbirds")
+    module.padding(study, results, range(2), ["baseline"])
     assert asked and all(
         not held & fitted and len(held | fitted) == len(study.train) for held, fitted in asked
     )
@@ -569,19 +581,20 @@ def test_margins_are_compared_on_training_images_that_the_head_did_not_see(
     kept = [r.value for r in results.rows if r.metric == "parts kept"]
     assert len(kept) == len(module.PADDINGS) and kept == sorted(kept)  # a wider box loses no part
     rows = len(results.rows)
-    module.padding(study, results, range(2), ["baseline"], "the command", said.append)
-    assert len(results.rows) == rows and len(said) == 1 + 2  # one recipe was tried; a line a seed
+    module.padding(study, results, range(2), ["baseline"])
+    assert len(results.rows) == rows
+    assert len(caplog.messages) == 1 + 2  # one recipe was tried; a line a seed
 
 
 def test_more_training_images_have_a_file_of_their_own(nano, monkeypatch, capsys):
     from mgff_tutorial.__main__ import main
-    from mgff_tutorial.commands import ablate
+    from mgff_tutorial.experiments.registry import EXPERIMENTS
 
     called = []
     monkeypatch.setattr(
         "mgff_tutorial.experiments.ablation.fusion",
-        lambda study, results, seeds, names, command, say: called.append(
-            (results.path.name, command, names)
+        lambda study, results, seeds, names: called.append(
+            (results.path.name, results.command, names)
         ),
     )
     arguments = [
@@ -604,7 +617,7 @@ def test_more_training_images_have_a_file_of_their_own(nano, monkeypatch, capsys
         and "--training-images" not in usual
         and "mgff-no-graph" in names
     )
-    assert ablate.EXPERIMENTS.keys() >= {"cost-cub20", "padding-cub20"}
+    assert EXPERIMENTS.keys() >= {"cost-cub20", "padding-cub20"}
     capsys.readouterr()
     for extra, message in (
         (["--training-images", "5"], "--training-images"),
@@ -632,7 +645,7 @@ def test_heads_beyond_the_usual_ones_stand_in_the_command_of_their_rows(nano, mo
     commands = []
     monkeypatch.setattr(
         "mgff_tutorial.experiments.controlled.controlled",
-        lambda study, results, seeds, names, command, say: commands.append((tuple(names), command)),
+        lambda study, results, seeds, names: commands.append((tuple(names), results.command)),
     )
     arguments = [
         "ablate",
@@ -669,14 +682,14 @@ def test_bad_arguments_of_the_command_are_one_sentence(tmp_path, capsys):
 
 
 def test_the_table_of_parts_says_what_the_rows_say(tmp_path, monkeypatch):
-    from mgff_tutorial.experiments import summary
+    from mgff_tutorial.experiments import tables as module
 
     monkeypatch.setattr(
-        summary, "SETTINGS", {"toys": ("heads", "looks"), "none": ("absent", "absent too")}
+        module, "SETTINGS", {"toys": ("heads", "looks"), "none": ("absent", "absent too")}
     )
     with pytest.raises(InputError, match="holds no results"):
-        summary.tables(tmp_path)
-    names = ["baseline", *(name for name in summary.ONE_LOOK.values() if name != "mgff-no-graph")][
+        module.tables(tmp_path)
+    names = ["baseline", *(name for name in module.ONE_LOOK.values() if name != "mgff-no-graph")][
         :3
     ]
     Results(tmp_path, "heads").add(
@@ -693,7 +706,7 @@ def test_the_table_of_parts_says_what_the_rows_say(tmp_path, monkeypatch):
             for name, value in (("stage1", 0.6), ("merged-cropper", 0.8))
         ]
     )
-    lines = summary.tables(tmp_path, seeds=3)["frozen-heads"].splitlines()
+    lines = module.tables(tmp_path, seeds=3)["frozen-heads"].splitlines()
     assert len(lines) == 2 + 11 + 2 * 5 + 4 and lines[-2] == "python -m mgff_tutorial ablate"
     assert lines[2].startswith("| linear head (baseline) | 51.0 ± 2.5 |  | not run |")
     assert "| +10.0 (+10.0 to +10.0) | not run |" in lines[3]
@@ -703,7 +716,7 @@ def test_the_table_of_parts_says_what_the_rows_say(tmp_path, monkeypatch):
 
 
 def test_tables_of_more_images_small_birds_costs_and_margins_say_what_the_rows_say(tmp_path):
-    from mgff_tutorial.experiments.summary import tables
+    from mgff_tutorial.experiments.tables import tables
 
     for count, gain in (("", 0.0), ("-300", 0.1), ("-100", 0.05)):
         Results(tmp_path, f"fusion-sketchbirds{count}").add(
@@ -763,7 +776,7 @@ def test_tables_of_more_images_small_birds_costs_and_margins_say_what_the_rows_s
 
 
 def test_input_sizes_stand_in_order_and_the_usual_one_has_a_table_of_its_own(tmp_path):
-    from mgff_tutorial.experiments.summary import tables
+    from mgff_tutorial.experiments.tables import tables
 
     names = [
         "central_box",
@@ -794,48 +807,44 @@ def test_input_sizes_stand_in_order_and_the_usual_one_has_a_table_of_its_own(tmp
     )  # t, two images, 0.1 * 12.7
 
 
-def test_the_readme_is_what_the_command_prints(tmp_path, capsys):
-    """Every table of "what each part brings" comes from the stored results; a number typed by hand
+def test_the_page_of_results_is_what_the_command_prints(tmp_path, capsys):
+    """Every table of data/results/README.md comes from the stored results; a number typed by hand
     fails here.
     """
     from mgff_tutorial.__main__ import main
-    from mgff_tutorial.experiments.summary import marked, tables
-    from mgff_tutorial.support.paths import PACKAGE
+    from mgff_tutorial.experiments.tables import marked, tables
+    from mgff_tutorial.support.paths import results_dir
 
-    repository = PACKAGE.parent
-    readme = (repository / "README.md").read_text(encoding="utf-8")
-    stored, shown = tables(repository / "data" / "results"), marked(readme)
+    home = results_dir()
+    page = (home / "README.md").read_text(encoding="utf-8")
+    stored, shown = tables(home), marked(page)
     photographs = stored["fine-tuned-photographs"].splitlines()
     assert sum(
         "(reported)" in line for line in photographs
     ) == 6 and "| MGFF, default | 85." in "\n".join(photographs)
     assert len({line.count("|") for line in photographs if line.startswith("|")}) == 1
-    assert {name: text for name, text in shown.items() if text} == stored, (
-        "run python -m mgff_tutorial ablate --show --update README.md"
-    )
-    assert main(["ablate", "--show", "--out", str(repository / "data" / "results")]) == 0
-    assert capsys.readouterr().out.strip() == "\n\n".join(text for text in shown.values() if text)
-    section = readme[readme.index("## What each part brings") : readme.index("## The command line")]
+    assert shown == stored, "run python -m mgff_tutorial ablate --show --update"
+    assert main(["ablate", "--show", "--out", str(home)]) == 0
+    assert capsys.readouterr().out.strip() == "\n\n".join(shown.values())
+    section = page[: page.index("## The files")]
     for text in shown.values():
         section = section.replace(text, "")
     assert "\n|" not in section  # no table beside the marked ones
-    copy = tmp_path / "README.md"
-    copy.write_text(readme.replace(shown["frozen-heads"], "old"), encoding="utf-8")
-    arguments = [
-        "ablate",
-        "--show",
-        "--out",
-        str(repository / "data" / "results"),
-        "--update",
-        str(copy),
-    ]
-    assert main(arguments) == 0 and copy.read_text(encoding="utf-8") == readme
-    copy.write_text("no marks here", encoding="utf-8")
-    for path, message in (
-        (copy, "has no mark for"),
-        (tmp_path / "none.md", "none.md cannot be read"),
+    folder = tmp_path / "results"
+    folder.mkdir()
+    for file in home.glob("*.*"):
+        (folder / file.name).write_bytes(file.read_bytes())
+    copies = folder / "README.md", tmp_path / "page.md"
+    arguments = ["ablate", "--show", "--out", str(folder), "--update"]
+    for copy, words in zip(copies, ([], [str(copies[1])])):
+        copy.write_text(page.replace(shown["frozen-heads"], "old"), encoding="utf-8")
+        assert main([*arguments, *words]) == 0 and copy.read_text(encoding="utf-8") == page
+    copies[0].write_text("no marks here", encoding="utf-8")
+    for words, message in (
+        ([], "README.md has no mark for"),
+        ([str(tmp_path / "none.md")], "none.md cannot be read"),
     ):
-        assert main([*arguments[:-1], str(path)]) == 2
+        assert main([*arguments, *words]) == 2
         assert message in capsys.readouterr().err
 
 

@@ -12,16 +12,15 @@ from PIL import Image, ImageDraw
 
 from mgff_tutorial.cropper import ViTCropper
 from mgff_tutorial.experiments.localisation import (
-    Found,
     box_iou,
     central_box,
+    find_in_dataset,
     find_objects,
     full_image,
-    read_scores,
-    score_dataset,
+    stored_scores,
     summarise,
 )
-from mgff_tutorial.experiments.results import Results
+from mgff_tutorial.experiments.results import Results, read_rows
 from mgff_tutorial.response import RULES
 from mgff_tutorial.support.errors import DataError, InputError
 
@@ -67,38 +66,44 @@ def test_one_pass_gives_the_boxes_of_the_cropper_for_every_rule():
         batch_size=2,
     )
     hook.remove()
-    assert len(passes) == 2 and len(found) == 3 * 5
+    assert len(passes) == 2 and list(found) == ["full_image", "central_box", *names]
+    assert all(len(values) == 3 for arrays in found.values() for values in arrays.values())
     for name in names:
         cropper = ViTCropper(model, rule=name, padding=0.1)
-        for f in (f for f in found if f.rule == name):
+        for i, image in enumerate(images):
+            f = {key: values[i] for key, values in found[name].items()}
             from torchvision.transforms.v2 import functional as tv
 
-            pixels = tv.to_dtype(tv.to_image(images[f.image]).as_subclass(torch.Tensor), scale=True)
+            pixels = tv.to_dtype(tv.to_image(image).as_subclass(torch.Tensor), scale=True)
             small = torch.nn.functional.interpolate(
                 pixels[None], (48, 48), mode="bilinear", antialias=True
             )
             box = cropper.boxes((small - 0.5) / 0.5)[0]
-            width, height = images[f.image].size
+            width, height = image.size
             expected = box * torch.tensor([width, height, width, height]) / 48
-            torch.testing.assert_close(torch.tensor(f.box), expected, atol=1e-3, rtol=0)
-            assert f.iou == pytest.approx(
-                box_iou(expected[None], truth[f.image][None]).item(), abs=1e-4
+            torch.testing.assert_close(torch.tensor(f["box"]), expected, atol=1e-3, rtol=0)
+            assert f["iou"] == pytest.approx(
+                box_iou(expected[None], truth[i][None]).item(), abs=1e-4
             )
-            assert f.peak_in_box in (0.0, 1.0) and math.isnan(f.parts_kept) == (f.image > 0)
-    central = next(f for f in found if f.rule == "central_box" and f.image == 0)
-    assert central.parts_kept == 0.5 and math.isnan(
-        central.peak_in_box
-    )  # of (12, 12) and (55, 35) one lies inside
+            assert f["peak_in_box"] in (0.0, 1.0) and math.isnan(f["parts_kept"]) == (i > 0)
+    central = found["central_box"]
+    # of (12, 12) and (55, 35) one lies inside
+    assert central["parts_kept"][0] == 0.5 and np.isnan(central["peak_in_box"]).all()
 
 
 def test_summary():
     nan = float("nan")
-    found = [
-        Found(0, "literal", (0, 0, 1, 1), 0.4, 1.0, 0.5),
-        Found(1, "literal", (0, 0, 1, 1), 0.8, 0.0, nan),
-        Found(0, "full_image", (0, 0, 1, 1), 0.2, nan, 1.0),
-    ]
-    first, second = summarise(found, "cub20", "test", 224, 0.05)
+    found = {
+        "literal": {"iou": [0.4, 0.8], "peak_in_box": [1, 0], "parts_kept": [0.5, nan]},
+        "full_image": {"iou": [0.2], "peak_in_box": [nan], "parts_kept": [1]},
+    }
+    for arrays in found.values():
+        arrays["box"] = [[0, 0, 1, 1]] * len(arrays["iou"])
+    found = {
+        rule: {key: np.array(values, np.float32) for key, values in arrays.items()}
+        for rule, arrays in found.items()
+    }
+    first, second = summarise(found, "test", 224)
     assert (first.images, first.mean_iou, first.above_half) == (2, pytest.approx(0.6), 0.5)
     assert first.pointing_game == 0.5 and first.parts_kept == 0.5 and first.input_size == 224
     assert second.input_size == 0 and math.isnan(second.pointing_game)
@@ -156,7 +161,7 @@ def test_the_command_scores_every_rule_and_its_numbers_follow_from_the_stored_bo
     code, said, results = localisation("--input-size", "96", "64")
     assert code == 0 and "| attended_object, test | 64 | 4 |" in said
     birds, places = SketchBirds("test"), list(range(0, 600, 150))
-    scores = read_scores(results.path)
+    scores = stored_scores(read_rows(results.path))
     assert len(scores) == 2 + 2 * len(RULES) and all("/" not in row.command for row in results.rows)
     for score in scores:
         name = f"{score.rule}@{score.input_size}" if score.input_size else score.rule
@@ -165,9 +170,9 @@ def test_the_command_scores_every_rule_and_its_numbers_follow_from_the_stored_bo
         assert (iou > 0.5).double().mean().item() == score.above_half
         assert math.isnan(score.pointing_game) == (score.input_size == 0)
     vit = open_vit(str(tmp_path / "small.safetensors"), 64)
-    for expected in score_dataset(
-        vit, birds, ("literal", "attended_object"), input_size=64, limit=4
-    ):
+    cropper = ViTCropper(vit, padding=0.0, input_size=64)
+    found = find_in_dataset(cropper, birds, ("literal", "attended_object"), limit=4)
+    for expected in summarise(found, input_size=64):
         stored = next(
             s for s in scores if (s.rule, s.input_size) == (expected.rule, expected.input_size)
         )
@@ -175,7 +180,7 @@ def test_the_command_scores_every_rule_and_its_numbers_follow_from_the_stored_bo
 
 
 def test_a_run_that_was_stopped_goes_on_where_it_was(localisation, monkeypatch):
-    import mgff_tutorial.experiments.localisation_study as study
+    import mgff_tutorial.experiments.localisation as study
 
     words, whole, passes = (
         ("--rules", "literal", "class_token", "--input-size", "96", "64"),
@@ -247,7 +252,7 @@ def test_the_command_takes_a_cub_tree_a_timm_name_and_its_weights(tmp_path, caps
         == 0
     )
     results = Results(tmp_path / "out", f"localisation_cub20-{name}")
-    assert [(s.rule, s.input_size, s.split, s.images) for s in read_scores(results.path)] == [
+    assert [(s.rule, s.input_size, s.split, s.images) for s in stored_scores(results.rows)] == [
         ("full_image", 0, "train", 2),
         ("central_box", 0, "train", 2),
         ("class_token", 48, "train", 2),
@@ -294,20 +299,20 @@ def test_bad_arguments_of_the_localisation_command_are_one_sentence(localisation
     assert code == 2 and "version 9 of the format" in said
     path.write_text("data,split,rule\ncub,test,literal\n")  # the columns of long ago
     with pytest.raises(DataError, match="not a results file of this version"):
-        read_scores(path)
+        read_rows(path)
     with pytest.raises(DataError, match="nothing.csv"):
-        read_scores(tmp_path / "nothing.csv")
+        read_rows(tmp_path / "nothing.csv")
 
 
 def test_the_stored_table_says_what_the_readme_says():
     """The committed study: the default beats both baselines and the literal rule on unseen
     photographs.
     """
-    from mgff_tutorial.support.paths import PACKAGE
+    from mgff_tutorial.experiments.results import stored_results
 
     rows = {
         (s.split, s.rule, s.input_size): s
-        for s in read_scores(PACKAGE.parent / "data" / "results" / "localisation_cub20.csv")
+        for s in stored_scores(stored_results("localisation_cub20").rows)
     }
     default = rows["test", "attended_object", 224]
     assert default.images == 515 and default.mean_iou >= 0.72 and default.above_half >= 0.90
@@ -321,7 +326,7 @@ def test_bad_input():
     with pytest.raises(InputError, match="rule"):
         find_objects(ViTCropper(vit()), pictures(), torch.zeros(3, 4), rules=("best",))
     with pytest.raises(InputError, match="dataset"):
-        score_dataset(vit(), pictures())
+        find_in_dataset(ViTCropper(vit()), pictures(), ("literal",))
 
 
 def test_mapping_of_the_real_vit_against_onnxruntime():
@@ -361,12 +366,9 @@ def test_default_rule_finds_birds_in_real_photographs():
     from mgff_tutorial.datasets import CUB200
 
     birds = CUB200(real_weights.cub20(), split="test")
-    scores = {
-        s.rule: s
-        for s in score_dataset(
-            real_weights.dinov2_vit_small(224), birds, ("literal", "attended_object"), limit=16
-        )
-    }
+    cropper = ViTCropper(real_weights.dinov2_vit_small(224), padding=0.0)
+    found = find_in_dataset(cropper, birds, ("literal", "attended_object"), limit=16)
+    scores = {s.rule: s for s in summarise(found)}
     assert scores["attended_object"].mean_iou > 0.6 > scores["central_box"].mean_iou
     assert scores["attended_object"].mean_iou > scores["literal"].mean_iou + 0.1
     assert scores["attended_object"].pointing_game > 0.8

@@ -1,8 +1,7 @@
 """The evidence: what each part of the system brings, measured, stored and summarised.
 
-`ablation`, `controlled` and `padding` run the experiments on frozen features (`studies`,
-`frozen_features`, `frozen_heads`), `finetuning` those on whole models, `costs` measures what heads
-cost; `localisation` scores boxes and `localisation_study` stores the scores; `results` keeps what
-was measured, `intervals` says how sure it is, `summary` makes the README's tables (`drawn_tables`
-those on drawn birds), and `reported` holds what papers report.
+`registry` lists the experiments and runs one by its name. `ablation`, `controlled` and `padding`
+compare heads on frozen features (`studies`, `frozen_features`, `frozen_heads`), `finetuning` whole
+models; `costs` measures what heads cost, `localisation` scores boxes. `results` keeps what was
+measured, `intervals` says how sure it is, and `tables` makes the tables of data/results/README.md.
 """

@@ -6,6 +6,7 @@ images, and the test images are looked at once a seed. The backbone stays frozen
 speak of the heads; see `frozen_features` for why.
 """
 
+import logging
 from dataclasses import replace
 
 import numpy as np
@@ -13,12 +14,12 @@ import torch
 
 from .frozen_heads import HeadRecipe, predict_head
 
+logger = logging.getLogger(__name__)
+
 TWO_STAGE = ("baseline", "mgff")
-SOURCES = (
-    "cropper",
-    "truth",
-    "central",
-)  # of the crops: the ViT, annotated boxes (ceiling), a fixed box (floor)
+# of the crops: the ViT, annotated boxes (ceiling), a fixed box (floor)
+SOURCES = ("cropper", "truth", "central")
+LOOKS = ["stage1", *(f"{look}-{source}" for source in SOURCES for look in ("stage2", "merged"))]
 LENGTHS = (12, 36)  # epochs that are tried
 # training images, from which the short length alone is tried: it has more steps than both with 600
 # images
@@ -35,28 +36,29 @@ TRIALS = {
 }
 
 
-def tune(study, results, configuration, command, say=print):
-    """The best of the trials on the validation images (seed 0); trials that the results file holds
-    are not repeated.
-
-    Returns:
-        `HeadRecipe`.
-    """
+def tune(study, results, configuration):
+    """The best of the trials on the validation images (seed 0): a `HeadRecipe`."""
     configuration = tuned_as(configuration)
+    truth = study.labels[study.validation]
+
+    def run(trial):
+        head = study.trained(configuration, trial, 0, study.fit)
+        probabilities = predict_head(head, study.view("train", "whole"), study.validation)
+        return scores_of(probabilities, truth), len(truth), study.cost(configuration)
+
     lengths = LENGTHS if len(study.train) < MANY else LENGTHS[:1]
-    trials = [trial for trial in TRIALS["baseline"] if trial.epochs in lengths]
-    if configuration != "baseline":
-        # The linear layer keeps the rate that suits the baseline at this length; that of the new
-        # layers is tuned.
-        tune(study, results, "baseline", command, say)
-        short = [trial for trial in trials if trial.epochs == LENGTHS[0]]
-        lr = _best(results, "baseline", short).lr
-        trials = [replace(trial, lr=lr) for trial in TRIALS["others"]]
-        _try(study, results, configuration, trials, command, say)
-        best = _best(results, configuration, trials)
-        trials += [replace(best, epochs=epochs) for epochs in lengths[1:]]
-    _try(study, results, configuration, trials, command, say)
-    return _best(results, configuration, trials)
+    plain = [trial for trial in TRIALS["baseline"] if trial.epochs in lengths]
+    if configuration == "baseline":
+        return best_of(results, configuration, plain, run)
+    # The linear layer keeps the rate that suits the baseline at this length; that of the new layers
+    # is tuned.
+    tune(study, results, "baseline")
+    short = [trial for trial in plain if trial.epochs == LENGTHS[0]]
+    lr = best_of(results, "baseline", short, run).lr
+    trials = [replace(trial, lr=lr) for trial in TRIALS["others"]]
+    best = best_of(results, configuration, trials, run)
+    trials += [replace(best, epochs=epochs) for epochs in lengths[1:]]
+    return best_of(results, configuration, trials, run)
 
 
 def tuned_as(configuration):
@@ -66,186 +68,119 @@ def tuned_as(configuration):
     return "mgff" if configuration.startswith("mgff-no-") else configuration
 
 
-def _try(study, results, configuration, trials, command, say):
-    """Train by each recipe on part of the training images, and add its scores on the rest to the
-    results.
+def best_of(results, configuration, trials, run):
+    """The trial with the best validation accuracy, the lower log-loss among equals.
+
+    Args:
+        results: `Results`; trials that it holds are not repeated, the others are added to it.
+        trials: whose text (``str``) names them in the results.
+        run: trial -> (dict of accuracy and log-loss, number of images, cost of a row).
     """
-    known, truth = validation_scores(results, configuration), study.labels[study.validation]
+
+    def known():
+        split = (configuration, "validation")
+        return {r.metric: r.value for r in results.rows if (r.configuration, r.split) == split}
+
     for trial in trials:
-        names = f"accuracy at {trial}", f"log-loss at {trial}"
-        if names[0] in known:
-            continue
-        head = study.trained(configuration, trial, 0, study.fit)
-        probabilities = predict_head(head, study.view("train", "whole"), study.validation)
-        values, cost = (
-            (_accuracy(probabilities, truth), _log_loss(probabilities, truth)),
-            study.cost(configuration),
-        )
-        results.add(
-            [
-                dict(
-                    configuration=configuration,
-                    seed=0,
-                    split="validation",
-                    metric=name,
-                    value=value,
-                    n=len(truth),
-                    command=command,
-                    **cost,
-                )
-                for name, value in zip(names, values)
-            ]
-        )
-        say(
-            f"tuning {configuration}: {trial}: {100 * values[0]:.1f} % of {len(truth)} "
-            f"validation images"
-        )
+        if f"accuracy at {trial}" not in known():
+            values, n, cost = run(trial)
+            results.add_values(
+                {f"{metric} at {trial}": value for metric, value in values.items()},
+                configuration=configuration,
+                split="validation",
+                n=n,
+                **cost,
+            )
+            share = 100 * values["accuracy"]
+            logger.info(f"tuning {configuration}: {trial}: {share:.1f} % of {n} validation images")
+    found = known()
+
+    def score(trial):
+        return found[f"accuracy at {trial}"], -found[f"log-loss at {trial}"]
+
+    return max(trials, key=score)
 
 
-def _best(results, configuration, trials):
-    """The trial with the best accuracy on the validation images, the lower log-loss among
-    equals.
-    """
-    known = validation_scores(results, configuration)
-    return max(
-        trials, key=lambda trial: (known[f"accuracy at {trial}"], -known[f"log-loss at {trial}"])
-    )
-
-
-def validation_scores(results, configuration):
-    """Metric (which names the recipe) -> value of a configuration on the validation images."""
-    return {
-        r.metric: r.value
-        for r in results.rows
-        if (r.configuration, r.split) == (configuration, "validation")
-    }
-
-
-def fusion(study, results, seeds, configurations, command, say=print):
+def fusion(study, results, seeds, configurations):
     """Experiment ``fusion-cub20``: each configuration trained with each seed, accuracy on the whole
     test images.
     """
     truth = torch.tensor(study.test.labels)
     for configuration, seed in results.missing(configurations, seeds):
-        recipe = tune(study, results, configuration, command, say)
-        probabilities = predict_head(
-            study.trained(configuration, recipe, seed), study.view("test", "whole")
-        )
-        add_result(
-            results,
-            configuration,
-            seed,
-            "test",
-            probabilities,
-            truth,
+        recipe = tune(study, results, configuration)
+        head = study.trained(configuration, recipe, seed)
+        probabilities, cost = (
+            predict_head(head, study.view("test", "whole")),
             study.cost(configuration),
-            command,
         )
-        say(f"{configuration}, seed {seed}: {100 * _accuracy(probabilities, truth):.1f} %")
+        add_result(results, configuration, seed, "test", probabilities, truth, cost)
+        share = 100 * scores_of(probabilities, truth)["accuracy"]
+        logger.info(f"{configuration}, seed {seed}: {share:.1f} %")
 
 
-def two_stage(study, results, seeds, configurations, command, say=print):
+def two_stage(study, results, seeds, configurations):
     """Experiment ``two-stage-cub20``: whole image, crop, and both merged, for three sources of
     crops.
 
     ``<head>/<training>/stage1`` is the whole image alone; ``stage2-<source>`` the crop alone,
-    ``merged-<source>`` the
-    mean of both probabilities. Sources: the ViT ``cropper``; ``truth``, the annotated boxes
-    (ceiling); ``central``, a fixed box in the middle (floor). Training: on ``whole`` images with
-    random crops, or with the ``crops`` too.
+    ``merged-<source>`` the mean of both probabilities. Sources: the ViT ``cropper``; ``truth``, the
+    annotated boxes (ceiling); ``central``, a fixed box in the middle (floor). Training: on
+    ``whole`` images with random crops, or with the ``crops`` too.
     """
     for training in ("whole", "crops"):
-        runs = [f"{configuration}/{training}" for configuration in configurations]
-        for run, seed in [(run, seed) for seed in seeds for run in runs]:
-            if has_looks(results, run, seed):
-                continue
-            configuration = run.split("/")[0]
-            recipe = tune(study, results, configuration, command, say)
-            head = study.trained(configuration, recipe, seed, crops=training == "crops")
-            add_looks(
-                study,
-                results,
-                run,
-                seed,
-                lambda kind: predict_head(head, study.view("test", kind)),
-                study.cost(configuration),
-                command,
-                say,
-            )
+        for seed in seeds:
+            for configuration in configurations:
+                run = f"{configuration}/{training}"
+                if has_looks(results, run, seed):
+                    continue
+                recipe = tune(study, results, configuration)
+                head = study.trained(configuration, recipe, seed, crops=training == "crops")
+                views = {kind: study.view("test", kind) for kind in ("whole", *SOURCES)}
+                found = {kind: predict_head(head, view) for kind, view in views.items()}
+                add_looks(study, results, run, seed, found, study.cost(configuration))
 
 
 def has_looks(results, run, seed):
     """Whether all rows of `add_looks` are there."""
-    return all(results.has(f"{run}/{look}", seed) for look in _looks())
+    return all(results.has(f"{run}/{look}", seed) for look in LOOKS)
 
 
-def add_looks(study, results, run, seed, predict, cost, command, say=print):
+def add_looks(study, results, run, seed, found, cost):
     """Store what one trained model says of the whole test images, of their crops, and of both.
 
     Args:
-        predict: kind of view (``"whole"`` or one of `SOURCES`) -> (N, K) class probabilities.
+        found: (N, K) class probabilities of the ``"whole"`` images and of the crops of each of
+            `SOURCES`.
     """
-    truth, stage1 = torch.tensor(study.test.labels), predict("whole")
-    found = {"stage1": stage1}
+    truth, stage1 = torch.tensor(study.test.labels), found["whole"]
+    looks = {"stage1": stage1}
     for source in SOURCES:
-        stage2 = predict(source)
-        found |= {f"stage2-{source}": stage2, f"merged-{source}": (stage1 + stage2) / 2}
+        stage2 = found[source]
+        looks |= {f"stage2-{source}": stage2, f"merged-{source}": (stage1 + stage2) / 2}
     boxes = {"boxes-cropper/test": study.boxes("test", "cropper").round().astype(np.int16)}
-    for look, probabilities in found.items():
+    for look, probabilities in looks.items():
         if not results.has(f"{run}/{look}", seed):
-            add_result(
-                results, f"{run}/{look}", seed, "test", probabilities, truth, cost, command, boxes
-            )
-    say(
-        f"{run}, seed {seed}: "
-        + ", ".join(f"{look} {100 * _accuracy(p, truth):.1f}" for look, p in found.items())
-    )
+            add_result(results, f"{run}/{look}", seed, "test", probabilities, truth, cost, boxes)
+    shares = {look: 100 * scores_of(p, truth)["accuracy"] for look, p in looks.items()}
+    said = ", ".join(f"{look} {share:.1f}" for look, share in shares.items())
+    logger.info(f"{run}, seed {seed}: {said}")
 
 
-def _looks():
-    return [
-        "stage1",
-        *(f"{stage}-{source}" for source in SOURCES for stage in ("stage2", "merged")),
-    ]
-
-
-def add_result(
-    results, configuration, seed, split, probabilities, truth, cost, command, arrays=None
-):
+def add_result(results, configuration, seed, split, probabilities, truth, cost, arrays=None):
     """Two rows (accuracy, log-loss) and the predicted classes of one run; ``arrays`` are stored
     beside them.
     """
-    values = {
-        "accuracy": _accuracy(probabilities, truth),
-        "log-loss": _log_loss(probabilities, truth),
+    predictions = {
+        f"{configuration}/{seed}/{split}": probabilities.argmax(1).numpy().astype(np.uint8),
+        f"labels/{split}": truth.numpy().astype(np.uint8),
+        **(arrays or {}),
     }
-    results.add(
-        [
-            dict(
-                configuration=configuration,
-                seed=seed,
-                split=split,
-                metric=metric,
-                value=value,
-                n=len(truth),
-                command=command,
-                **cost,
-            )
-            for metric, value in values.items()
-        ],
-        {
-            f"{configuration}/{seed}/{split}": probabilities.argmax(1).numpy().astype(np.uint8),
-            f"labels/{split}": truth.numpy().astype(np.uint8),
-            **(arrays or {}),
-        },
-    )
+    row = dict(configuration=configuration, seed=seed, split=split, n=len(truth), **cost)
+    results.add_values(scores_of(probabilities, truth), predictions, **row)
 
 
-def _accuracy(probabilities, truth):
-    return round((probabilities.argmax(1) == truth).double().mean().item(), 6)
-
-
-def _log_loss(probabilities, truth):
-    return round(
-        -probabilities[torch.arange(len(truth)), truth].clamp_min(1e-12).log().mean().item(), 4
-    )
+def scores_of(probabilities, truth):
+    """Accuracy and log-loss of (N, K) class probabilities."""
+    right = (probabilities.argmax(1) == truth).double()
+    loss = -probabilities[torch.arange(len(truth)), truth].clamp_min(1e-12).log()
+    return {"accuracy": round(right.mean().item(), 6), "log-loss": round(loss.mean().item(), 4)}

@@ -5,6 +5,8 @@ The same species, scenes and poses are drawn again and again; only one number ch
 shows is caused by that number, which no collection of photographs can promise.
 """
 
+import logging
+
 import numpy as np
 import torch
 from tqdm.auto import tqdm
@@ -13,16 +15,14 @@ from ..renderer import SPECIES, render
 from .ablation import add_result, tune
 from .frozen_features import View, boxes_as_views
 from .frozen_heads import predict_head
+from .results import summarise
 
+logger = logging.getLogger(__name__)
+
+USUAL = ("baseline", "mlp-control", "mgff")
 SWEEPS = {
-    "scale": (
-        0.2,
-        0.3,
-        0.4,
-        0.5,
-        0.65,
-        0.8,
-    ),  # longer side of the bird, as a share of the picture's
+    # longer side of the bird, as a share of the picture's
+    "scale": (0.2, 0.3, 0.4, 0.5, 0.65, 0.8),
     "camouflage": (0.0, 0.25, 0.5, 0.75, 1.0),  # how much the surroundings wear the bird's colours
     "part_scale": (0.5, 0.75, 1.0, 1.5, 2.0),  # size of the parts that decide the label
 }
@@ -39,7 +39,7 @@ def scenes(sweep, value, count=SCENES):
     ]
 
 
-def controlled(study, results, seeds, configurations, command, say=print):
+def controlled(study, results, seeds, configurations):
     """Experiment ``controlled``: heads trained on SketchBirds (with crops), tested on drawn
     pictures.
 
@@ -47,45 +47,26 @@ def controlled(study, results, seeds, configurations, command, say=print):
     picture, ``<head>/merged`` adds the ViT's crop.
     """
     cropper, heads = study.cropper(), {}
-    for sweep, values in SWEEPS.items():
-        for value in values:
-            split = f"{sweep}={value:g}"
-            todo = [
-                (c, s)
-                for s in seeds
-                for c in configurations
-                if not results.has(f"{c}/merged", s, split)
-            ]
-            if not todo:
-                continue
-            drawn = scenes(sweep, value)
-            truth = torch.tensor([label for label in range(len(SPECIES)) for _ in range(SCENES)])
-            pictures = [scene.image for scene in drawn]
-            boxes = study.find_boxes(pictures, cropper)
-            whole, crop = (
-                _features(study, pictures, v)
-                for v in ([View()] * len(drawn), boxes_as_views(boxes))
-            )
-            for configuration, seed in todo:
-                if (configuration, seed) not in heads:
-                    recipe = tune(study, results, configuration, command, say)
-                    heads[configuration, seed] = study.trained(
-                        configuration, recipe, seed, crops=True
-                    )
-                head, cost = heads[configuration, seed], study.cost(configuration)
-                stage1, stage2 = predict_head(head, whole), predict_head(head, crop)
-                for name, probabilities in (("stage1", stage1), ("merged", (stage1 + stage2) / 2)):
-                    add_result(
-                        results,
-                        f"{configuration}/{name}",
-                        seed,
-                        split,
-                        probabilities,
-                        truth,
-                        cost,
-                        command,
-                    )
-            say(f"{split}: {len(todo)} runs on {len(truth)} pictures")
+    truth = torch.arange(len(SPECIES)).repeat_interleave(SCENES)
+    for sweep, value in [(sweep, value) for sweep, values in SWEEPS.items() for value in values]:
+        split = f"{sweep}={value:g}"
+        runs = [(c, s) for s in seeds for c in configurations]
+        todo = [(c, s) for c, s in runs if not results.has(f"{c}/merged", s, split)]
+        if not todo:
+            continue
+        pictures = [scene.image for scene in scenes(sweep, value)]
+        whole = _features(study, pictures, [View()] * len(pictures))
+        crop = _features(study, pictures, boxes_as_views(study.find_boxes(pictures, cropper)))
+        for configuration, seed in todo:
+            if (configuration, seed) not in heads:
+                recipe = tune(study, results, configuration)
+                heads[configuration, seed] = study.trained(configuration, recipe, seed, crops=True)
+            head, cost = heads[configuration, seed], study.cost(configuration)
+            stage1, stage2 = predict_head(head, whole), predict_head(head, crop)
+            for look, probabilities in (("stage1", stage1), ("merged", (stage1 + stage2) / 2)):
+                name = f"{configuration}/{look}"
+                add_result(results, name, seed, split, probabilities, truth, cost)
+        logger.info(f"{split}: {len(todo)} runs on {len(truth)} pictures")
 
 
 def _features(study, pictures, views, batch_size=50):
@@ -107,12 +88,8 @@ def curve(rows, configuration, sweep, seeds):
     Returns:
         (values of the factor, list of `Estimate` over the seeds).
     """
-    from .results import summarise
-
-    values = np.array(SWEEPS[sweep])
-    return values, [
-        summarise(rows, seeds, split=f"{sweep}={v:g}", configurations=[configuration])[
-            configuration
-        ]
-        for v in values
+    found = [
+        summarise(rows, seeds, split=f"{sweep}={value:g}", configurations=[configuration])
+        for value in SWEEPS[sweep]
     ]
+    return np.array(SWEEPS[sweep]), [table[configuration] for table in found]

@@ -33,11 +33,6 @@ class View:
     flip: bool = False
 
 
-def whole(count):
-    """The whole image, once for each of ``count`` images."""
-    return [View()] * count
-
-
 def boxes_as_views(boxes, padding=0.0, flip=False):
     """One view a box; ``padding`` is the share of the box's side added on each side (cut off at the
     image later).
@@ -46,20 +41,6 @@ def boxes_as_views(boxes, padding=0.0, flip=False):
     margin = padding * (boxes[:, 2:] - boxes[:, :2])
     boxes = np.concatenate([boxes[:, :2] - margin, boxes[:, 2:] + margin], axis=1)
     return [View(tuple(box), flip) for box in boxes.tolist()]
-
-
-def central_boxes(sizes, share=0.7):
-    """The box in the middle of each image with ``share`` of its width and height: what a cropper
-    must beat.
-
-    Args:
-        sizes: (width, height) of each image.
-
-    Returns:
-        (N, 4) xyxy pixels.
-    """
-    sizes = np.asarray(sizes, dtype=np.float64).reshape(-1, 2)
-    return np.concatenate([sizes * (0.5 - share / 2), sizes * (0.5 + share / 2)], axis=1)
 
 
 def random_views(sizes, seed, scale=(0.35, 1.0), ratio=(3 / 4, 4 / 3)):

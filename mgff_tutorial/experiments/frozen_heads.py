@@ -13,7 +13,7 @@ from ..attention import init_linear
 from ..mgff import MGFF, resolve_options
 from ..support.device import seed_everything
 from ..support.errors import InputError
-from ..training.recipe import Schedule
+from ..training.recipe import Schedule, parameter_groups
 
 
 class FrozenHead(nn.Module):
@@ -59,6 +59,15 @@ class FrozenHead(nn.Module):
             pooled = out["embedding"] if out["update"] is None else pooled + out["update"]
         return self.classifier(pooled)
 
+    def get_classifier(self):
+        """The linear layer, as timm's models name it."""
+        return self.classifier
+
+    def no_weight_decay(self):
+        """Names of the bias tables and the adjacency, which weight decay should leave alone."""
+        spared = ("relative_position_bias_table", "adjacency")
+        return {name for name, _ in self.named_parameters() if name.endswith(spared)}
+
 
 @dataclass(frozen=True)
 class HeadRecipe:
@@ -94,16 +103,13 @@ def train_head(head, views, labels, indices, recipe, seed, bf16=False):
     seed_everything(seed)
     indices, count = np.asarray(indices), len(indices)
     steps_an_epoch = -(-count // recipe.batch_size)
-    steps = steps_an_epoch * recipe.epochs
+    steps, step = steps_an_epoch * recipe.epochs, 0
     optimizer = torch.optim.AdamW(_groups(head, recipe), betas=(0.9, 0.98))
-    schedule, step = Schedule(optimizer, steps, warmup=steps // 10), 0
-    generator = np.random.default_rng(seed)
+    schedule, generator = Schedule(optimizer, steps, steps // 10), np.random.default_rng(seed)
     head.train()
     for _ in range(recipe.epochs):
-        order, choice = (
-            indices[generator.permutation(count)],
-            generator.integers(len(views), size=count),
-        )
+        order = indices[generator.permutation(count)]
+        choice = generator.integers(len(views), size=count)
         for part in np.array_split(np.arange(count), steps_an_epoch):
             maps, pooled = _batch(views, order[part], choice[part])
             with torch.autocast(pooled.device.type, torch.bfloat16, enabled=bf16):
@@ -149,12 +155,12 @@ def _groups(head, recipe):
     The gate gets ten times the rate of the layers behind it: it starts at zero, all they learn has
     to pass it, and in a few hundred updates it would hardly open.
     """
-    groups = {}
-    for name, parameter in head.named_parameters():
-        lr = recipe.lr if name.startswith("classifier.") else recipe.new_lr
-        lr = 10 * lr if name.endswith("gate") else lr
-        bare = parameter.ndim <= 1 or name.endswith(("relative_position_bias_table", "adjacency"))
-        groups.setdefault((lr, 0.0 if bare else recipe.weight_decay), []).append(parameter)
-    return [
-        {"params": group, "lr": lr, "weight_decay": decay} for (lr, decay), group in groups.items()
-    ]
+    groups = parameter_groups(head, recipe.new_lr, recipe.weight_decay)
+    gate = getattr(head.mgff or head, "gate", None)
+    for group in groups:
+        group["params"] = [p for p in group["params"] if p is not gate]
+        if group["name"].startswith("new"):  # what a timm model's head would be: the classifier
+            group["lr"] = recipe.lr
+    return groups + (
+        [] if gate is None else [{"params": [gate], "lr": 10 * recipe.new_lr, "weight_decay": 0.0}]
+    )

@@ -36,8 +36,9 @@ def t_interval(values, level=0.95):
     mean, count = float(values.mean()), values.size
     if count == 1:
         return Estimate(mean, -np.inf, np.inf, 1)
-    half = float(stats.t.ppf(0.5 + level / 2, count - 1) * values.std(ddof=1) / np.sqrt(count))
-    return Estimate(mean, mean - half, mean + half, count)
+    error = stats.sem(values)  # without any spread scipy has no interval
+    low, high = stats.t.interval(level, count - 1, mean, error) if error else (mean, mean)
+    return Estimate(mean, float(low), float(high), count)
 
 
 def wilson_interval(hits, n, level=0.95):
@@ -46,13 +47,8 @@ def wilson_interval(hits, n, level=0.95):
     """
     if not (n >= 1 and 0 <= hits <= n):
         raise InputError(f"hits must lie between 0 and n with n >= 1, got {hits} of {n}.")
-    z = float(stats.norm.ppf(0.5 + level / 2))
-    share = hits / n
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return Estimate(
-        float(share), float(max(0.0, centre - half)), float(min(1.0, centre + half)), int(n)
-    )
+    interval = stats.binomtest(int(hits), int(n)).proportion_ci(level, method="wilson")
+    return Estimate(hits / n, float(interval.low), float(interval.high), int(n))
 
 
 def paired_bootstrap(first, second, rounds=2000, level=0.95, seed=0):

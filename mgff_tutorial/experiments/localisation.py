@@ -4,19 +4,34 @@ Measures of the literature: mean intersection over union (IoU), share of images 
 ("GT-known localisation", "CorLoc"), and the pointing game (Zhang et al., 2018) on parts: is the
 highest point of the response map inside the object's box, and how many of the visible parts does
 the crop keep? Two baselines that look at no image, `full_image` and `central_box`, show what a
-number is worth. `localisation_study` stores such scores.
+number is worth.
+
+In the results of the experiment ``localisation`` a row's configuration is ``<rule>@<side of the
+ViT's input>``, or the name of a baseline; beside the rows lie the box, the IoU and the peak of
+every image, from which the numbers can be recomputed.
 """
 
+import logging
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
 from ..cropper import ViTCropper
-from ..response import RULES, get_rule, record_attention
+from ..response import get_rule, record_attention
 from ..support.errors import InputError
+from ..support.flops import count_flops
+
+logger = logging.getLogger(__name__)
 
 BASELINES = ("full_image", "central_box")
+METRICS = {  # metric -> the array of `find_objects` that it is counted from
+    "mean IoU": "iou",
+    "IoU above 0.5": "iou",
+    "pointing game": "peak_in_box",
+    "parts kept": "parts_kept",
+}
 
 
 def box_iou(first, second):
@@ -45,33 +60,18 @@ def full_image(sizes):
 
 def central_box(sizes, share=0.7):
     """A box in the middle with ``share`` of each side: (N, 4) for (N, 2) sizes (width, height)."""
-    sizes = torch.as_tensor(sizes, dtype=torch.float32)
-    return torch.cat([sizes * (1 - share) / 2, sizes * (1 + share) / 2], dim=1)
-
-
-@dataclass
-class Found:
-    """One image under one rule: ``box`` (xyxy pixels of the image), IoU, peak on the object, parts
-    kept.
-    """
-
-    image: int
-    rule: str
-    box: tuple
-    iou: float
-    peak_in_box: float  # 1 or 0; NaN for the baselines, which have no peak
-    parts_kept: float  # share of visible parts inside the box; NaN without parts
+    sizes = torch.as_tensor(sizes)
+    sizes = sizes if sizes.is_floating_point() else sizes.float()
+    return torch.cat([sizes * (0.5 - share / 2), sizes * (0.5 + share / 2)], dim=1)
 
 
 @dataclass
 class Score:
     """One row of a localisation table; ``input_size`` is the ViT's, 0 for the baselines."""
 
-    data: str
     split: str
     rule: str
     input_size: int
-    padding: float
     images: int
     mean_iou: float
     above_half: float
@@ -99,7 +99,9 @@ def find_objects(
         progress: show a bar.
 
     Returns:
-        list of `Found`, one for each image and rule.
+        dict rule -> dict of (N, ...) arrays: ``"box"`` (N, 4), xyxy pixels of the image; ``"iou"``;
+        ``"peak_in_box"``, 1 or 0, NaN for the baselines, which have no peak; ``"parts_kept"``, the
+        share of visible parts inside the box, NaN without parts.
     """
     from torchvision.transforms.v2 import functional as tv
     from tqdm.auto import tqdm
@@ -111,16 +113,13 @@ def find_objects(
         )
     rules = {name: get_rule(name) for name in rules}
     depth = len(cropper.vit.blocks)
-    last = (
-        None
-        if any(r.last is None for r in rules.values())
-        else min(depth, max(r.last for r in rules.values()))
+    last = max(
+        (depth if r.last is None else min(depth, r.last) for r in rules.values()), default=None
     )
     mean, std = (torch.tensor(v)[:, None, None] for v in (cropper.mean, cropper.std))
-    parameter, found = next(cropper.vit.parameters()), []
-    for start in tqdm(
-        range(0, len(pictures), batch_size), disable=not progress, desc="localising", leave=False
-    ):
+    parameter, found = next(cropper.vit.parameters()), {name: [] for name in (*BASELINES, *rules)}
+    starts = range(0, len(pictures), batch_size)
+    for start in tqdm(starts, disable=not progress, desc="localising", leave=False):
         batch, sizes = [], []
         for i in range(start, min(start + batch_size, len(pictures))):
             picture = pictures[i].convert("RGB")
@@ -133,15 +132,12 @@ def find_objects(
         x = ((torch.stack(batch) - mean) / std).to(parameter.device, parameter.dtype)
         with torch.no_grad():
             record = record_attention(cropper.vit, x, last)
-        guesses = {
-            "full_image": (full_image(sizes), None),
-            "central_box": (central_box(sizes), None),
-        }
+        no_peak = torch.full_like(sizes, float("nan"))
+        found["full_image"].append((full_image(sizes), no_peak))
+        found["central_box"].append((central_box(sizes), no_peak))
         for name, rule in rules.items():
-            guesses[name] = _boxes_of(record, rule, cropper, sizes)
-        for name, (guess, peak) in guesses.items():
-            found += _judge(name, guess, peak, start, boxes, parts)
-    return found
+            found[name].append(_boxes_of(record, rule, cropper, sizes))
+    return {name: _judge(*map(torch.cat, zip(*f)), boxes, parts) for name, f in found.items()}
 
 
 def _boxes_of(record, rule, cropper, sizes):
@@ -164,124 +160,166 @@ def _last_layers(record, last):
     )
 
 
-def _judge(name, guess, peak, start, boxes, parts):
-    """`Found` for each image of a batch that begins at image ``start``."""
-    truth, rows = boxes[start : start + len(guess)], []
-    for j, iou in enumerate(box_iou(guess, truth).tolist()):
-        kept = float("nan")
-        if parts is not None:
-            kept = share_inside(torch.as_tensor(parts[start + j], dtype=torch.float32), guess[j])
-        hit = float("nan") if peak is None else _inside(peak[j : j + 1], truth[j]).float().item()
-        rows.append(Found(start + j, name, tuple(guess[j].tolist()), iou, hit, kept))
-    return rows
+def _judge(guess, peak, truth, parts):
+    """The arrays of one rule, see `find_objects`."""
+    hit = _inside(peak, truth).float()
+    hit[peak.isnan().any(dim=1)] = float("nan")
+    out = {"box": guess, "iou": box_iou(guess, truth), "peak_in_box": hit}
+    out["parts_kept"] = shares_inside([[]] * len(guess) if parts is None else parts, guess)
+    return {key: values.numpy().astype(np.float32) for key, values in out.items()}
 
 
-def share_inside(points, box):
-    """Share of (P, 2) points that a box (xyxy, the same unit) holds, its border included; NaN
-    without points.
+def shares_inside(parts, boxes):
+    """Share of the (P, 2) points of each image that its box (xyxy, the same unit) holds, the border
+    included; NaN without points: (N,).
     """
-    return _inside(points, box).float().mean().item() if len(points) else float("nan")
+    parts = [torch.as_tensor(points).reshape(-1, 2) for points in parts]
+    return torch.stack([_inside(p, box).float().mean() for p, box in zip(parts, boxes)])
 
 
-def _inside(points, box):
-    return ((points >= box[:2]) & (points <= box[2:])).all(dim=1)
+def visible(parts):
+    """Of (N, P, 3) parts, each x, y, visible, the (P, 2) places of those that are visible."""
+    return [part[part[:, 2] > 0, :2] for part in torch.as_tensor(parts)]
 
 
-def summarise(found, data="", split="", input_size=0, padding=0.0):
-    """One `Score` a rule, in the order in which the rules appear."""
-    rows = []
-    for rule in dict.fromkeys(f.rule for f in found):
-        mine = [f for f in found if f.rule == rule]
-        iou = torch.tensor([f.iou for f in mine], dtype=torch.float64)
-        peak, kept = (
-            torch.tensor([getattr(f, n) for f in mine], dtype=torch.float64).nanmean().item()
-            for n in ("peak_in_box", "parts_kept")
-        )
-        baseline = rule in BASELINES
-        rows.append(
-            Score(
-                data,
-                split,
-                rule,
-                0 if baseline else input_size,
-                0.0 if baseline else padding,
-                len(mine),
-                iou.mean().item(),
-                (iou > 0.5).double().mean().item(),
-                peak,
-                kept,
-            )
-        )
-    return rows
+def _inside(points, boxes):
+    return ((points >= boxes[..., :2]) & (points <= boxes[..., 2:])).all(dim=-1)
 
 
-def read_scores(path):
-    """The `Score` rows of a results file that ``ablate --experiment localisation`` wrote, see
-    `localisation_study`.
+def summarise(found, split="", input_size=0):
+    """One `Score` for each rule of `find_objects`."""
+    scores = []
+    for rule, arrays in found.items():
+        values = {metric: value for metric, (value, _) in measure(arrays).items()}
+        side = 0 if rule in BASELINES else input_size
+        scores.append(Score(split, rule, side, len(arrays["box"]), *_numbers(values)))
+    return scores
 
-    Raises:
-        DataError: the file is missing, damaged or of another version.
+
+def _numbers(values):
+    return [values.get(metric, float("nan")) for metric in METRICS]
+
+
+def measure(arrays):
+    """Metric -> (value, number of images that have it) of the arrays of one rule, leaving out what
+    the rule or the data set does not have.
     """
-    from .localisation_study import stored_scores
-    from .results import read_rows
-
-    return stored_scores(read_rows(path))
-
-
-def score_dataset(
-    vit, dataset, rules=tuple(RULES), input_size=None, padding=0.0, limit=None, data="", **options
-):
-    """Scores of ``rules`` on a data set with boxes: list of `Score`.
-
-    Args:
-        vit: a timm ViT, or its name.
-        dataset: a data set of this package without transform, with ``boxes`` (CUB200, NABirds,
-            SketchBirds).
-        limit: take every (len / limit)-th image only.
-        padding: 0 measures the tight box; the cropper's own default is 0.05.
-        options: ``batch_size``, ``progress``.
-    """
-    cropper = ViTCropper(vit, padding=padding, input_size=input_size)
-    found = find_in_dataset(cropper, dataset, rules, limit, **options)
-    return summarise(found, data, getattr(dataset, "split", ""), max(cropper.input_size), padding)
+    out = {}
+    for metric, key in METRICS.items():
+        values = arrays[key][~np.isnan(arrays[key])].astype(np.float64)
+        if len(values):
+            values = values > 0.5 if metric == "IoU above 0.5" else values
+            out[metric] = (round(float(values.mean()), 6), len(values))
+    return out
 
 
 def find_in_dataset(cropper, dataset, rules, limit=None, **options):
-    """`find_objects` on a data set with boxes, or on every (len / limit)-th of its images: list of
-    `Found`.
-    """
+    """`find_objects` on a data set with boxes, or on every (len / limit)-th of its images."""
     if getattr(dataset, "boxes", None) is None:
         raise InputError(f"dataset: {type(dataset).__name__} has no boxes to score against.")
     step = 1 if not limit else max(1, len(dataset) // limit)
-    chosen = list(range(0, len(dataset), step))[:limit]
-    return find_objects(
-        cropper,
-        Pictures(dataset, chosen),
-        dataset.boxes[chosen],
-        _visible_parts(dataset, chosen),
-        rules,
-        **options,
-    )
+    dataset = dataset.subset(list(range(0, len(dataset), step))[:limit])
+    parts = getattr(dataset, "parts", None)
+    parts = parts if parts is None else visible(parts.float())
+    return find_objects(cropper, _Pictures(dataset), dataset.boxes, parts, rules, **options)
 
 
-class Pictures:
-    """PIL images of a data set, or of the ``chosen`` indices, as a sequence; each is opened when
-    asked for.
-    """
+class _Pictures:
+    """PIL images of a data set; each is opened when asked for."""
 
-    def __init__(self, dataset, chosen=None):
-        self.dataset, self.chosen = dataset, range(len(dataset)) if chosen is None else chosen
+    def __init__(self, dataset):
+        self.dataset = dataset
 
     def __len__(self):
-        return len(self.chosen)
+        return len(self.dataset)
 
     def __getitem__(self, i):
-        return self.dataset.image(self.chosen[i])
+        return self.dataset.image(i)
 
 
-def _visible_parts(dataset, chosen):
-    parts = getattr(dataset, "parts", None)
-    if parts is None:
-        return None
-    parts = [torch.as_tensor(parts[i], dtype=torch.float32) for i in chosen]
-    return [p[p[:, 2] > 0, :2] for p in parts]
+def localise(dataset, open_vit, results, rules, sizes, limit=None, **options):
+    """Score ``rules`` and the two baselines at each input size; what ``results`` holds already is
+    not run again.
+
+    Boxes are tight (no padding), as the measures of the literature want them; the cropper itself
+    adds 5 %.
+
+    Args:
+        dataset: with boxes, and a ``split``. limit: as for `find_in_dataset`.
+        open_vit: function of the input size that returns the ViT.
+        results: `Results`, filled size by size. rules: names in `response.RULES`. sizes: sides in
+            pixels.
+        options: of `find_objects`.
+
+    Raises:
+        InputError: an unknown rule, a data set without boxes, a side that the ViT's patches do not
+            divide, or results that were counted over another number of images.
+    """
+    for rule in rules:
+        get_rule(rule)
+    split, count = dataset.split, min(limit or len(dataset), len(dataset))
+    for row in results.rows:
+        if row.split == split and row.metric == "mean IoU" and row.n != count:
+            raise InputError(
+                f"{results.path} holds {row.configuration} over {row.n} {split} images, and "
+                f"this run has {count}; choose another --out."
+            )
+    for size in sizes:
+        todo = [rule for rule in rules if not results.has(f"{rule}@{size}", 0, split)]
+        if not todo:
+            logger.info(f"skipping {size} pixels: {results.path} holds its {len(rules)} rules.")
+            continue
+        if len(todo) < len(rules):
+            done = len(rules) - len(todo)
+            logger.info(f"{size} pixels: skipping {done} rules that {results.path} holds.")
+        vit = open_vit(size)
+        cropper, patch = (
+            ViTCropper(vit, padding=0.0, input_size=size),
+            vit.patch_embed.patch_size[0],
+        )
+        if size % patch:
+            raise InputError(
+                f"--input-size must be a multiple of the ViT's patch, {patch} pixels, got {size}."
+            )
+        found = find_in_dataset(cropper, dataset, todo, limit, **options)
+        names = {**{name: name for name in BASELINES}, **{rule: f"{rule}@{size}" for rule in todo}}
+        flops, rows, arrays = _flops(vit, size), [], {}
+        for rule, name in names.items():
+            if results.has(name, 0, split):
+                continue
+            values = found[rule]
+            arrays |= {f"{name}/{split}/{key}": array for key, array in values.items()}
+            row = dict(configuration=name, split=split, flops=0 if rule in BASELINES else flops)
+            rows += [
+                dict(row, metric=metric, value=value, n=n)
+                for metric, (value, n) in measure(values).items()
+            ]
+        results.add(rows, arrays)
+        logger.info(f"{size} pixels: {len(todo)} rules scored on {count} images.")
+
+
+@torch.no_grad()
+def _flops(vit, size):
+    """FLOPs of one forward pass."""
+    image = torch.zeros(1, 3, size, size, device=next(vit.parameters()).device)
+    return count_flops(lambda: vit.forward_features(image))
+
+
+def by_run(rows):
+    """Rows by what was scored: dict (configuration, split) -> dict metric -> `Row`, in the file's
+    order.
+    """
+    runs = {}
+    for row in rows:
+        runs.setdefault((row.configuration, row.split), {})[row.metric] = row
+    return runs
+
+
+def stored_scores(rows):
+    """`Score` rows from `Row`s, in the file's order; NaN where a rule has no such number."""
+    scores = []
+    for (name, split), mine in by_run(rows).items():
+        (rule, _, size), values = name.partition("@"), {m: row.value for m, row in mine.items()}
+        images = next(iter(mine.values())).n
+        scores.append(Score(split, rule, int(size or 0), images, *_numbers(values)))
+    return scores

@@ -5,6 +5,7 @@ A tight box agrees best with the annotation; a margin keeps beaks and tails that
 costs pixels.
 """
 
+import logging
 from functools import cache
 
 import numpy as np
@@ -14,14 +15,17 @@ from ..cropper import pad_boxes
 from .ablation import add_result, tune
 from .frozen_features import boxes_as_views
 from .frozen_heads import predict_head
-from .localisation import box_iou, share_inside
+from .localisation import box_iou, shares_inside, visible
+
+logger = logging.getLogger(__name__)
 
 PADDINGS = (0.0, 0.05, 0.1, 0.2)  # share of the box's side, on each side
+USUAL = ("baseline",)
 FOLDS = 5
 SPLIT = "five folds"  # of the training images
 
 
-def padding(study, results, seeds, configurations, command, say=print):
+def padding(study, results, seeds, configurations):
     """Experiments ``padding-cub20`` and ``padding-sketchbirds``.
 
     ``<head>/padding=<p>/stage2`` is the crop alone and ``.../merged`` both looks, over all training
@@ -29,49 +33,27 @@ def padding(study, results, seeds, configurations, command, say=print):
     ``padding=<p>`` holds mean IoU and the share of visible parts inside the box, in which no head
     takes part.
     """
-    bare, truth = study.boxes("train", "bare"), study.labels
-    views = {p: boxes_as_views(bare, p) for p in PADDINGS}
+    bare, truth = torch.as_tensor(study.boxes("train", "bare")).double(), study.labels
     for p in PADDINGS:
         if not results.has(f"padding={p:g}", 0, SPLIT):
-            box = torch.cat(
-                [
-                    pad_boxes(one[None], p, height, width)
-                    for one, (width, height) in zip(
-                        torch.as_tensor(bare).double(), study.sizes("train")
-                    )
-                ]
-            )
+            sizes = study.sizes("train")
+            padded = [
+                pad_boxes(b[None], p, height, width) for b, (width, height) in zip(bare, sizes)
+            ]
+            box = torch.cat(padded)
             scores = {
-                "mean IoU": box_iou(box, study.train.boxes).mean().item(),
-                "parts kept": parts_kept(box, study.train.parts),
+                "mean IoU": round(box_iou(box, study.train.boxes).mean().item(), 4),
+                "parts kept": round(parts_kept(box, study.train.parts), 4),
             }
-            results.add(
-                [
-                    dict(
-                        configuration=f"padding={p:g}",
-                        seed=0,
-                        split=SPLIT,
-                        metric=metric,
-                        value=round(value, 4),
-                        n=len(truth),
-                        params=0,
-                        flops=0,
-                        seconds=0.0,
-                        command=command,
-                    )
-                    for metric, value in scores.items()
-                ]
-            )
+            results.add_values(scores, configuration=f"padding={p:g}", split=SPLIT, n=len(truth))
+    views = {p: boxes_as_views(bare, p) for p in PADDINGS}
     crop = cache(lambda p: study.features.extract(study.train, views[p], name=f"padding {p:g}"))
     for configuration, seed in [(c, s) for s in seeds for c in configurations]:
-        todo = [
-            p
-            for p in PADDINGS
-            if not results.has(f"{configuration}/padding={p:g}/merged", seed, SPLIT)
-        ]
+        names = {p: f"{configuration}/padding={p:g}" for p in PADDINGS}
+        todo = [p for p in PADDINGS if not results.has(f"{names[p]}/merged", seed, SPLIT)]
         if not todo:
             continue
-        recipe, cost = tune(study, results, configuration, command, say), study.cost(configuration)
+        recipe, cost = tune(study, results, configuration), study.cost(configuration)
         whole, shape = study.view("train", "whole"), (len(truth), len(study.train.classes))
         stage1, stage2 = torch.zeros(shape), {p: torch.zeros(shape) for p in todo}
         folds = assign_folds(study.train.labels, FOLDS, seed)
@@ -82,21 +64,10 @@ def padding(study, results, seeds, configurations, command, say=print):
             for p in todo:
                 stage2[p][held] = predict_head(head, crop(p), held)
         for p in todo:
-            for look, probabilities in (
-                ("stage2", stage2[p]),
-                ("merged", (stage1 + stage2[p]) / 2),
-            ):
-                add_result(
-                    results,
-                    f"{configuration}/padding={p:g}/{look}",
-                    seed,
-                    SPLIT,
-                    probabilities,
-                    truth,
-                    cost,
-                    command,
-                )
-        say(f"{configuration}, seed {seed}: {len(todo)} paddings on {FOLDS} folds")
+            looks = {"stage2": stage2[p], "merged": (stage1 + stage2[p]) / 2}
+            for look, found in looks.items():
+                add_result(results, f"{names[p]}/{look}", seed, SPLIT, found, truth, cost)
+        logger.info(f"{configuration}, seed {seed}: {len(todo)} paddings on {FOLDS} folds")
 
 
 def assign_folds(labels, count, seed):
@@ -118,8 +89,4 @@ def parts_kept(boxes, parts):
     Args:
         boxes: (N, 4) xyxy pixels. parts: (N, P, 3), each x, y, visible.
     """
-    shares = [
-        share_inside(part[part[:, 2] > 0, :2], box)
-        for part, box in zip(parts.double(), torch.as_tensor(boxes))
-    ]
-    return float(np.nanmean(shares))
+    return float(np.nanmean(shares_inside(visible(parts.double()), torch.as_tensor(boxes))))

@@ -6,14 +6,13 @@ with the predictions that the rows were counted from. Tables and figures are com
 two, so a reader can recompute them.
 """
 
-import csv
 import io
-from collections import defaultdict
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
+import pandas as pd
 
 from ..support.errors import DataError, InputError
 from ..support.files import atomic_file
@@ -48,10 +47,11 @@ class Row:
     @property
     def key(self):
         """What may occur once in a file."""
-        return (self.configuration, self.seed, self.split, self.metric)
+        return tuple(getattr(self, name) for name in KEY)
 
 
-COLUMNS = [field.name for field in fields(Row)]
+COLUMNS = {field.name: field.type for field in fields(Row)}
+KEY = ["configuration", "seed", "split", "metric"]
 
 
 class Results:
@@ -61,13 +61,14 @@ class Results:
     Args:
         folder: where the two files lie or will lie.
         experiment: name of the experiment and of the files.
+        command: what a reader types to measure what is added, stored with each of its rows.
 
     Raises:
         DataError: a file exists but is damaged, or of another version of the format.
     """
 
-    def __init__(self, folder, experiment):
-        self.experiment = experiment
+    def __init__(self, folder, experiment, command=""):
+        self.experiment, self.command = experiment, command
         self.path = Path(folder) / f"{experiment}.csv"
         self.predictions_path = self.path.with_suffix(".npz")
         self.rows = read_rows(self.path) if self.path.exists() else []
@@ -83,9 +84,7 @@ class Results:
 
     def has(self, configuration, seed, split="test"):
         """Whether this run was finished earlier."""
-        return any(
-            (r.configuration, r.seed, r.split) == (configuration, seed, split) for r in self.rows
-        )
+        return any(row.key[:3] == (configuration, seed, split) for row in self.rows)
 
     def missing(self, configurations, seeds, split="test"):
         """The (configuration, seed) pairs that still have to be run, seed by seed."""
@@ -96,14 +95,14 @@ class Results:
         row lacks its own.
 
         Args:
-            rows: `Row` objects, or dicts without ``experiment`` and ``version``.
+            rows: `Row` objects, or dicts of its fields, where ``seed``, the costs and what the file
+                knows may be left out.
             predictions: name -> array; the names are free, customary is
                 ``configuration/seed/split``.
         """
-        rows = [
-            r if isinstance(r, Row) else Row(experiment=self.experiment, version=VERSION, **r)
-            for r in rows
-        ]
+        usual = dict(experiment=self.experiment, version=VERSION, command=self.command)
+        usual |= dict(seed=0, params=0, flops=0, seconds=0.0)
+        rows = [row if isinstance(row, Row) else Row(**{**usual, **row}) for row in rows]
         known = {row.key for row in self.rows}
         for row in rows:
             if row.key in known:
@@ -119,7 +118,14 @@ class Results:
             with atomic_file(self.predictions_path) as stream:
                 stream.write(buffer.getvalue())
         self.rows = self.rows + rows
-        write_rows(self.path, self.rows)
+        table = pd.DataFrame(map(asdict, self.rows), columns=list(COLUMNS))
+        with atomic_file(self.path, "w") as stream:
+            table.to_csv(stream, index=False, lineterminator="\n")
+
+    def add_values(self, values, predictions=None, **row):
+        """`add` for several metrics of one run: ``values`` is metric -> value."""
+        rows = [{**row, "metric": metric, "value": value} for metric, value in values.items()]
+        self.add(rows, predictions)
 
 
 def stored_results(experiment):
@@ -133,68 +139,60 @@ def stored_results(experiment):
         if not file.is_file():
             raise DataError(
                 f"{file} does not exist. It comes with the repository: git checkout -- "
-                f"data/results brings "
-                "it back; data/results/README.md has the commands that measure it again."
+                "data/results brings it back; data/results/README.md has the commands that "
+                "measure it again."
             )
     return Results(folder, experiment)
 
 
-def write_rows(path, rows):
-    """Write rows as CSV, atomically."""
-    with atomic_file(path, "w") as stream:
-        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
-
-
 def read_rows(path):
-    """Read a results file.
-
-    Returns:
-        list of `Row`.
+    """Read a results file: list of `Row`.
 
     Raises:
         DataError: no such file, other columns, another version, a damaged line or a repeated row;
             names the line.
     """
-    path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{path} cannot be read as a results file: {reason}.") from None
-    reader = csv.DictReader(io.StringIO(text))
-    if reader.fieldnames != COLUMNS:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False)
+    except (OSError, ValueError) as error:  # those of pandas are ValueErrors
+        reason = getattr(error, "strerror", None) or str(error).strip()
+        raise DataError(f"{path} is not a results file of this version: {reason}.") from None
+    if list(table) != list(COLUMNS):
         raise DataError(
-            f"{path} is not a results file of this version: its columns are {reader.fieldnames}, "
-            f"expected {COLUMNS}."
+            f"{path} is not a results file of this version: its columns are {list(table)}, "
+            f"expected {list(COLUMNS)}."
         )
-    rows, seen = [], {}
-    for number, cells in enumerate(reader, start=2):
-        row = _parse(path, number, cells)
-        if row.key in seen:
-            raise DataError(f"{path}, line {number} repeats line {seen[row.key]}: {row.key}.")
-        seen[row.key] = number
-        rows.append(row)
-    return rows
+
+    def refuse(bad, text):
+        for place in np.flatnonzero(bad)[:1]:
+            cells = table.iloc[place]
+            raise DataError(f"{path}, line {place + 2} {text(cells)}.")
+
+    # pandas takes cells beyond the header's for an index, and fills up a line with empty ones.
+    cut = (table.command == "") | (not isinstance(table.index, pd.RangeIndex))
+    refuse(cut, lambda _: "has another number of cells than the header")
+    refuse(
+        table.version != str(VERSION),
+        lambda cells: (
+            f"was written in version {cells.version} of the format; this program reads version "
+            f"{VERSION}. Run the experiment again into another folder"
+        ),
+    )
+    for name, kind in COLUMNS.items():
+        if kind is not str:
+            numbers = pd.to_numeric(table[name], errors="coerce")
+            bad = ~np.isfinite(numbers) | ((kind is int) & (numbers % 1 != 0))
+            refuse(bad, lambda cells: f"says {cells[name]!r}, not a number, for {name}")
+            table[name] = (
+                numbers.astype("int64") if kind is int else [float(cell) for cell in table[name]]
+            )
+    seen = table.groupby(KEY, sort=False).cumcount()
+    refuse(seen > 0, lambda cells: f"repeats line {_first(table, cells)}: {tuple(cells[KEY])}")
+    return [Row(*cells) for cells in table.itertuples(index=False, name=None)]
 
 
-def _parse(path, number, cells):
-    if None in cells or None in cells.values():
-        raise DataError(f"{path}, line {number} has another number of cells than the header.")
-    if cells["version"] != str(VERSION):
-        raise DataError(
-            f"{path}, line {number} was written in version {cells['version']} of the format; "
-            f"this program "
-            f"reads version {VERSION}. Run the experiment again into another folder."
-        )
-    try:
-        row = Row(**{field.name: field.type(cells[field.name]) for field in fields(Row)})
-    except ValueError as error:
-        raise DataError(f"{path}, line {number}: {error}.") from None
-    if not np.isfinite(row.value):
-        raise DataError(f"{path}, line {number}: the value is {row.value}, not a number.")
-    return row
+def _first(table, cells):
+    return np.flatnonzero((table[KEY] == cells[KEY]).all(axis=1))[0] + 2
 
 
 def _read_arrays(path):
@@ -210,9 +208,6 @@ def _read_arrays(path):
             f"{VERSION}."
         )
     return arrays
-
-
-# --- tables ----------
 
 
 def values_by_seed(rows, configuration, metric="accuracy", split="test"):
@@ -242,69 +237,26 @@ def summarise(rows, seeds, metric="accuracy", split="test", configurations=None,
         InputError: a configuration lacks seeds; the message names them and the remedy.
     """
     seeds = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
-    found = defaultdict(dict)
-    for row in rows:
-        if (row.metric, row.split) == (metric, split):
-            found[row.configuration][row.seed] = row.value
+    present = [r.configuration for r in rows if (r.metric, r.split) == (metric, split)]
     table = {}
-    for name in configurations or found:
-        absent = [seed for seed in seeds if seed not in found[name]]
+    for name in configurations or dict.fromkeys(present):
+        found = values_by_seed(rows, name, metric, split)
+        absent = [seed for seed in seeds if seed not in found]
         if absent and not (allow_fewer and len(absent) < len(seeds)):
             raise InputError(
                 f"{name!r} has no {metric} on {split} for seeds {absent}; run the ablate "
-                f"command again "
-                "(it resumes what is missing), or allow fewer seeds and say so."
+                "command again (it resumes what is missing), or allow fewer seeds and say so."
             )
-        table[name] = t_interval([found[name][seed] for seed in seeds if seed in found[name]])
+        table[name] = t_interval([found[seed] for seed in seeds if seed in found])
     return table
 
 
 def paired_difference(rows, first, second, metric="accuracy", split="test"):
     """t-interval of ``first - second`` over the seeds that both were run with (at least two)."""
     a, b = (values_by_seed(rows, name, metric, split) for name in (first, second))
-    common = sorted(a.keys() & b.keys())
-    if a.keys() != b.keys() or len(common) < 2:
+    if a.keys() != b.keys() or len(a) < 2:
         raise InputError(
             f"{first!r} was run with seeds {sorted(a)} and {second!r} with seeds {sorted(b)}; "
             "a paired difference needs the same two seeds or more."
         )
-    return t_interval([a[seed] - b[seed] for seed in common])
-
-
-def markdown_table(rows, seeds, split="test", metric="accuracy"):
-    """A Markdown table: accuracy in per cent, difference from the baseline, parameters, FLOPs and
-    time.
-
-    Args:
-        rows: from `read_rows`. seeds: how many were asked for; fewer are shown as "(3 of 5 seeds)".
-        split: of the rows, or None for a table of all splits but validation, one block after the
-            other.
-    """
-    lines = [
-        "| configuration | accuracy, % | minus the baseline | trained parameters | FLOPs an image "
-        "| ms an image |",
-        "|---|---|---|---|---|---|",
-    ]
-    splits = (
-        [split]
-        if split
-        else list(dict.fromkeys(row.split for row in rows if row.split != "validation"))
-    )
-    for one in splits:
-        for name, estimate in summarise(rows, seeds, metric, one, allow_fewer=True).items():
-            few = f" ({estimate.count} of {seeds} seeds)" if estimate.count < seeds else ""
-            try:
-                difference = (
-                    str(paired_difference(rows, name, "baseline", metric, one))
-                    if name != "baseline"
-                    else ""
-                )
-            except InputError:  # no baseline, or with other seeds
-                difference = ""
-            row = next(r for r in rows if (r.configuration, r.split) == (name, one))
-            label = name if split else f"{name}, {one}"
-            lines.append(
-                f"| {label} | {estimate}{few} | {difference} | {row.params / 1e6:.2f} M | "
-                f"{row.flops / 1e9:.2f} G | {1000 * row.seconds:.1f} |"
-            )
-    return "\n".join(lines)
+    return t_interval([a[seed] - b[seed] for seed in sorted(a)])

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 from tqdm.auto import tqdm
 
 from ..backbones import build_backbone
@@ -19,10 +18,12 @@ from ..evaluation.boxes import describe, find_boxes
 from ..renderer.dataset import IMAGES_PER_SPLIT
 from ..support.device import pick_device, seed_everything
 from ..support.errors import InputError
+from ..support.flops import count_flops
 from ..support.images import image_geometry, upright_size
 from ..swin import BUILDERS
-from .frozen_features import FrozenFeatures, View, boxes_as_views, central_boxes, cut, random_views
+from .frozen_features import FrozenFeatures, View, boxes_as_views, cut, random_views
 from .frozen_heads import FrozenHead, train_head
+from .localisation import central_box
 
 # name -> (preset of `FrozenHead`, options of MGFF). All see the same four maps, the last one being
 # what the backbone's own classifier sees.
@@ -106,30 +107,30 @@ class Study:
         self._views, self._boxes, self._costs = {}, {}, {}
 
     def view(self, split, kind):
-        """Stored features: ``"whole"``, ``"flip"``, ``"random1"``..., a kind of `boxes`, perhaps
-        with ``"-flip"``.
-        """
+        """Stored features of `views`: the dict of `FrozenFeatures.extract`."""
         if (split, kind) not in self._views:
-            dataset, flip = getattr(self, split), kind.endswith("flip")
-            name = kind.removesuffix("flip").removesuffix("-")
-            if name in ("whole", ""):
-                views = [View(None, flip)] * len(dataset)
-            elif name.startswith("random"):
-                views = random_views(self.sizes(split), seed=int(name.removeprefix("random")))
-            else:
-                views = boxes_as_views(self.boxes(split, name), flip=flip)
+            dataset, views = getattr(self, split), self.views(split, kind)
             self._views[split, kind] = self.features.extract(dataset, views, name=f"{split} {kind}")
         return self._views[split, kind]
+
+    def views(self, split, kind):
+        """A `View` of each image: ``"whole"``, ``"flip"``, ``"random1"``..., a kind of `boxes`,
+        perhaps with ``"-flip"``.
+        """
+        name, flip = kind.removesuffix("flip").removesuffix("-"), kind.endswith("flip")
+        if name in ("whole", ""):
+            return [View(None, flip)] * len(getattr(self, split))
+        if name.startswith("random"):
+            return random_views(self.sizes(split), seed=int(name.removeprefix("random")))
+        return boxes_as_views(self.boxes(split, name), flip=flip)
 
     def training_views(self, crops=False):
         """Four views of each training image; with ``crops``, also the cropper's box and its mirror
         image.
         """
         kinds = ["whole", "flip", "random1", "random2"]
-        return [
-            self.view("train", kind)
-            for kind in kinds + (["cropper", "cropper-flip"] if crops else [])
-        ]
+        kinds += ["cropper", "cropper-flip"] if crops else []
+        return [self.view("train", kind) for kind in kinds]
 
     def sizes(self, split):
         return [upright_size(*image_geometry(path)) for path in getattr(self, split).paths]
@@ -140,13 +141,12 @@ class Study:
         if (split, kind) not in self._boxes:
             dataset = getattr(self, split)
             if kind in ("cropper", "bare"):
-                boxes = self._cropper_boxes(
-                    dataset, self.cropper(**({"padding": 0.0} if kind == "bare" else {}))
-                )
+                cropper = self.cropper(**({"padding": 0.0} if kind == "bare" else {}))
+                boxes = self._cropper_boxes(dataset, cropper)
             elif kind == "truth":
                 boxes = np.array([view.box for view in boxes_as_views(dataset.boxes, padding=0.05)])
             elif kind == "central":
-                boxes = central_boxes(self.sizes(split), 0.7)
+                boxes = central_box(np.array(self.sizes(split), dtype=float)).numpy()
             else:
                 raise InputError(
                     f"kind must be 'cropper', 'bare', 'truth' or 'central', got {kind!r}."
@@ -168,15 +168,13 @@ class Study:
         """Boxes that the cropper finds in PIL images: (N, 4) xyxy pixels of the images."""
         mean, std = (torch.tensor(v).view(3, 1, 1) for v in (cropper.mean, cropper.std))
         size, boxes = self.settings.vit_size, []
-        for start in tqdm(
-            range(0, len(images), batch_size), desc="cropping", unit="batch", leave=False
-        ):
+        bf16 = self.settings.head_precision == "bf16"
+        starts = range(0, len(images), batch_size)
+        for start in tqdm(starts, desc="cropping", unit="batch", leave=False):
             pictures = [images[i] for i in range(start, min(start + batch_size, len(images)))]
             batch = torch.stack([(cut(picture, View(), size) - mean) / std for picture in pictures])
             scale = np.array([[picture.width, picture.height] * 2 for picture in pictures]) / size
-            with torch.autocast(
-                self.device.type, torch.bfloat16, enabled=self.settings.head_precision == "bf16"
-            ):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
                 boxes.append(cropper.boxes(batch.to(self.device)).cpu().numpy() * scale)
         return np.concatenate(boxes)
 
@@ -184,15 +182,10 @@ class Study:
         """`find_boxes` for a data set, kept in the cache folder under everything that they depend
         on.
         """
-        finder = describe(
-            cropper, "whole grey values", self.settings.head_precision
-        )  # not resized as the cropper does
-        return find_boxes(
-            dataset,
-            cropper,
-            find=lambda pictures: self.find_boxes(pictures, cropper),
-            finder=finder,
-        )
+        # not resized as the cropper does
+        finder = describe(cropper, "whole grey values", self.settings.head_precision)
+        find = partial(self.find_boxes, cropper=cropper)
+        return find_boxes(dataset, cropper, find=find, finder=finder)
 
     def head(self, configuration, seed):
         """A fresh head of one of `HEADS`; heads of the same seed start with the same classifier."""
@@ -253,29 +246,22 @@ def measure_costs(runs, img_size, device="cpu", rounds=7):
     ``times`` are (rounds,) seconds of one thread's CPU time; in each round all functions take their
     turn.
     """
-    image, times, flops = (
-        torch.zeros(1, 3, *img_size, device=device),
-        {name: [] for name in runs},
-        {},
-    )
-    for name, run in runs.items():
-        with FlopCounterMode(display=False) as counter:
-            run(image)
-        flops[name] = counter.get_total_flops()
+    image = torch.zeros(1, 3, *img_size, device=device)
+    found = {
+        name: {"flops": count_flops(partial(run, image)), "times": []} for name, run in runs.items()
+    }
     for _ in range(rounds):
         for name, run in runs.items():
             start = time.process_time()
             run(image.expand(8, -1, -1, -1))
-            times[name].append((time.process_time() - start) / 8)
-    return {name: {"flops": flops[name], "times": np.array(times[name])} for name in runs}
+            found[name]["times"].append((time.process_time() - start) / 8)
+    return {name: {**cost, "times": np.array(cost["times"])} for name, cost in found.items()}
 
 
 def median_cost(cost):
     """What a row of results says of a cost: the median time stands for all rounds."""
-    return {
-        **{name: value for name, value in cost.items() if name != "times"},
-        "seconds": round(float(np.median(cost["times"])), 5),
-    }
+    rest = {name: value for name, value in cost.items() if name != "times"}
+    return {**rest, "seconds": round(float(np.median(cost["times"])), 5)}
 
 
 def _dataset(settings, split):

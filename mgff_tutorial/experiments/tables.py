@@ -1,0 +1,506 @@
+"""Tables from stored results alone; no number of ours is typed by hand.
+
+    python -m mgff_tutorial ablate --show              prints them
+    python -m mgff_tutorial ablate --show --update     writes them into data/results/README.md
+
+There a table stands below its mark ``<!-- results: NAME -->``, and ``<!-- end of results -->``
+closes it.
+"""
+
+import re
+from functools import partial
+from pathlib import Path
+
+from ..renderer.dataset import IMAGES_PER_SPLIT
+from ..support.errors import DataError, InputError
+from ..support.files import atomic_file
+from .controlled import SWEEPS
+from .costs import METRIC
+from .intervals import t_interval, wilson_interval
+from .localisation import METRICS, by_run
+from .padding import PADDINGS, SPLIT
+from .results import Results, paired_difference, summarise, values_by_seed
+
+MARK = re.compile(
+    r"(<!-- results: (?P<name>[a-z-]+) -->\n).*?(?=<!-- end of results -->)", re.DOTALL
+)
+PHOTOGRAPHS = "photographs: CUB-20, EfficientNet-Lite0"
+DRAWN = "drawn birds: SketchBirds, `swin_nano`"
+SETTINGS = {  # column -> (results of heads that look once, results of heads that look twice)
+    PHOTOGRAPHS: ("fusion-cub20-tf_efficientnet_lite0", "two-stage-cub20-tf_efficientnet_lite0"),
+    DRAWN: ("fusion-sketchbirds", "two-stage-sketchbirds"),
+}
+PADDING = {  # column -> results of margins around the box
+    PHOTOGRAPHS: "padding-cub20-tf_efficientnet_lite0",
+    DRAWN: "padding-sketchbirds",
+}
+COSTS = {  # column -> results of what heads cost
+    "EfficientNet-Lite0 at 160": "cost-cub20-tf_efficientnet_lite0",
+    "ViT-S/14 at 168": "cost-cub20-vit_small_patch14_dinov2",
+    "`swin_nano` at 96": "cost-sketchbirds",
+}
+LOCALISATION = {  # results -> what was localised by what
+    "localisation_cub20": "Photographs (20 classes of CUB-200-2011), ViT-S/14 trained without "
+    "labels (DINOv2)",
+    "localisation_sketchbirds": "SketchBirds, `vit_nano`",
+}
+BASELINE, MGFF, LITERAL = "linear head (baseline)", "MGFF, default", "MGFF, `literal`"
+CONTROL = "two-layer head with about as many parameters (control)"
+ONE_LOOK = {  # row -> configuration; the gain is over the baseline
+    BASELINE: "baseline",
+    CONTROL: "mlp-control",
+    MGFF: "mgff",
+    LITERAL: "mgff-literal",
+    "MGFF without self-attention": "mgff-no-self-attention",
+    "MGFF without channel attention": "mgff-no-channel-attention",
+    "MGFF without graph": "mgff-no-graph",
+    **{f"MGFF without granularity {i}": f"mgff-no-granularity-{i}" for i in range(4)},
+}
+STEPS = {  # row -> configuration: from the default to the text, one step each
+    "MGFF, its vector in place of the classifier's features (a step to "
+    "`literal`)": "mgff-step-replace",
+    "MGFF without layer norms (a step to `literal`)": "mgff-step-norms",
+    "MGFF without residual connections (a step to `literal`)": "mgff-step-residuals",
+}
+# row -> configuration after the head's name; the gain is over the same head's one look
+TWO_LOOKS = {
+    "crop alone": "whole/stage2-cropper",
+    "**merged**": "whole/merged-cropper",
+    "merged, annotated boxes (ceiling)": "whole/merged-truth",
+    "merged, central boxes (floor)": "whole/merged-central",
+    "merged, trained with crops as well": "crops/merged-cropper",
+}
+SMALL = (0.2, 0.3)  # share of the picture at which MGFF gains most
+FACTORS = {
+    "scale": "bird {} of the picture",
+    "camouflage": "camouflage {}",
+    "part_scale": "deciding parts {} times natural",
+}
+# Accuracies that papers report for themselves, in per cent: method, backbone family, CUB-200-2011,
+# NABirds (None: not quoted here). Nothing of it was measured in this repository. MGFF: Xu et al.,
+# Pattern Recognition 146, 2024, 110042. The others are quoted for orientation: their backbones,
+# pretraining and image sizes differ, so a difference of a point or two between rows says little
+# about the methods.
+REPORTED = [
+    ("MGFF (the paper)", "Swin-B and ViT", "92.60", "92.08"),
+    ("TransFG", "ViT", "91.7", None),
+    ("CAP", "CNN", "91.8", None),
+    ("IELT", "ViT", "91.81", "90.78"),
+    ("MetaFormer-2", "convolution and transformer", "92.9", "93.0"),
+    ("HERBS", "Swin", "above 93", "above 93"),
+]
+
+
+def tables(folder, seeds=5):
+    """The tables as Markdown: dict of name -> text, one for each kind of results that the folder
+    holds.
+
+    Args:
+        folder: of the results files.
+        seeds: how many a row should have; one with fewer says so, one with none says "not run".
+
+    Raises:
+        InputError: the folder holds no results. DataError: a file is damaged or of another version.
+    """
+    folder = Path(folder)
+    found = {
+        "frozen-heads": frozen_heads(folder, seeds),
+        "more-images": more_images(folder, seeds),
+        "controlled": one_factor(folder, seeds),
+        "small-birds": small_birds(folder, seeds),
+        "frozen-vit": frozen_vit(folder, seeds),
+        "costs": what_heads_cost(folder),
+        "fine-tuned-photographs": fine_tuned_on_photographs(folder, seeds),
+        "fine-tuned": fine_tuned(folder),
+        "localisation": where_is_the_bird(folder, "localisation_cub20"),
+        "localisation-drawn": where_is_the_bird(folder, "localisation_sketchbirds"),
+        "vit-input-size": input_sizes(folder),
+        "padding": margins(folder, seeds),
+    }
+    found = {name: text for name, text in found.items() if text}
+    if not found:
+        raise InputError(f"{folder} holds no results for the tables; run an experiment first.")
+    return {**found, "reported": reported_table()}
+
+
+def update(page, found):
+    """Put tables into a page, between their marks; what stands elsewhere is not touched.
+
+    Raises:
+        DataError: the file cannot be read, or lacks the mark of a table.
+    """
+    page = Path(page)
+    try:
+        text = page.read_text(encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{page} cannot be read: {error.strerror}.") from None
+    absent = sorted(set(found) - set(marked(text)))
+    if absent:
+        raise DataError(
+            f"{page} has no mark for {', '.join(absent)}; a mark is a line <!-- results: "
+            f"{absent[0]} --> and, below it, a line <!-- end of results -->."
+        )
+    with atomic_file(page, "w") as stream:
+        stream.write(
+            MARK.sub(lambda m: m[1] + found[m["name"]] + "\n" if m["name"] in found else m[0], text)
+        )
+
+
+def marked(text):
+    """What stands between the marks of a page: dict of name -> text."""
+    return {m["name"]: m[0].removeprefix(m[1]).strip() for m in MARK.finditer(text)}
+
+
+# --- what a table is made of ----------
+
+
+def grid(corner, lines, columns, measured=None, note=None):
+    """A Markdown table, and below it the distinct commands of the rows that it was measured from.
+
+    Args:
+        corner: title of the first column.
+        lines: pairs of a label and a key.
+        columns: pairs of titles and a function of the key that gives their cells; " | " stands
+            between titles, and between cells.
+        measured: rows with the commands; where there are none, nothing was measured, and there is
+            no table. note: stands above the commands.
+    """
+    if measured == []:
+        return ""
+    header = f"| {corner} | {' | '.join(titles for titles, _ in columns)} |".replace("|  |", "| |")
+    text = [header, "|" + "---|" * (header.count("|") - 1)]
+    text += [
+        f"| {' | '.join([label, *(cells(key) for _, cells in columns)])} |" for label, key in lines
+    ]
+    if measured:
+        commands = dict.fromkeys(row.command for row in measured)
+        text += ["", "```bash", *([note] if note else []), *commands, "```"]
+    return "\n".join(text)
+
+
+def heads(rows, seeds, columns, split="test"):
+    """Columns of `grid` on accuracies.
+
+    Args:
+        columns: pairs of a title and ``"A"``, the `accuracy` of a configuration, or ``"A - B"``,
+            its `gain` over another. In these and in ``split`` the key's texts take the place of {}.
+    """
+
+    def cells(key):
+        runs = [text.format(*key).split(" - ") for _, text in columns]
+        where = split.format(*key)
+        return " | ".join(
+            accuracy(rows, run[0], seeds, where) if len(run) == 1 else gain(rows, *run, where)
+            for run in runs
+        )
+
+    return " | ".join(title for title, _ in columns), cells
+
+
+def accuracy(rows, name, seeds, split="test"):
+    """Mean and interval of a configuration in per cent; says so where it has fewer than ``seeds``,
+    or none.
+    """
+    values = list(values_by_seed(rows, name, split=split).values())
+    if not values:
+        return "not run"
+    few = f" ({len(values)} of {seeds} seeds)" if len(values) < seeds else ""
+    if len(values) == 1:
+        return f"{100 * values[0]:.1f}{few}"
+    bold = "**" if name.endswith("whole/merged-cropper") else ""
+    return f"{bold}{t_interval(values)}{bold}{few}"
+
+
+def gain(rows, name, reference, split="test"):
+    """Paired difference in points with its interval; empty where the two were not run with the same
+    seeds.
+    """
+    try:
+        d = paired_difference(rows, name, reference, split=split)
+    except InputError:  # not run, or with other seeds: the accuracy's cell says so
+        return ""
+    interval = f"{100 * d.mean:+.1f} ({100 * d.low:+.1f} to {100 * d.high:+.1f})"
+    return interval if name != reference else ""
+
+
+def tests(rows):
+    """The rows of the test images."""
+    return [row for row in rows if row.split == "test"]
+
+
+# --- heads on frozen backbones ----------
+
+
+def frozen_heads(folder, seeds):
+    """One look, each part left out, two looks; a column for each data set."""
+    files = {
+        title: [row for name in names for row in Results(folder, name).rows]
+        for title, names in SETTINGS.items()
+    }
+    lines = [(text, (name, "baseline")) for text, name in ONE_LOOK.items()] + [
+        (f"two looks, {head}: {text}", (f"{name}/{look}", f"{name}/{look.split('/')[0]}/stage1"))
+        for head, name in (("linear head", "baseline"), ("MGFF", "mgff"))
+        for text, look in TWO_LOOKS.items()
+    ]
+    columns = [
+        heads(rows, seeds, [(title, "{}"), ("gain", "{} - {}")]) for title, rows in files.items()
+    ]
+    rows = [row for rows in files.values() for row in tests(rows)]
+    measured = [row for _, (name, _) in lines for row in rows if row.configuration == name]
+    return grid("", lines, columns, measured)
+
+
+def by_training_images(folder, name):
+    """Rows of an experiment on drawn birds: dict of training images a species -> rows, those that
+    are stored.
+    """
+    files = {IMAGES_PER_SPLIT: Results(folder, name).rows}
+    for path in folder.glob(f"{name}-*.csv"):
+        files[int(path.stem.rpartition("-")[2])] = Results(folder, path.stem).rows
+    return {count: files[count] for count in sorted(files) if files[count]}
+
+
+def more_images(folder, seeds):
+    """Heads against the number of training images: a row for each number, the gain of each head
+    over the linear one.
+    """
+    files, columns = by_training_images(folder, "fusion-sketchbirds"), [("linear head", "baseline")]
+    for text in (CONTROL, MGFF, LITERAL):
+        columns += [(text, ONE_LOOK[text]), ("gain", f"{ONE_LOOK[text]} - baseline")]
+    lines = [(str(n), heads(rows, seeds, columns)) for n, rows in files.items()]
+    cells = " | ".join(title for title, _ in columns), lambda key: key[1](())
+    measured = [row for rows in files.values() for row in tests(rows) if len(files) > 1]
+    return grid("training images a species", lines, [cells], measured)
+
+
+def one_factor(folder, seeds):
+    """Drawn birds under control: a row for each setting, a group of columns for each number of
+    training images.
+    """
+    columns, measured = [], []
+    for count, rows in by_training_images(folder, "controlled").items():
+        group = [
+            (f"{count} images a species: linear head", "baseline/stage1"),
+            ("MGFF, gain", "mgff/stage1 - baseline/stage1"),
+            ("MGFF minus control", "mgff/stage1 - mlp-control/stage1"),
+            ("MGFF, two looks", "mgff/merged"),
+        ]
+        columns.append(heads(rows, seeds, group, "{}"))
+        known = ("baseline", "mlp-control", "mgff")
+        mine = [row for row in rows if row.configuration.split("/")[0] in known]
+        measured += [row for row in mine if row.split != "validation"]
+    lines = [
+        (FACTORS[factor].format(value), [f"{factor}={value:g}"])
+        for factor, values in SWEEPS.items()
+        for value in values
+    ]
+    return grid("setting", lines, columns, measured)
+
+
+def small_birds(folder, seeds):
+    """Each head, one look, where the birds are smallest: accuracy and distance from the complete
+    MGFF.
+    """
+    columns, measured = [], []
+    for count, rows in by_training_images(folder, "controlled").items():
+        for size in SMALL:
+            title = f"{count} images a species, {FACTORS['scale'].format(size)}"
+            pair = [(title, "{}/stage1"), ("minus MGFF", "{}/stage1 - mgff/stage1")]
+            columns.append(heads(rows, seeds, pair, f"scale={size}"))
+            measured += [row for row in rows if row.split == f"scale={size}"]
+    run = {row.configuration.split("/")[0] for row in measured}
+    lines = [(text, [name]) for text, name in (ONE_LOOK | STEPS).items() if name in run]
+    return grid("one look", lines, columns, measured)
+
+
+def frozen_vit(folder, seeds):
+    """Heads on a frozen ViT, one look: those that were run."""
+    rows = Results(folder, "fusion-cub20-vit_small_patch14_dinov2").rows
+    lines = [(text, [name]) for text, name in ONE_LOOK.items() if values_by_seed(rows, name)]
+    columns = [heads(rows, seeds, [("one look", "{}"), ("gain", "{} - baseline")])]
+    return grid("photographs: CUB-20, ViT-S/14 (DINOv2), 168 x 168", lines, columns, rows)
+
+
+def what_heads_cost(folder):
+    """Parameters, FLOPs and time of each head, a group of columns for each backbone."""
+    files = {title: Results(folder, name).rows for title, name in COSTS.items()}
+    return costs_table(files, ONE_LOOK, [row for rows in files.values() for row in rows])
+
+
+def costs_table(files, labels, measured=None):
+    """Parameters, FLOPs and time relative to the linear head's, whose own stands beside it.
+
+    Args:
+        files: title (of a backbone) -> rows of its results file.
+        labels: what the table calls a configuration -> its name; those without a row in any file
+            are left out.
+    """
+
+    def cells(rows, name):
+        for row in rows:
+            if row.configuration == name:
+                own = f" ({1000 * row.seconds:.1f} ms)" if name == "baseline" else ""
+                return f"{row.params / 1e6:.3f} M | {row.flops / 1e9:.3f} G | {row.value:.2f}{own}"
+        return "not run |  | "
+
+    run = {row.configuration for rows in files.values() for row in rows}
+    titles = "{}: trained parameters | FLOPs an image | time"
+    columns = [(titles.format(name), partial(cells, rows)) for name, rows in files.items()]
+    return grid("", [line for line in labels.items() if line[1] in run], columns, measured)
+
+
+def margins(folder, seeds):
+    """The linear head on crops of several margins, on the training images, by cross-validation."""
+
+    def boxes(rows, key):
+        values = {r.metric: r.value for r in rows if r.configuration == "padding={:g}".format(*key)}
+        numbers = [values.get(metric) for metric in ("mean IoU", "parts kept")]
+        return " | ".join("not run" if n is None else f"{n:.3f}" for n in numbers)
+
+    columns, measured = [], []
+    for title, name in PADDING.items():
+        rows = [row for row in Results(folder, name).rows if row.split == SPLIT]
+        looks = {"crop alone": "stage2", "merged": "merged"}
+        looks = [(text, f"baseline/padding={{:g}}/{look}") for text, look in looks.items()]
+        columns.append((f"{title}: mean IoU | parts inside", partial(boxes, rows)))
+        columns.append(heads(rows, seeds, looks, SPLIT))
+        measured += rows
+    return grid("padding", [(f"{100 * p:g} %", [p]) for p in PADDINGS], columns, measured)
+
+
+# --- whole models, boxes, and what others report ----------
+
+
+def fine_tuned(folder):
+    """Whole models trained end to end on SketchBirds: one look, the crop alone, both merged."""
+    rows = Results(folder, "finetuned-sketchbirds").rows
+    seeds = sorted({row.seed for row in rows})
+    columns = [("one look", "{}/stage1"), ("crop alone", "{}/stage2"), ("merged", "{}/merged")]
+    columns += [("merged minus one look", "{0}/merged - {0}/stage1")]
+    lines = [(BASELINE, ["swin_nano"]), ("MGFF", ["mgff_swin_nano"])]
+    note = f"# seed {seeds[0]}; the other seeds likewise" if len(seeds) > 1 else None
+    measured = [row for row in rows if row.seed == seeds[0]]
+    columns = [heads(rows, len(seeds), columns)]
+    return grid("`swin_nano`, 96 x 96", lines, columns, measured, note)
+
+
+def fine_tuned_on_photographs(folder, seeds):
+    """Whole models trained end to end on CUB-20: one look, the crop alone, both merged, ceiling and
+    floor.
+
+    Below them what papers report for the whole data set, marked as such.
+    """
+    rows = Results(folder, "finetuned-cub20-tf_efficientnet_lite0").rows
+    columns = [
+        ("one look", "{}/stage1"),
+        ("minus the linear head", "{}/stage1 - baseline/stage1"),
+        ("crop alone", "{}/stage2-cropper"),
+        ("merged", "{}/merged-cropper"),
+        ("merged minus one look", "{0}/merged-cropper - {0}/stage1"),
+        ("merged, annotated boxes", "{}/merged-truth"),
+        ("merged, central boxes", "{}/merged-central"),
+    ]
+    titles, cells = heads(rows, seeds, columns)
+    lines = [(text, [ONE_LOOK[text]]) for text in (BASELINE, MGFF, LITERAL)]
+    for method, backbone, number, _ in REPORTED:  # the paper's is that of its two stages
+        place = 3 if method == REPORTED[0][0] else 0
+        reported = [f"{number} (reported)" if i == place else "" for i in range(len(columns))]
+        lines.append((f"*{method}, {backbone}, all 200 species*", reported))
+    columns = [(titles, lambda key: " | ".join(key) if len(key) > 1 else cells(key))]
+    return grid("EfficientNet-Lite0, 224 x 224", lines, columns, rows)
+
+
+def reported_table():
+    """What papers report, every number marked as reported."""
+    lines = [
+        (method, " | ".join([of, *(f"{n} (reported)" if n else "-" for n in numbers)]))
+        for method, of, *numbers in REPORTED
+    ]
+    return grid("method", lines, [("backbone | CUB-200-2011, % | NABirds, %", str)])
+
+
+def where_is_the_bird(folder, experiment):
+    """Every rule at the input size that most rules were scored at, on the test split."""
+    results = Results(folder, experiment)
+    sizes = [run.partition("@")[2] for run, split in by_run(results.rows) if split == "test"]
+    usual = max(filter(None, sizes), key=sizes.count, default=None)
+    table = localisation_table(results, "test", lambda rule, size: size in ("", usual))
+    return f"{LOCALISATION[experiment]}:\n\n{table}" if usual else ""
+
+
+def input_sizes(folder):
+    """The default rule against the side of the ViT's input, on photographs."""
+    results = Results(folder, "localisation_cub20")
+    table = localisation_table(results, "test", lambda rule, size: rule == "attended_object", True)
+    several = table.count("| attended_object |") > 1
+    return f"The default rule against the side of the ViT's input:\n\n{table}" if several else ""
+
+
+def localisation_table(results, split=None, keep=lambda rule, size: True, by_size=False):
+    """Scores of rules with 95 % intervals over the images (t for means, Wilson for shares).
+
+    Args:
+        results: `Results` of the experiment ``localisation``. split: one split, whose commands
+            stand below, or None for all.
+        keep: function of a rule and its input size (text, empty for baselines): whether it gets a
+            row. by_size: in the order of input sizes.
+    """
+
+    def cell(row):
+        iou = row and results.predictions.get(f"{row.configuration}/{row.split}/iou")
+        if row is None or (row.metric == "mean IoU" and iou is None):
+            return f"{row.value:.3f}" if row else ""
+        share = row.metric != "mean IoU"
+        found = wilson_interval(round(row.value * row.n), row.n) if share else t_interval(iou)
+        return f"{row.value:.3f} ({found.low:.2f} to {found.high:.2f})"
+
+    def cells(rows):
+        row = next(iter(rows.values()))
+        shown = [cell(rows.get(metric)) for metric in list(METRICS)[:3]]
+        return " | ".join([row.configuration.partition("@")[2], str(row.n), *shown])
+
+    lines = []
+    for (name, where), rows in by_run(results.rows).items():
+        rule, _, size = name.partition("@")
+        if split in (None, where) and keep(rule, size):
+            lines.append((rule if split else f"{rule}, {where}", rows, int(size or 0)))
+    lines = sorted(lines, key=lambda line: line[2] if by_size else 0)
+    kept = [row for _, rows, _ in lines for row in rows.values()]
+    measured = [row for row in results.rows if row in kept] if split else None
+    columns = [(" | ".join(["ViT's input", "images", *list(METRICS)[:3]]), cells)]
+    return grid("rule", [line[:2] for line in lines], columns, measured)
+
+
+def results_table(results, seeds):
+    """A table of all that a results file holds but the trials: boxes, costs, or the accuracy in per
+    cent with the difference from the baseline, parameters, FLOPs and time.
+
+    Args:
+        results: `Results`. seeds: how many were asked for; fewer are shown as "(3 of 5 seeds)".
+    """
+    rows = [row for row in results.rows if row.split != "validation"]
+    metrics, splits = {row.metric for row in rows}, list(dict.fromkeys(row.split for row in rows))
+    if "mean IoU" in metrics and "accuracy" not in metrics:
+        return localisation_table(results)
+    if METRIC in metrics:
+        names = [row.configuration for row in rows]
+        return costs_table({results.experiment: rows}, dict(zip(names, names)))
+
+    def cells(key):
+        name, split, estimate = key
+        few = f" ({estimate.count} of {seeds} seeds)" if estimate.count < seeds else ""
+        try:
+            difference = str(paired_difference(rows, name, "baseline", split=split))
+        except InputError:  # no baseline, or with other seeds
+            difference = ""
+        row = next(row for row in rows if (row.configuration, row.split) == (name, split))
+        cost = f"{row.params / 1e6:.2f} M | {row.flops / 1e9:.2f} G | {1000 * row.seconds:.1f}"
+        return f"{estimate}{few} | {difference if name != 'baseline' else ''} | {cost}"
+
+    lines = [
+        (name if splits == ["test"] else f"{name}, {split}", (name, split, estimate))
+        for split in splits
+        for name, estimate in summarise(rows, seeds, split=split, allow_fewer=True).items()
+    ]
+    titles = "accuracy, % | minus the baseline | trained parameters | FLOPs an image | ms an image"
+    return grid("configuration", lines, [(titles, cells)])
