@@ -106,10 +106,10 @@ def tables(folder, seeds=5):
     found = {
         "frozen-heads": frozen_heads(folder, seeds),
         "more-images": more_images(folder, seeds),
-        "controlled": one_factor(folder, seeds),
-        "small-birds": small_birds(folder, seeds),
         "frozen-vit": frozen_vit(folder, seeds),
         "costs": what_heads_cost(folder),
+        "controlled": one_factor(folder, seeds),
+        "small-birds": small_birds(folder, seeds),
         "fine-tuned-photographs": fine_tuned_on_photographs(folder, seeds),
         "fine-tuned": fine_tuned(folder),
         "localisation": where_is_the_bird(folder, "localisation_cub20"),
