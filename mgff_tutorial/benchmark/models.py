@@ -28,33 +28,25 @@ def swin_versions(case, classes=100):
     torchvision's.
     """
     import timm
-    from timm.layers import set_fused_attn, use_fused_attn
     from timm.models.swin_transformer import SwinTransformer as TimmSwin
+    from timm.models.swin_transformer import WindowAttention
 
     from .. import swin
 
     options = dict(num_classes=classes, img_size=case.size, drop_path_rate=0.0)
+    nano = dict(window_size=6, embed_dim=32, depths=(2, 2, 2, 1), num_heads=(1, 2, 4, 8))
     ours = getattr(swin, case.swin)(**options)
-    before = use_fused_attn(), use_fused_attn(experimental=True)
     versions = {"ours": ours}
-    try:
-        for label, fused in (("timm", None), ("timm fused", True)):
-            if fused:
-                set_fused_attn(enable=True, experimental=True)
-            if case.swin == "swin_nano":
-                model = TimmSwin(
-                    **options,
-                    window_size=6,
-                    embed_dim=32,
-                    depths=(2, 2, 2, 1),
-                    num_heads=(1, 2, 4, 8),
-                )
-            else:
-                model = timm.create_model(case.swin, **options)
-            model.load_state_dict(ours.state_dict())
-            versions[label] = model
-    finally:
-        set_fused_attn(enable=before[0], experimental=before[1])
+    for label in ("timm", "timm fused"):
+        if case.swin == "swin_nano":
+            model = TimmSwin(**options, **nano)
+        else:
+            model = timm.create_model(case.swin, **options)
+        for module in model.modules():
+            if isinstance(module, WindowAttention):  # timm fuses it only when asked to
+                module.fused_attn |= label == "timm fused"
+        model.load_state_dict(ours.state_dict())
+        versions[label] = model
     if case.torchvision:
         versions["torchvision"] = torchvision_swin(case.torchvision, ours)
     return versions

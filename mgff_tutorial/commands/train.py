@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import yaml
 
-from ..support.errors import InputError
+from ..support.errors import InputError, unknown_name
 from ..training.config import TrainConfig, config_names, load_config
 
 FLAGS = {  # command line: entry of the configuration, type, help
@@ -77,12 +77,9 @@ def run_train(args):
 
     if args.threads:
         torch.set_num_threads(args.threads)
-    changes = {
-        flag[2:].replace("-", "_"): getattr(args, flag[2:].replace("-", "_")) for flag in FLAGS
-    }
-    changes = {key: value for key, value in changes.items() if value is not None} | parse_settings(
-        args.set
-    )
+    entries = [flag[2:].replace("-", "_") for flag in FLAGS]
+    changes = {key: vars(args)[key] for key in entries if vars(args)[key] is not None}
+    changes |= parse_settings(args.set)
     if args.config.startswith("pretrain"):
         return _pretrain(changes)
     if isinstance(changes.get("pretrained"), str):
@@ -127,13 +124,10 @@ def parse_settings(settings):
 
 def _pretrain(changes):
     """``--config pretrain``: the entries are those of `PretrainConfig`."""
-    from dataclasses import fields as entries
-
-    from ..support.errors import unknown_name
     from ..training.pretraining import PretrainConfig, pretrain
 
     out = changes.pop("out", "runs/pretrain")
-    known = [entry.name for entry in entries(PretrainConfig)]
+    known = [entry.name for entry in fields(PretrainConfig)]
     for key in changes:
         if key not in known:
             raise unknown_name("entry of the pretrain recipe", key, [*known, "out"])

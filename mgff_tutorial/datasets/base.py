@@ -111,9 +111,7 @@ class ImageDataset(Dataset[tuple[Any, int]]):
             raise InputError(
                 f"transform must be a function of a PIL image, got {type(transform).__name__}."
             )
-        problems = Problems()
-        annotations = self.read(self.locate(root), problems)
-        problems.refuse(self.name)
+        annotations = self._sound(self.read, self.locate(root))
         train = sum(annotations.train)
         message = count_difference(
             self.name,
@@ -136,6 +134,13 @@ class ImageDataset(Dataset[tuple[Any, int]]):
                 f"{self.name}: the {split} split has no labels. {annotations.unlabelled}"
             )
         self._fill(annotations, rows, split, transform)
+
+    def _sound(self, read, *arguments):
+        """What a reader of text files returns, unless it finds a problem."""
+        problems = Problems()
+        found = read(*arguments, problems)
+        problems.refuse(self.name)
+        return found
 
     @classmethod
     def locate(cls, root: Folder | None) -> Path:

@@ -132,7 +132,7 @@ class _Rows:
 
     def __init__(self, classes, problems):
         self.classes, self.problems = classes, problems
-        self.paths, self.labels, self.train, self.boxes, self.sources = [], [], [], [], []
+        self.found = []  # (path, label, in training, box, source)
 
     def add(self, path, name_field, folder, train=None, labelled=True):
         """Add the struct array ``annotations`` of a file; ``train`` None reads the split from the
@@ -151,10 +151,9 @@ class _Rows:
         seen = set()
         for number, row in enumerate(rows, start=1):
             try:
-                name = str(np.asarray(row[name_field]).item())
-                box = [float(np.asarray(row[field]).item()) for field in fields[1:5]]
-                label = int(np.asarray(row["class"]).item()) - 1 if labelled else None
-                in_train = train if train is not None else not bool(np.asarray(row["test"]).item())
+                values = {field: np.asarray(row[field]).item() for field in fields}
+                name, box = str(values[name_field]), [float(values[key]) for key in fields[1:5]]
+                label = int(values["class"]) - 1 if labelled else None
             except (TypeError, ValueError, OverflowError) as error:
                 self.problems.add(path, number, f"the annotation cannot be read ({error})")
                 continue
@@ -164,12 +163,9 @@ class _Rows:
             seen.add(name)
             if reason:
                 self.problems.add(path, number, reason)
-                continue
-            self.paths.append(folder / name)
-            self.labels.append(label)
-            self.train.append(in_train)
-            self.boxes.append(box)
-            self.sources.append((path, number))
+            else:
+                in_train = not values["test"] if train is None else train
+                self.found.append((folder / name, label, in_train, box, (path, number)))
 
     def _check(self, name, box, label):
         if label is not None and not 0 <= label < len(self.classes):
@@ -179,16 +175,17 @@ class _Rows:
         return safe_relative(name)
 
     def annotations(self, root, unlabelled):
-        if not self.paths and not self.problems.errors:
+        if not self.found and not self.problems.errors:
             self.problems.add(root, None, "annotates no images")
+        paths, labels, train, boxes, sources = zip(*self.found) if self.found else [()] * 5
         return Annotations(
             root=root,
             classes=self.classes,
-            paths=self.paths,
-            labels=self.labels,
-            train=self.train,
-            boxes=np.array(self.boxes, dtype=np.float64).reshape(-1, 4),
-            sources=self.sources,
+            paths=paths,
+            labels=labels,
+            train=train,
+            boxes=np.array(boxes, dtype=np.float64).reshape(-1, 4),
+            sources=sources,
             unlabelled=unlabelled,
         )
 

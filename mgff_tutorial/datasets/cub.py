@@ -35,10 +35,7 @@ class CUB200(ImageDataset):
         return found
 
     def _read_parts(self):
-        problems = Problems()
-        parts = read_parts(self.root, self.ids, self.part_names, problems)
-        problems.refuse(self.name)
-        return parts
+        return self._sound(read_parts, self.root, self.ids, self.part_names)
 
 
 def read_cub(root, problems):

@@ -143,29 +143,41 @@ def list_classes(root, problems):
 
 
 def list_images(folder, problems):
-    """Image files (by extension) in ``folder`` and below, sorted; each real folder is visited
-    once.
+    """Image files (by extension) in ``folder`` and below, sorted."""
+    unread = lambda where, error: problems.add(where, None, f"cannot be read: {error.strerror}")
+    return sorted(walk_images(folder, unread))
+
+
+def walk_images(folder, unread):
+    """Image files (by extension) in ``folder`` and below, one after the other, without listing them
+    all first.
+
+    Within a folder, files come first and by name. Hidden files and folders are left out; links to
+    folders are followed, each real folder once, so loops end.
+
+    Args:
+        folder: where to begin.
+        unread: called with (folder, `OSError`) where one cannot be read.
+
+    Yields:
+        Path.
     """
-    images, seen, waiting = [], set(), [folder]
+    seen, waiting = set(), [Path(folder)]
     while waiting:
         current = waiting.pop()
-        real = os.path.realpath(current)
-        if real in seen:
-            continue
-        seen.add(real)
         try:
-            entries = list(os.scandir(current))
+            status = os.stat(current)
+            with os.scandir(current) as listing:
+                entries = sorted((e.name, _is_dir(e)) for e in listing if e.name[0] != ".")
         except OSError as error:
-            problems.add(current, None, f"cannot be read: {error.strerror}")
+            unread(current, error)
             continue
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if _is_dir(entry):
-                waiting.append(entry.path)
-            elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS:
-                images.append(Path(entry.path))
-    return sorted(images)
+        if (status.st_dev, status.st_ino) not in seen:
+            seen.add((status.st_dev, status.st_ino))
+            waiting.extend(current / name for name, is_dir in reversed(entries) if is_dir)
+            for name, is_dir in entries:
+                if not is_dir and os.path.splitext(name)[1].lower() in EXTENSIONS:
+                    yield current / name
 
 
 def _is_dir(entry):

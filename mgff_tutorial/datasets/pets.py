@@ -47,9 +47,7 @@ class OxfordPets(ImageDataset):
         return found
 
     def _read_boxes(self):
-        problems = Problems()
-        boxes, sizes = read_head_boxes(self.root, self.ids, problems)
-        problems.refuse(self.name)
+        boxes, sizes = self._sound(read_head_boxes, self.root, self.ids)
         if not np.isnan(boxes).all():
             self._stored_boxes, self._sizes = boxes, sizes
 

@@ -73,10 +73,8 @@ class SketchBirds(CUB200):
         return [part for part, code in codes[first].items() if codes[second][part] != code]
 
     def _rows(self, file, columns):
-        problems = Problems()
-        rows = list(read_rows(self.root / file, columns, problems))
-        problems.refuse(self.name)
-        return rows
+        read = lambda problems: list(read_rows(self.root / file, columns, problems))
+        return self._sound(read)
 
 
 def readable(name: str) -> str:

@@ -3,7 +3,6 @@ probabilities.
 """
 
 import hashlib
-import io
 import os
 from pathlib import Path
 
@@ -23,14 +22,12 @@ def save_figure(folder, name, image, record, result=None, position=0):
         result: the `TwoStageResult` that the record comes from; None in one stage.
         position: of the image in ``result``.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     two = result is not None
     figure = Figure(
         figsize=(12.5, 3.3) if two else (6.5, 3.3), layout="constrained", facecolor="white"
     )
-    FigureCanvasAgg(figure)
     axes = figure.subplots(1, 4 if two else 2, width_ratios=[1] * (4 if two else 2))
     axes[0].imshow(image)
     axes[0].set_title("image")
@@ -40,10 +37,8 @@ def save_figure(folder, name, image, record, result=None, position=0):
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set_visible(False)
     _draw_probabilities(axes[-1], record)
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=90)
     with atomic_file(Path(folder) / f"{_short(name)}.png") as stream:
-        stream.write(picture.getvalue())
+        figure.savefig(stream, format="png", dpi=90)
 
 
 def _short(name):

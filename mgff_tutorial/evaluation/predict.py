@@ -1,16 +1,18 @@
 """Species of images that nobody has labelled: one picture, or a folder of a million, streamed."""
 
-import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 import torch
 
+from ..datasets.folder import walk_images
+from ..datasets.transforms import eval_transform, model_config
 from ..support.checkpoints import build_from_checkpoint
 from ..support.device import pick_device
 from ..support.errors import CheckpointError, DataError, InputError, check_number
 from ..support.files import as_path
-from ..support.images import EXTENSIONS, open_image
+from ..support.images import open_image
 
 
 def find_images(path):
@@ -38,33 +40,12 @@ def find_images(path):
             raise DataError(f"{path} does not exist; expected an image or a folder of images.")
         yield path.name, path
         return
-    seen, waiting = set(), [path]
-    while waiting:
-        folder = waiting.pop()
-        try:
-            status = os.stat(folder)
-            if (status.st_dev, status.st_ino) in seen:
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            with os.scandir(folder) as listing:
-                entries = sorted(
-                    (entry.name, _is_folder(entry))
-                    for entry in listing
-                    if not entry.name.startswith(".")
-                )
-        except OSError as error:
-            raise DataError(f"{folder} cannot be read: {error.strerror}.") from None
-        waiting.extend(folder / name for name, is_folder in reversed(entries) if is_folder)
-        for name, is_folder in entries:
-            if not is_folder and os.path.splitext(name)[1].lower() in EXTENSIONS:
-                yield (folder / name).relative_to(path).as_posix(), folder / name
+    for image in walk_images(path, _unread):
+        yield image.relative_to(path).as_posix(), image
 
 
-def _is_folder(entry):
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself: reported as a broken image when it is opened
-        return False
+def _unread(folder, error):
+    raise DataError(f"{folder} cannot be read: {error.strerror}.") from None
 
 
 def load_classifier(checkpoint, device="auto"):
@@ -109,8 +90,6 @@ class Predictor:
     """
 
     def __init__(self, classifier, cropper=None, top=3):
-        from ..datasets.transforms import eval_transform, model_config
-
         card = getattr(classifier, "card", None)
         if not card or not card.get("classes"):
             raise InputError(
@@ -212,21 +191,21 @@ def predict_files(predictor, files, batch_size=32, threads=2, each=None):
     for name, value in (("batch_size", batch_size), ("threads", threads)):
         check_number(name, value, 1, whole=True)
     with ThreadPoolExecutor(threads) as pool:
-        waiting, batch = deque(), []
-        for name, path in files:
-            waiting.append((name, pool.submit(_opened, path)))
-            if len(waiting) > 2 * batch_size:  # decode ahead of the model, but only so far
-                batch.append(_taken(waiting))
-            if len(batch) == batch_size:
-                yield _records(predictor, batch, each)
-                batch = []
-        while waiting:
-            batch.append(_taken(waiting))
-            if len(batch) == batch_size:
-                yield _records(predictor, batch, each)
-                batch = []
-        if batch:
+        opened = _decoded(pool, files, 2 * batch_size)
+        while batch := list(islice(opened, batch_size)):
             yield _records(predictor, batch, each)
+
+
+def _decoded(pool, files, ahead):
+    """(name, image, error) of each file in order; ``ahead`` of them are decoded meanwhile."""
+    waiting = deque()
+    for name, path in files:
+        waiting.append((name, pool.submit(_opened, path)))
+        if len(waiting) > ahead:
+            name, future = waiting.popleft()
+            yield name, *future.result()
+    for name, future in waiting:
+        yield name, *future.result()
 
 
 def _opened(path):
@@ -234,11 +213,6 @@ def _opened(path):
         return open_image(path), None
     except DataError as error:
         return None, str(error)
-
-
-def _taken(waiting):
-    name, future = waiting.popleft()
-    return (name, *future.result())
 
 
 def _records(predictor, batch, each):

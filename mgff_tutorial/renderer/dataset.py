@@ -303,22 +303,10 @@ def compare_with_render(root, limit=2.0, every=1, progress=False):
         DataError: a file is missing or cannot be read.
     """
     root = Path(root)
-    try:
-        split = (root / "train_test_split.txt").read_text(encoding="utf-8").split("\n")
-        listed = list(
-            enumerate(entries(sum(line.endswith(" 1") for line in split) // len(SPECIES)), 1)
-        )[::every]
-    except (OSError, ValueError) as error:
-        raise DataError(f"{root / 'train_test_split.txt'} cannot be read: {error}") from None
-    try:
-        lines = (root / "bounding_boxes.txt").read_text(encoding="utf-8").split("\n")
-        boxes = {
-            int(line.split()[0]): [float(v) for v in line.split()[1:]]
-            for line in lines
-            if line.strip()
-        }
-    except (OSError, ValueError) as error:
-        raise DataError(f"{root / 'bounding_boxes.txt'} cannot be read: {error}") from None
+    in_training = _column_table(root / "train_test_split.txt")[:, 1] == 1
+    listed = enumerate(entries(int(in_training.sum()) // len(SPECIES)), 1)
+    boxes = {int(number): box for number, *box in _column_table(root / "bounding_boxes.txt")}
+    listed = list(listed)[::every]
     differences, box_differences, beyond = [], [], []
     for number, entry in tqdm(
         listed, desc="comparing", unit="image", disable=None if progress else True
@@ -338,6 +326,14 @@ def compare_with_render(root, limit=2.0, every=1, progress=False):
         if difference >= limit or off > 2:
             beyond.append(entry.path)
     return Comparison(len(listed), np.array(differences), np.array(box_differences), beyond)
+
+
+def _column_table(path):
+    """A text file of numbers in columns, (rows, columns)."""
+    try:
+        return np.loadtxt(path, ndmin=2)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from None
 
 
 def _is_current(root):

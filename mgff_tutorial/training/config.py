@@ -10,6 +10,43 @@ import yaml
 from ..support.errors import InputError, unknown_name
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
+# type of an entry: what is taken for it; text may hold a number, as "2e-4" does for YAML
+TAKEN = {
+    bool: bool,
+    int: int,
+    float: (int, float, str),
+    str: (str, Path),
+    list: (list, tuple),
+    dict: dict,
+}
+CHOICES = {
+    "crop": ("random", "resized"),
+    "schedule": ("cosine", "constant"),
+    "precision": ("no", "bf16", "fp16"),
+}
+
+
+def _is_scale(value):
+    numbers = all(isinstance(end, (int, float)) and not isinstance(end, bool) for end in value)
+    return len(value) == 2 and numbers and 0 < value[0] <= value[1] <= 1
+
+
+RANGES = (  # entries, whether a value will do, what is accepted
+    ("img_size resize epochs batch_size micro_batch", lambda v: v >= 1, "at least 1"),
+    ("workers", lambda v: v <= 1024, "at most 1024"),  # each is a process
+    ("out", lambda v: bool(v.strip()), "the name of a folder"),
+    ("seed", lambda v: 0 <= v < 2**31, "from 0 to 2147483647"),
+    ("lr new_layer_lr", lambda v: 0 < v < math.inf, "a positive number"),
+    (
+        "weight_decay warmup_epochs jitter mixup cutmix workers save_seconds",
+        lambda v: 0 <= v < math.inf,
+        "0 or a positive number",
+    ),
+    ("close_views", lambda v: 0 <= v <= 1, "from 0 to 1"),
+    ("momentum ema label_smoothing validation", lambda v: 0 <= v < 1, "from 0 to below 1"),
+    ("clip_grad", lambda v: v > 0, "a positive number, or nothing"),
+    ("scale", _is_scale, "two numbers, 0 < low <= high <= 1"),
+)
 
 
 @dataclass
@@ -144,85 +181,26 @@ def _typed(name, kind, value):
     if value is None and type(None) in kinds:
         return None
     for kind in kinds:
-        if kind is bool and isinstance(value, bool):
-            return value
-        if kind is int and isinstance(value, int) and not isinstance(value, bool):
-            return value
-        if kind is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        if isinstance(value, TAKEN.get(kind, ())) and isinstance(value, bool) == (kind is bool):
             try:
-                return float(value)
+                return kind(value)
             except ValueError:
                 continue
-        if kind is str and isinstance(value, (str, Path)):
-            return str(value)
-        if kind is list and isinstance(value, (list, tuple)):
-            return list(value)
-        if kind is dict and isinstance(value, dict):
-            return dict(value)
     accepted = " or ".join("nothing" if kind is type(None) else kind.__name__ for kind in kinds)
     raise InputError(f"{name} must be {accepted}, got {value!r}.")
 
 
 def _check(config):
     """Ranges, and entries that must fit each other."""
-    for name in ("img_size", "resize", "epochs", "batch_size"):
-        _expect(getattr(config, name) >= 1, name, getattr(config, name), "at least 1")
-    _expect(
-        config.micro_batch is None or config.micro_batch >= 1,
-        "micro_batch",
-        config.micro_batch,
-        "at least 1",
-    )
-    _expect(config.workers <= 1024, "workers", config.workers, "at most 1024")  # each is a process
-    _expect(bool(config.out.strip()), "out", config.out, "the name of a folder")
-    _expect(0 <= config.seed < 2**31, "seed", config.seed, "from 0 to 2147483647")
-    for name in ("lr", "new_layer_lr"):
-        value = getattr(config, name)
-        _expect(value > 0 and math.isfinite(value), name, value, "a positive number")
-    for name in (
-        "weight_decay",
-        "warmup_epochs",
-        "jitter",
-        "mixup",
-        "cutmix",
-        "workers",
-        "save_seconds",
-    ):
-        value = getattr(config, name)
-        _expect(value >= 0 and math.isfinite(value), name, value, "0 or a positive number")
-    _expect(0 <= config.close_views <= 1, "close_views", config.close_views, "from 0 to 1")
-    for name in ("momentum", "ema", "label_smoothing", "validation"):
-        _expect(0 <= getattr(config, name) < 1, name, getattr(config, name), "from 0 to below 1")
-    _expect(
-        config.clip_grad is None or config.clip_grad > 0,
-        "clip_grad",
-        config.clip_grad,
-        "a positive number, or nothing",
-    )
-    for name, choices in (
-        ("crop", ("random", "resized")),
-        ("schedule", ("cosine", "constant")),
-        ("precision", ("no", "bf16", "fp16")),
-    ):
+    for names, fits, accepted in RANGES:
+        for name in names.split():
+            value = getattr(config, name)
+            if value is not None and not fits(value):
+                raise InputError(f"{name} must be {accepted}, got {value!r}.")
+    for name, choices in CHOICES.items():
         if getattr(config, name) not in choices:
             raise unknown_name(name, getattr(config, name), choices)
-    numbers = all(
-        isinstance(value, (int, float)) and not isinstance(value, bool) for value in config.scale
-    )
-    _expect(
-        len(config.scale) == 2 and numbers and 0 < config.scale[0] <= config.scale[1] <= 1,
-        "scale",
-        config.scale,
-        "two numbers, 0 < low <= high <= 1",
-    )
-    _expect(
-        config.resize >= config.img_size,
-        "resize",
-        config.resize,
-        f"at least img_size ({config.img_size})",
-    )
-
-
-def _expect(condition, name, value, accepted):
-    if not condition:
-        raise InputError(f"{name} must be {accepted}, got {value!r}.")
+    if config.resize < config.img_size:
+        raise InputError(
+            f"resize must be at least img_size ({config.img_size}), got {config.resize!r}."
+        )

@@ -15,7 +15,6 @@ their colours and reads the parts off its memory: on the species of such a run 9
 """
 
 import json
-import math
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,7 +31,7 @@ from ..support.device import pick_device, seed_everything
 from ..support.errors import InputError
 from ..support.files import atomic_file
 from .pretraining_data import CODE_NAMES, CODES_PER_PART, picture_pool, random_views, visible_parts
-from .recipe import parameter_groups
+from .recipe import Schedule, parameter_groups
 
 SAVE_EVERY = 120  # seconds
 
@@ -122,15 +121,6 @@ class PretrainingModel(nn.Module):
 # --- training ----------
 
 
-def one_cycle(step, steps, warm_up=0.1):
-    """Learning-rate factor: linear to 1 during ``warm_up`` of the steps, then half a cosine to
-    0.
-    """
-    if step < warm_up * steps:
-        return (step + 1) / (warm_up * steps)
-    return 0.5 * (1 + math.cos(math.pi * (step - warm_up * steps) / (steps * (1 - warm_up))))
-
-
 def pretrain(config, out):
     """Train a nano model on rendered birds and write ``<out>/<model>.safetensors``; resumes from
     ``<out>/state.pt``.
@@ -172,6 +162,7 @@ def pretrain(config, out):
         [config.beak_weight if part == "beak" else 1.0 for part in PART_CODES], device=device
     )
     steps, first = config.images // config.batch_size, 0
+    schedule = Schedule(optimizer, steps, warmup=0.1 * steps)
     state_file = out / "state.pt"
     if state_file.exists():
         state = torch.load(state_file, map_location="cpu", weights_only=True)
@@ -222,8 +213,7 @@ def pretrain(config, out):
         )
         images, parts, boxes, codes = batch_of(indices)
         views, parts = random_views(images, parts, boxes, size, generator)
-        for group in optimizer.param_groups:
-            group["lr"] = config.lr * one_cycle(step, steps)
+        schedule.set(step)
         loss = losses(views, parts, codes)[0]
         if not torch.isfinite(loss):
             raise InputError(

@@ -2,11 +2,10 @@
 it up after a kill.
 """
 
-import io
 import json
 import platform
 import sys
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions
 from pathlib import Path
 
 import torch
@@ -17,14 +16,18 @@ from ..support.errors import InputError
 from ..support.files import atomic_file, errors_naming, remove_leftovers, write_json
 
 RESUME = "resume.pt"  # all that a run needs to continue: weights, optimiser, step
-FREE = (
-    "out",
-    "save_seconds",
-    "tensorboard",
-    "workers",
-    "cache",
-    "device",
-)  # may change between start and resume
+# may change between start and resume
+FREE = ("out", "save_seconds", "tensorboard", "workers", "cache", "device")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "timm",
+    "accelerate",
+    "numpy",
+    "pillow",
+    "safetensors",
+    "mgff-tutorial",
+)
 
 
 class RunFolder:
@@ -134,32 +137,15 @@ def read_log(path):
 
 def environment():
     """Versions and hardware that a result depends on, as plain values."""
-    versions = {}
-    for name in (
-        "torch",
-        "torchvision",
-        "timm",
-        "accelerate",
-        "numpy",
-        "pillow",
-        "safetensors",
-        "mgff-tutorial",
-    ):
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = None
-    cuda = torch.cuda.is_available()
+    installed = {found.name.lower(): found.version for found in distributions()}
     return {
         "command": " ".join(["python -m mgff_tutorial", *sys.argv[1:]]),
         "python": platform.python_version(),
         "system": platform.platform(),
         "processor": platform.processor(),
         "threads": torch.get_num_threads(),
-        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-        if cuda
-        else [],
-        "versions": versions,
+        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        "versions": {name: installed.get(name) for name in PACKAGES},
     }
 
 
@@ -173,21 +159,13 @@ def draw_curves(records, figure):
     """
     loss, accuracy, rate = figure.subplots(1, 3)
     epochs = [record["epoch"] for record in records]
-    for ax, key, title in ((loss, "loss", "loss"), (accuracy, "accuracy", "accuracy")):
-        ax.plot(
-            epochs,
-            [record[f"train_{key}"] for record in records],
-            color="#3b6fb6",
-            label="training",
-        )
-        if records and f"val_{key}" in records[-1]:
-            ax.plot(
-                epochs,
-                [record[f"val_{key}"] for record in records],
-                color="#e08a2b",
-                label="validation",
-            )
-        ax.set(title=title, xlabel="epoch")
+    lines = [("train", "training", "#3b6fb6"), ("val", "validation", "#e08a2b")]
+    for ax, key in ((loss, "loss"), (accuracy, "accuracy")):
+        for split, label, colour in lines:
+            values = [record[f"{split}_{key}"] for record in records if f"{split}_{key}" in record]
+            if values:
+                ax.plot(epochs, values, color=colour, label=label)
+        ax.set(title=key, xlabel="epoch")
         ax.legend(frameon=False, loc="best")
     accuracy.set_ylim(0, 1.02)
     rate.plot(epochs, [record["lr"] for record in records], color="#8a8f98")
@@ -200,15 +178,8 @@ def draw_curves(records, figure):
 
 def save_curves(records, path):
     """Write the curves of a run to a PNG file, atomically."""
-    from matplotlib.backends.backend_agg import (
-        FigureCanvasAgg,  # no pyplot: the reader's figures are left alone
-    )
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # no pyplot: the reader's figures are left alone
 
     figure = Figure(figsize=(11, 3.2), layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
-    draw_curves(records, figure)
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=110)
     with atomic_file(path) as stream:
-        stream.write(picture.getvalue())
+        draw_curves(records, figure).savefig(stream, format="png", dpi=110)

@@ -253,11 +253,7 @@ class Trainer:
         share = self.plan.batch_size // self.team.processes
         loss_sum, correct = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
         for number in range(self.plan.passes):
-            images, labels = next(batches)
-            images, labels = (
-                images.to(self.device, non_blocking=True),
-                labels.to(self.device, non_blocking=True),
-            )
+            images, labels = (part.to(self.device, non_blocking=True) for part in next(batches))
             last = number == self.plan.passes - 1
             with nullcontext() if last else self.accelerator.no_sync(self.model):
                 images, loss_of = self.loss(images, labels)
@@ -282,28 +278,21 @@ class Trainer:
         totals["images"] += self.plan.batch_size
 
     def _stop_if_not_finite(self, loss, norm):
-        scaled = (
-            getattr(self.accelerator, "scaler", None) is not None
-        )  # float16: the scaler skips such updates itself
+        # float16: the scaler skips such updates itself
+        scaled = getattr(self.accelerator, "scaler", None) is not None
         if math.isfinite(loss) and (scaled or norm is None or math.isfinite(float(norm))):
             return
         what = f"loss is {loss}" if not math.isfinite(loss) else f"gradient norm is {float(norm)}"
         if all_finite(self.bare.state_dict().values()):
             self._save_weights("last", epoch=self.step // self.plan.steps_per_epoch)
-        name = (
-            "last.safetensors"
-            if (Path(self.config.out) / "last.safetensors").is_file()
-            else "resume.pt"
-        )
+        path = Path(self.config.out) / "last.safetensors"
+        path = path if path.is_file() else path.with_name("resume.pt")
         rate = max(group["lr"] for group in self.optimizer.param_groups)
         raise TrainingStopped(
             f"The {what} in epoch {self.step // self.plan.steps_per_epoch + 1}, update "
-            f"{self.step + 1} "
-            f"(learning rate {rate:.2g}); training stopped before that update. The weights "
-            f"from before "
-            f"are in {Path(self.config.out) / name}. Try a smaller lr, a longer warm-up, "
-            f"clip_grad, "
-            "or precision: bf16 instead of fp16."
+            f"{self.step + 1} (learning rate {rate:.2g}); training stopped before that update. "
+            f"The weights from before are in {path}. Try a smaller lr, a longer warm-up, "
+            "clip_grad, or precision: bf16 instead of fp16."
         )
 
     def _show(self, bar):
@@ -329,10 +318,8 @@ class Trainer:
                 self._weights(), self.data.val_set, autocast=self.accelerator.autocast
             )
             record.update(val_loss=found.loss, val_accuracy=found.accuracy)
-            if self.best is None or (found.accuracy, -found.loss) > (
-                self.best["accuracy"],
-                -self.best["loss"],
-            ):
+            before = (self.best["accuracy"], -self.best["loss"]) if self.best else (-1, 0)
+            if (found.accuracy, -found.loss) > before:
                 self.best = {"accuracy": found.accuracy, "loss": found.loss, "epoch": epoch}
                 self._save_weights("best", epoch=epoch, validation=found.summary())
         if not self.team.is_first:
@@ -340,10 +327,8 @@ class Trainer:
         self.folder.log(record)
         if self.config.tensorboard:
             self._tensorboard(record)
-        if (
-            epoch == self.config.epochs
-            or time.monotonic() - self.saved_at >= self.config.save_seconds > 0
-        ):
+        waited = time.monotonic() - self.saved_at
+        if epoch == self.config.epochs or waited >= self.config.save_seconds > 0:
             save_curves(self.folder.read_log(), self.folder.path("curves.png"))
         if self.progress:
             val = f", validation {record['val_accuracy']:.1%}" if self.data.val_set else ""
@@ -363,9 +348,8 @@ class Trainer:
     # --- the test split, once ----------
 
     def _test(self):
-        plain = self.accelerator.unwrap_model(
-            self.model, keep_fp32_wrapper=False
-        )  # float32, as `evaluate` will do
+        # float32, as `evaluate` will do
+        plain = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
         last = {key: value.detach().clone() for key, value in self._weights().state_dict().items()}
         result = {
             "epochs": self.config.epochs,
@@ -374,14 +358,12 @@ class Trainer:
             "validation": {"images": len(self.data.val_set)} if self.data.val_set else None,
         }
         for name in ("last", "best") if self.best else ("last",):
-            weights = last
+            weights, epoch = last, self.config.epochs
             if name == "best":
-                weights = self._from_main(
-                    lambda: read_checkpoint(self.folder.path("best.safetensors"))[0]
-                )
+                path, epoch = self.folder.path("best.safetensors"), self.best["epoch"]
+                weights = self._from_main(lambda: read_checkpoint(path)[0])
             plain.load_state_dict(weights)
             found = self._predict(plain, self.data.test_set)
-            epoch = self.best["epoch"] if name == "best" else self.config.epochs
             result[name] = {**found.summary(), "epoch": epoch}
             if self.team.is_first:
                 found.write_csv(
