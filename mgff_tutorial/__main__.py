@@ -40,6 +40,7 @@ COMMANDS = {
         "draw SketchBirds: the data set, one picture, or a sheet",
     ),
     "data": ("commands.data", "add_data_command", "check a data set, or unpack its archive safely"),
+    "grade": ("commands.grade", "add_grade_command", "marks for the exercises of students"),
 }
 
 

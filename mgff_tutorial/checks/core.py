@@ -17,6 +17,7 @@ import contextlib
 import contextvars
 import copy
 import functools
+import importlib
 import inspect
 import linecache
 import os
@@ -32,6 +33,8 @@ import torch
 
 CORRECT, WRONG, NOT_ANSWERED = "correct", "wrong", "not answered"
 _TORCH = str(Path(torch.__file__).parent)
+# the package, Python's own library, and what is installed: no line of the reader's
+_NOT_THEIRS = (str(Path(__file__).parents[1]), str(Path(os.__file__).parent), "<frozen", _TORCH)
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,7 @@ class _Running:
 
 
 _running = contextvars.ContextVar("running check")
+_without = contextvars.ContextVar("names to do without", default=())
 
 
 def exercise(label, answer=None, points=1):
@@ -203,10 +207,10 @@ def ask(function, *args, **kwargs):
         The result in plain types: NumPy numbers as Python's, tensors of floating point as float32.
         Where an argument is a tensor, arrays and nested lists of numbers come as tensors too.
     """
-    before = _snapshot([args, kwargs])
+    before = snapshot([args, kwargs])
     result = ask_in_place(function, *args, **kwargs)
     expect(
-        _same(before, [args, kwargs]),
+        same(before, [args, kwargs]),
         "your function changes an argument that it was given; work on a copy.",
     )
     return result
@@ -217,7 +221,7 @@ def ask_in_place(function, *args, **kwargs):
     running = _running.get(None)
     noted = _Noted(sys.stdout)
     try:
-        with contextlib.redirect_stdout(noted):
+        with contextlib.redirect_stdout(noted), removed(names_to_do_without(), function):
             result = function(*args, **kwargs)
     except (CheckFailed, _Unanswered):
         raise
@@ -226,7 +230,7 @@ def ask_in_place(function, *args, **kwargs):
     except SystemExit:
         raise AnswerRaised(_LEFT) from None
     except Exception as error:
-        raise AnswerRaised(_what_was_raised(error)) from error
+        raise AnswerRaised(what_was_raised(error)) from error
     if running is not None:
         running.last, running.asked = result, True
     if result is None and noted.wrote:
@@ -252,6 +256,53 @@ def ask_tensor(what, function, *args, **kwargs):
         raise CheckFailed(f"{what}: expected a tensor, got {_describe(result)}.") from None
 
 
+@contextlib.contextmanager
+def without(*names):
+    """Inside, an answer that calls one of these functions is told to do without.
+
+    Args:
+        names: full names, such as ``"torch.nn.functional.conv2d"``.
+    """
+    token = _without.set((*_without.get(), *names))
+    try:
+        yield
+    finally:
+        _without.reset(token)
+
+
+def names_to_do_without():
+    """The names given to `without` at this moment."""
+    return _without.get()
+
+
+@contextlib.contextmanager
+def removed(names, function):
+    """Replace the functions of these names while ``function`` runs, also where its module imported
+    them by name.
+    """
+    space = getattr(inspect.unwrap(function), "__globals__", {}) if callable(function) else {}
+    undo = []
+    try:
+        for name in names:
+            path, _, last = name.rpartition(".")
+            owner = importlib.import_module(path)  # a module, not a class: vars() can be written
+            original = getattr(owner, last)
+
+            def refuse(*args, _name=last, **kwargs):
+                raise CheckFailed(
+                    f"your function uses {_name}; this exercise asks you to do without."
+                )
+
+            for place in (vars(owner), space):
+                for key in [k for k, v in place.items() if v is original]:
+                    undo.append((place, key, original))
+                    place[key] = refuse
+        yield
+    finally:
+        for place, key, original in undo:
+            place[key] = original
+
+
 def draw():
     """The `torch.Generator` from which the running check draws its inputs.
 
@@ -271,7 +322,7 @@ def random_state_untouched():
     before = _random_states()
     yield
     expect(
-        _same(before, _random_states()),
+        same(before, _random_states()),
         "the global random state was changed: draw from a generator of your own, such as "
         "torch.Generator().manual_seed(seed) or np.random.default_rng(seed).",
     )
@@ -289,10 +340,10 @@ def expect_equal(what, got, expected, hint=""):
         got = got.item()
     if isinstance(got, torch.Size):
         got = tuple(got)
-    same = got == expected
-    if isinstance(same, torch.Tensor | np.ndarray):  # an array where a number was asked for
+    equal = got == expected
+    if isinstance(equal, torch.Tensor | np.ndarray):  # an array where a number was asked for
         raise CheckFailed(f"{what}: expected {expected}, got {_describe(got)}. {hint}".rstrip())
-    expect(same, f"{what}: expected {expected}, got {got}. {hint}".rstrip())
+    expect(equal, f"{what}: expected {expected}, got {got}. {hint}".rstrip())
 
 
 def expect_shape(what, got, expected, hint=""):
@@ -348,20 +399,24 @@ class _Noted:
         return getattr(self._stream, name)
 
 
-def _unanswered_or_raised(error):
-    """``NotImplementedError`` of the reader's own means "not answered"; one of torch is an error
-    like others.
+def is_unanswered(error):
+    """Does this ``NotImplementedError`` come from the reader? One of torch is an error like
+    others.
     """
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     from_torch = trace and trace.tb_frame.f_code.co_filename.startswith(_TORCH)
-    if from_torch or "aten::" in str(error):
-        return AnswerRaised(_what_was_raised(error))
-    return _Unanswered("it raises NotImplementedError.")
+    return not from_torch and "aten::" not in str(error)
 
 
-def _what_was_raised(error):
+def _unanswered_or_raised(error):
+    if is_unanswered(error):
+        return _Unanswered("it raises NotImplementedError.")
+    return AnswerRaised(what_was_raised(error))
+
+
+def what_was_raised(error):
     """One sentence about an exception of the reader's function, with the reader's line if it is
     known.
     """
@@ -371,7 +426,7 @@ def _what_was_raised(error):
     trace, line = error.__traceback__, ""
     while trace is not None:
         code = trace.tb_frame.f_code
-        if "site-packages" not in code.co_filename and code.co_filename != __file__:
+        if not code.co_filename.startswith(_NOT_THEIRS) and "site-" not in code.co_filename:
             source = linecache.getline(code.co_filename, trace.tb_lineno).strip()
             line = source or line
         trace = trace.tb_next
@@ -428,23 +483,23 @@ def _describe(value):
 # ---- what must stay as it was ----
 
 
-def _snapshot(value):
-    """A copy of plain data, for `_same`; anything else is taken as it is."""
+def snapshot(value):
+    """A copy of plain data, for `same`; anything else is taken as it is."""
     if isinstance(value, torch.Tensor):
         return value.detach().clone()
     if isinstance(value, np.ndarray):
         return value.copy()
     if type(value) in (list, tuple):
-        return type(value)(map(_snapshot, value))
+        return type(value)(map(snapshot, value))
     if type(value) is dict:
-        return {k: _snapshot(v) for k, v in value.items()}
+        return {k: snapshot(v) for k, v in value.items()}
     if type(value) in (set, bytearray):
         return copy.copy(value)
     return value
 
 
-def _same(before, now):
-    """Does plain data equal its `_snapshot`?"""
+def same(before, now):
+    """Does plain data equal its `snapshot`?"""
     if type(before) in (list, tuple, dict) and (
         type(before) is not type(now) or len(before) != len(now)
     ):
@@ -460,9 +515,9 @@ def _same(before, now):
     if isinstance(before, np.ndarray):
         return before.shape == now.shape and before.tobytes() == now.tobytes()
     if type(before) in (list, tuple):
-        return all(map(_same, before, now))
+        return all(map(same, before, now))
     if type(before) is dict:
-        return list(before) == list(now) and all(_same(before[k], now[k]) for k in before)
+        return list(before) == list(now) and all(same(before[k], now[k]) for k in before)
     if type(before) in (set, bytearray, int, float, bool, str):
         return before is now or before == now
     return True

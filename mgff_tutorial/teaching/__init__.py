@@ -1,0 +1,1 @@
+"""For teachers: mark submissions (`grading`), and hand out notebooks (`release`)."""
