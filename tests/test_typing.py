@@ -21,10 +21,9 @@ PUBLIC = {
     **{"evaluate": evaluation.evaluate},
 }
 CLIENT = """
-from typing import assert_type
-
 import torch
 from PIL import Image
+from typing_extensions import assert_type  # typing's own needs Python 3.11
 
 from mgff_tutorial import CUB200, MGFFClassifier, SketchBirds, TwoStageClassifier, ViTCropper
 from mgff_tutorial import create_model, render
