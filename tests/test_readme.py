@@ -16,7 +16,13 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "data" / "results"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = ("README.md", "data/README.md", "notebooks/README.md", "tests/README.md")
+PAGES = (
+    "README.md",
+    "data/README.md",
+    "data/results/README.md",
+    "notebooks/README.md",
+    "tests/README.md",
+)
 BLOCKS = re.findall(r"^ *```(\w*)\n(.*?)^ *```$", README, re.MULTILINE | re.DOTALL)
 
 
