@@ -2,7 +2,8 @@
 (`scene.render`).
 
 From low to high: `drawing` (a canvas), `species` (what there is to draw), `bird` (its outline in a
-pose), `plumage` (its colours and marks), `backgrounds`, and `scene`, which puts them together.
+pose), `plumage` (its colours and marks), `things` and `backgrounds` around it, and `scene`, which
+puts them together.
 """
 
 from .scene import VERSION, Scene, contact_sheet, render

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ..support.errors import InputError, check_number, unknown_name
-from . import backgrounds
+from . import backgrounds, things
 from .bird import POSES, BirdOutline, draw_pose
 from .drawing import Canvas, turn
 from .plumage import paint_bird, tinted
@@ -143,13 +143,13 @@ def render(
     canvas = Canvas(image, Image.new("L", (size, size)), size, oversample)
     scenery = np.random.default_rng([4, seed])
     backgrounds.near(canvas, background, palette, camouflage, scenery)
-    backgrounds.decoys(canvas, palette, camouflage, scenery, scale * 0.6)
-    backgrounds.perch(canvas, background, bird, np.random.default_rng([5, seed]))
+    things.decoys(canvas, palette, camouflage, scenery, scale * 0.6)
+    things.perch(canvas, background, bird, np.random.default_rng([5, seed]))
     canvas.part_map.paste(0, (0, 0, size, size))
     paint_bird(canvas, bird, palette, np.random.default_rng([6, seed]))
-    backgrounds.occluders(
+    things.occluders(
         canvas,
-        background,
+        backgrounds.BACKGROUNDS[background][2],
         occluders,
         middle,
         np.array([scale, scale]) * 0.8,

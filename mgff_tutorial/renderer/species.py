@@ -245,102 +245,34 @@ GROSBEAK = Genus(
 GENERA = [PIPIT, LONGSHANK, HALCYON, WAGTAIL, GROSBEAK]
 
 
-def _codes(beak, crown, eye, wing, breast, tail):
-    return tuple(zip(PART_CODES, (beak, crown, eye, wing, breast, tail)))
-
-
+# name, genus, codes in the order of PART_CODES
 _TABLE = [
-    (
-        "Common Marsh Pipit",
-        PIPIT,
-        _codes("dagger", "plain", "thin ring", "one bar", "streaks", "plain"),
-    ),
-    (
-        "Crested Marsh Pipit",
-        PIPIT,
-        _codes("dagger", "crest", "thin ring", "one bar", "streaks", "plain"),
-    ),
-    (
-        "Spotted Marsh Pipit",
-        PIPIT,
-        _codes("dagger", "plain", "thin ring", "one bar", "spots", "plain"),
-    ),
-    (
-        "Fork-tailed Marsh Pipit",
-        PIPIT,
-        _codes("dagger", "plain", "thin ring", "one bar", "streaks", "fork"),
-    ),
-    ("Plain Longshank", LONGSHANK, _codes("dagger", "cap", "plain", "plain", "plain", "plain")),
-    (
-        "Curve-billed Longshank",
-        LONGSHANK,
-        _codes("curved", "cap", "plain", "plain", "plain", "plain"),
-    ),
-    ("Banded Longshank", LONGSHANK, _codes("dagger", "cap", "plain", "plain", "band", "plain")),
-    (
-        "Bare-crowned Longshank",
-        LONGSHANK,
-        _codes("dagger", "plain", "plain", "plain", "plain", "plain"),
-    ),
-    (
-        "Common River Halcyon",
-        HALCYON,
-        _codes("dagger", "stripe", "plain", "plain", "band", "plain"),
-    ),
-    ("Capped River Halcyon", HALCYON, _codes("dagger", "cap", "plain", "plain", "band", "plain")),
-    (
-        "Two-barred River Halcyon",
-        HALCYON,
-        _codes("dagger", "stripe", "plain", "two bars", "band", "plain"),
-    ),
-    (
-        "Hook-billed River Halcyon",
-        HALCYON,
-        _codes("hooked", "stripe", "plain", "plain", "band", "plain"),
-    ),
-    (
-        "Ladder-tailed Meadow Wagtail",
-        WAGTAIL,
-        _codes("curved", "cap", "plain", "two bars", "plain", "banded"),
-    ),
-    (
-        "Candle-tailed Meadow Wagtail",
-        WAGTAIL,
-        _codes("curved", "cap", "plain", "two bars", "plain", "pale tip"),
-    ),
-    (
-        "Spot-breasted Meadow Wagtail",
-        WAGTAIL,
-        _codes("curved", "cap", "plain", "two bars", "spots", "banded"),
-    ),
-    (
-        "Smooth-winged Meadow Wagtail",
-        WAGTAIL,
-        _codes("curved", "cap", "plain", "plain", "plain", "banded"),
-    ),
-    (
-        "Spectacled Thicket Grosbeak",
-        GROSBEAK,
-        _codes("cone", "plain", "bold ring", "one bar", "plain", "pale tip"),
-    ),
-    (
-        "Dark-eyed Thicket Grosbeak",
-        GROSBEAK,
-        _codes("cone", "plain", "plain", "one bar", "plain", "pale tip"),
-    ),
-    (
-        "Parrot-billed Thicket Grosbeak",
-        GROSBEAK,
-        _codes("hooked", "plain", "bold ring", "one bar", "plain", "pale tip"),
-    ),
-    (
-        "Tufted Thicket Grosbeak",
-        GROSBEAK,
-        _codes("cone", "crest", "bold ring", "one bar", "plain", "pale tip"),
-    ),
+    ("Common Marsh Pipit", PIPIT, "dagger/plain/thin ring/one bar/streaks/plain"),
+    ("Crested Marsh Pipit", PIPIT, "dagger/crest/thin ring/one bar/streaks/plain"),
+    ("Spotted Marsh Pipit", PIPIT, "dagger/plain/thin ring/one bar/spots/plain"),
+    ("Fork-tailed Marsh Pipit", PIPIT, "dagger/plain/thin ring/one bar/streaks/fork"),
+    ("Plain Longshank", LONGSHANK, "dagger/cap/plain/plain/plain/plain"),
+    ("Curve-billed Longshank", LONGSHANK, "curved/cap/plain/plain/plain/plain"),
+    ("Banded Longshank", LONGSHANK, "dagger/cap/plain/plain/band/plain"),
+    ("Bare-crowned Longshank", LONGSHANK, "dagger/plain/plain/plain/plain/plain"),
+    ("Common River Halcyon", HALCYON, "dagger/stripe/plain/plain/band/plain"),
+    ("Capped River Halcyon", HALCYON, "dagger/cap/plain/plain/band/plain"),
+    ("Two-barred River Halcyon", HALCYON, "dagger/stripe/plain/two bars/band/plain"),
+    ("Hook-billed River Halcyon", HALCYON, "hooked/stripe/plain/plain/band/plain"),
+    ("Ladder-tailed Meadow Wagtail", WAGTAIL, "curved/cap/plain/two bars/plain/banded"),
+    ("Candle-tailed Meadow Wagtail", WAGTAIL, "curved/cap/plain/two bars/plain/pale tip"),
+    ("Spot-breasted Meadow Wagtail", WAGTAIL, "curved/cap/plain/two bars/spots/banded"),
+    ("Smooth-winged Meadow Wagtail", WAGTAIL, "curved/cap/plain/plain/plain/banded"),
+    ("Spectacled Thicket Grosbeak", GROSBEAK, "cone/plain/bold ring/one bar/plain/pale tip"),
+    ("Dark-eyed Thicket Grosbeak", GROSBEAK, "cone/plain/plain/one bar/plain/pale tip"),
+    ("Parrot-billed Thicket Grosbeak", GROSBEAK, "hooked/plain/bold ring/one bar/plain/pale tip"),
+    ("Tufted Thicket Grosbeak", GROSBEAK, "cone/crest/bold ring/one bar/plain/pale tip"),
 ]
 
-SPECIES = [Species(name, genus, codes, index) for index, (name, genus, codes) in enumerate(_TABLE)]
+SPECIES = [
+    Species(name, genus, tuple(zip(PART_CODES, codes.split("/"), strict=True)), index)
+    for index, (name, genus, codes) in enumerate(_TABLE)
+]
 """The 20 species of SketchBirds; position = label."""
 
 
