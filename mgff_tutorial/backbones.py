@@ -9,9 +9,10 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from .patches import check_images, to_pair
-from .support.errors import InputError, no_weights, unknown_name
-from .swin import BUILDERS, SwinTransformer
+from .pretrained import plain_model
+from .support.errors import InputError, check_choice
+from .support.shapes import check_tensor, to_pair
+from .swin import SwinTransformer
 
 LAST_MAPS = ("classifier", "stage")
 
@@ -31,8 +32,7 @@ class Backbone(nn.Module):
 
     def __init__(self, model, name, img_size, last_map):
         super().__init__()
-        if last_map not in LAST_MAPS:
-            raise InputError(f"last_map must be 'classifier' or 'stage', got {last_map!r}.")
+        check_choice("last_map", last_map, LAST_MAPS)
         self.model, self.name, self.last_map = model, name, last_map
         self.img_size = to_pair(img_size, "img_size")
         self._choose_taps()
@@ -82,13 +82,8 @@ class Backbone(nn.Module):
         """Raise `InputError` unless ``x`` is a floating-point batch (B, 3, H, W) of the size this
         was built for.
         """
-        check_images(x, 3, next(self.parameters()).dtype)
-        if tuple(x.shape[2:]) != self.img_size:
-            raise InputError(
-                f"images must be {self.img_size[0]} x {self.img_size[1]} pixels, got "
-                f"{tuple(x.shape)}; "
-                "resize them, or build the model with another img_size."
-            )
+        dtype = next(self.parameters()).dtype
+        check_tensor("images", x, ("B", 3, *self.img_size), dtype)
 
     def _dry_run(self, function, parameters=None):
         """Run ``function`` on one image in evaluation mode, on the meta device: shapes without
@@ -250,8 +245,7 @@ def build_backbone(name, img_size=None, pretrained=False, last_map="classifier",
             or a ready model (a `SwinTransformer` or a timm model, whose classifier is then left
             out).
         img_size: pixels, or (height, width); None takes what the model was made for.
-        pretrained: True for published weights (fetched by timm; for the nano models the file that
-            travels with this package), or the path of a checkpoint.
+        pretrained: as in `pretrained.plain_model`.
         last_map: ``"classifier"`` or ``"stage"``, see `Backbone`.
         **options: passed to the model's builder, such as ``drop_path_rate=0.1``.
 
@@ -264,53 +258,13 @@ def build_backbone(name, img_size=None, pretrained=False, last_map="classifier",
     """
     if isinstance(name, nn.Module):
         model, name = name, type(name).__name__
-        if img_size is None:
-            img_size = getattr(model, "pretrained_cfg", {}).get("input_size", (3, 224, 224))[1:]
         model.reset_classifier(0)
-    elif name in BUILDERS:
+    else:
         if img_size is not None:
             options["img_size"] = to_pair(img_size, "img_size")
-        model = BUILDERS[name](num_classes=0, pretrained=pretrained, **options)
-        img_size = model.img_size
-    else:
-        model = _timm_model(name, img_size, pretrained, options)
-        if img_size is None:
-            img_size = model.pretrained_cfg["input_size"][1:]
-    kind = SwinBackbone if isinstance(model, SwinTransformer) else TimmBackbone
-    return kind(model, name, img_size, last_map)
-
-
-def _timm_model(name, img_size, pretrained, options):
-    import timm
-
-    if not isinstance(name, str) or not timm.is_model(name):
-        raise unknown_name("backbone", name, [*BUILDERS, *timm.list_models()])
-    path = None if isinstance(pretrained, bool) else pretrained
-    options = {"num_classes": 0, **options}
-    try:
-        sized = (
-            options if img_size is None else {**options, "img_size": to_pair(img_size, "img_size")}
-        )
-        try:
-            model = timm.create_model(name, pretrained=pretrained is True, **sized)
-        except TypeError as error:  # convolutional networks take any size without being told
-            if "img_size" not in str(error) or sized is options:
-                raise
-            model = timm.create_model(name, pretrained=pretrained is True, **options)
-    except (OSError, RuntimeError) as error:
-        if "Invalid pretrained tag" in str(error):
-            raise InputError(
-                f"Unknown backbone {name!r}: {name.partition('.')[0]!r} has no weights of that "
-                f"tag; leave "
-                "the tag out."
-            ) from None
-        if pretrained is not True:
-            raise
-        raise no_weights(name, error) from error
-    if path is not None:
-        from .support.checkpoints import load_into
-
-        classifier = model.pretrained_cfg.get("classifier") or "head"
-        names = [classifier] if isinstance(classifier, str) else classifier
-        load_into(model, path, ignore=tuple(f"{n}." for n in names))
-    return model
+        model = plain_model(name, pretrained, kind="backbone", num_classes=0, **options)
+    swin = isinstance(model, SwinTransformer)
+    if img_size is None:
+        own = getattr(model, "pretrained_cfg", {}).get("input_size", (3, 224, 224))[1:]
+        img_size = model.img_size if swin else own
+    return (SwinBackbone if swin else TimmBackbone)(model, name, img_size, last_map)

@@ -6,17 +6,18 @@ of stage 1 had thrown away.
 """
 
 from dataclasses import dataclass
-from math import isfinite
+from math import ceil, floor, isfinite
 
 import numpy as np
+import timm
 import torch
 import torch.nn.functional as F
 from scipy import ndimage
 from torch import nn
 
-from .patches import to_pair
 from .response import check_vit, enlarge, get_rule, rule_of, token_weights
-from .support.errors import InputError, check_number
+from .support.errors import InputError, check_number, no_weights, unknown_name
+from .support.shapes import check_tensor, to_pair
 
 EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=int)
 
@@ -28,9 +29,6 @@ def otsu(values):
     Exact, without a histogram: of all N - 1 ways to cut the sorted row in two, the one with the
     largest variance between the classes; the threshold is midway between the neighbours of the cut.
     """
-    if not isinstance(values, torch.Tensor) or values.dim() != 2:
-        got = tuple(values.shape) if isinstance(values, torch.Tensor) else type(values).__name__
-        raise InputError(f"values: expected a tensor (B, N), got {got}.")
     ordered = values.double().sort(dim=1).values
     count = ordered.shape[1]
     if count < 2:
@@ -82,21 +80,14 @@ def crop_and_resize(image, box, size):
 
     The box is xyxy pixels; it is rounded outwards to whole pixels and clipped to the image.
     """
-    if not isinstance(image, torch.Tensor) or image.dim() != 3:
-        got = tuple(image.shape) if isinstance(image, torch.Tensor) else type(image).__name__
-        raise InputError(f"image: expected a tensor (C, H, W), got {got}.")
     height, width = image.shape[-2:]
-    if len(box) != 4 or not all(isfinite(v) for v in box):
-        raise InputError(
-            f"box: {[float(v) for v in box]} is no box; accepted: four finite numbers, xyxy pixels."
-        )
-    x0, y0 = (max(0, int(np.floor(v))) for v in box[:2])
-    x1, y1 = min(width, int(np.ceil(box[2]))), min(height, int(np.ceil(box[3])))
+    found = [float(v) for v in box]
+    x0, y0, x1, y1 = found if all(isfinite(v) for v in found) else (0, 0, 0, 0)
+    x0, y0 = max(0, floor(x0)), max(0, floor(y0))
+    x1, y1 = min(width, ceil(x1)), min(height, ceil(y1))
     if x1 <= x0 or y1 <= y0:
-        raise InputError(
-            f"box: {[round(float(v), 1) for v in box]} holds no pixel of a {width} x "
-            f"{height} image."
-        )
+        shown = [round(v, 1) for v in found]
+        raise InputError(f"box: {shown} holds no pixel of a {width} x {height} image.")
     cut = image[:, y0:y1, x0:x1]
     if cut.shape[-2:] == tuple(size):
         return cut
@@ -149,19 +140,13 @@ class ViTCropper(nn.Module):
 
     def __init__(self, vit, rule=None, tau=None, padding=0.05, input_size=None):
         super().__init__()
-        self.vit = check_vit(
-            _build(vit) if isinstance(vit, str) else getattr(vit, "_orig_mod", vit)
-        )
+        vit = open_vit(vit) if isinstance(vit, str) else getattr(vit, "_orig_mod", vit)
+        self.vit = check_vit(vit)
         self.vit.requires_grad_(False).eval()
         self.rule = get_rule(rule_of(self.vit) if rule is None else rule)
         self.tau = self.rule.tau if tau is None else tau
-        if isinstance(self.tau, str) and self.tau != "otsu":
-            raise InputError(
-                f"tau must be a number of 0 or more, 'otsu', or None for the rule's own, "
-                f"got {tau!r}."
-            )
         if self.tau != "otsu":
-            check_number("tau", self.tau, 0)
+            check_number("tau, if not 'otsu',", self.tau, 0)
         check_number("padding", padding, 0, 1)
         self.padding = float(padding)
         if input_size is None:
@@ -190,13 +175,7 @@ class ViTCropper(nn.Module):
     @torch.no_grad()
     def weights(self, x):
         """The rule's number for each patch: (B, rows, columns). ``x`` as for `forward`."""
-        if not isinstance(x, torch.Tensor) or not x.is_floating_point():
-            got = x.dtype if isinstance(x, torch.Tensor) else type(x).__name__
-            raise TypeError(
-                f"x: expected a float tensor of images normalised for the ViT, got {got}."
-            )
-        if x.dim() != 4 or x.shape[1] != 3 or 0 in x.shape[2:]:
-            raise InputError(f"x: expected a batch (B, 3, H, W), got shape {tuple(x.shape)}.")
+        check_tensor("x: images", x, ("B", 3, "H", "W"))
         parameter = next(self.vit.parameters())
         x = x.detach().to(parameter.device, parameter.dtype)
         if tuple(x.shape[-2:]) != self.input_size and len(x):
@@ -261,19 +240,7 @@ class ViTCropper(nn.Module):
                 size.
         """
         for image in images:
-            if (
-                not isinstance(image, torch.Tensor)
-                or image.dim() != 3
-                or image.shape[0] != 3
-                or 0 in image.shape
-                or not image.is_floating_point()
-            ):
-                got = (
-                    f"{tuple(image.shape)} of {image.dtype}"
-                    if isinstance(image, torch.Tensor)
-                    else type(image).__name__
-                )
-                raise InputError(f"images: expected float tensors (3, H, W) in 0 to 1, got {got}.")
+            check_tensor("images: each", image, (3, "H", "W"))
         if not len(images):
             raise InputError("images: got none; accepted: at least one image.")
         mean, std = (torch.tensor(v)[:, None, None] for v in (self.mean, self.std))
@@ -304,13 +271,6 @@ def crop_batch(images, boxes, size):
     *size).
     """
     size = to_pair(size, "size")
-    if not isinstance(boxes, torch.Tensor) or boxes.dim() != 2 or boxes.shape[1] != 4:
-        got = tuple(boxes.shape) if isinstance(boxes, torch.Tensor) else type(boxes).__name__
-        raise InputError(f"boxes: expected a tensor (B, 4), got {got}.")
-    if len(images) != len(boxes):
-        raise InputError(
-            f"boxes: got {len(boxes)} boxes for {len(images)} images; accepted: one for each."
-        )
     cuts = [crop_and_resize(image, box, size) for image, box in zip(images, boxes.tolist())]
     if cuts:
         return torch.stack(cuts)
@@ -339,7 +299,11 @@ def default_cfg(model):
     return dict(getattr(model, "pretrained_cfg", None) or getattr(model, "default_cfg", None) or {})
 
 
-def _build(name):
-    from .models import create_model  # late: the cropper works without the model zoo
-
-    return create_model(name, pretrained=True)
+def open_vit(name):
+    """A ViT with its weights by name, through timm, where our own names are registered."""
+    if not timm.is_model(name):
+        raise unknown_name("model", name, timm.list_models())
+    try:
+        return timm.create_model(name, pretrained=True)
+    except (OSError, RuntimeError) as error:
+        raise no_weights(name, error) from error

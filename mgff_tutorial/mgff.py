@@ -1,8 +1,22 @@
 """Multi-granularity feature fusion: four maps of any backbone, aligned, attended, joined in a
 graph, classified.
 
-MGFF paper, section 3. Every point that the text leaves open is an option; `PRESETS` names the ways
-to set them.
+MGFF paper, section 3. Every point that the text leaves open is a field of `options.MGFFOptions`. A
+part can be your own module instead of the packaged one:
+
+    class Blur(nn.Module):                       # (B, C, H, W) -> (B, C, H, W)
+        def __init__(self, dim, grid):
+            super().__init__()
+            self.mix = nn.Conv2d(dim, dim, 3, padding=1, groups=dim)
+
+        def forward(self, x):
+            return x + self.mix(x)
+
+    model = MGFFClassifier("swin_nano", num_classes=20, attention=Blur)
+
+Two traps. MGFF enters through a gate that starts at 0, so at the first step a new part gets no
+gradient; from the second step on it does. And a checkpoint with parts of your own is refused unless
+the same parts are passed again: ``build_from_checkpoint(path, attention=Blur)``.
 """
 
 import torch
@@ -12,99 +26,22 @@ from .align import GranularityAlign
 from .attention import ChannelAttention, SpatialSelfAttention, init_linear
 from .backbones import build_backbone
 from .graph import GCNHead, grid_adjacency
-from .support.errors import InputError, check_number, unknown_name
-
-# What the paper's text says, to the letter; a point it leaves open gets the plainest reading.
-LITERAL = {
-    "granularities": (0, 1, 2, 3),  # which of the four maps take part
-    # "stage": bare last stage; "classifier": what the backbone's classifier sees
-    "last_map": "stage",
-    # "replace": MGFF's vector is classified; "residual": it is added, through a gate
-    "entry": "replace",
-    "dim": None,  # channels of the aligned maps; None: those of the last map
-    "align_norm": "none",  # "none" or "layer", after the alignment convolutions
-    "self_attention": True,
-    "heads": 1,  # None: one for each 64 channels
-    "position_bias": True,  # E_pos as a relative position bias
-    "attention_residual": False,
-    "attention_norm": False,  # layer norm before Q, K, V
-    "projection": False,  # a linear layer after the heads
-    "channel_attention": True,
-    "reduction": 16,
-    "identity_start": False,  # both attentions start as the identity (needs attention_residual)
-    "fuse": "nodes",  # "nodes": position x granularity; "channels": granularities side by side
-    "norm_nodes": False,  # layer norm of the nodes before the graph
-    "graph": True,
-    "adjacency": "learned",  # "learned", "similarity" or "grid"
-    "graph_norm": True,
-    "graph_activation": True,
-    "graph_residual": False,
-    "pool": "after",  # super-nodes after the graph convolution, "before" it, or "none"
-    "super_nodes": None,  # None: nodes / 32, at least 8
-    "scores": "content",  # of the soft assignment: "content" or "position"
-    "drop": 0.0,  # dropout on MGFF's vector
-}
-# The same system so that training starts where the plain baseline stands, and each new part begins
-# as nothing.
-DEFAULT = {
-    **LITERAL,
-    "last_map": "classifier",
-    "entry": "residual",
-    "align_norm": "layer",
-    "heads": None,
-    "attention_residual": True,
-    "attention_norm": True,
-    "identity_start": True,
-    "norm_nodes": True,
-    "graph_residual": True,
-}
-PRESETS = {"default": DEFAULT, "literal": LITERAL, "baseline": {}}
-
-
-def resolve_options(preset="default", **changes):
-    """The full table of options of a preset, with ``changes`` applied; a wrong name or value is an
-    `InputError`.
-    """
-    if not isinstance(preset, str) or preset not in PRESETS:
-        raise unknown_name("preset", preset, PRESETS)
-    for name in changes:
-        if name not in LITERAL:
-            raise unknown_name("MGFF option", name, LITERAL)
-    options = {**(PRESETS[preset] or DEFAULT), **changes}
-    chosen = options["granularities"]
-    if (
-        not isinstance(chosen, (tuple, list))
-        or not chosen
-        or len({0, 1, 2, 3} & set(chosen)) != len(chosen)
-        or not all(type(i) is int for i in chosen)
-    ):
-        raise InputError(f"granularities must be different numbers from 0 to 3, got {chosen!r}.")
-    dim, heads = options["dim"], options["heads"]
-    if dim is not None:
-        check_number("dim", dim, 1, whole=True)
-    if heads is not None:
-        check_number("heads", heads, 1, whole=True)
-    check_number("reduction", options["reduction"], 1, whole=True)
-    check_number("drop", options["drop"], 0, 1)
-    for name, value in LITERAL.items():
-        if isinstance(value, bool) and not isinstance(options[name], bool):
-            raise InputError(f"{name} must be True or False, got {options[name]!r}.")
-    options["granularities"] = tuple(sorted(chosen))
-    for name, accepted in (("entry", ("residual", "replace")), ("fuse", ("nodes", "channels"))):
-        if options[name] not in accepted:
-            raise InputError(
-                f"{name} must be {' or '.join(map(repr, accepted))}, got {options[name]!r}."
-            )
-    return options
+from .options import PARTS, resolve_options
+from .support.errors import InputError, check_number
+from .support.shapes import check_tensor
 
 
 class MGFF(nn.Module):
-    """Feature maps of four granularities -> one vector an image; works on maps from anywhere.
+    """Feature maps of four granularities -> one vector per image; works on maps from anywhere.
 
     Args:
         channels, grids: channels and (H, W) of the four maps, from the finest to the last.
         preset: "default" or "literal".
-        **changes: single options, see `LITERAL` for names and meanings.
+        **changes: single options, see `options.MGFFOptions`. ``attention``, ``channel_attention``
+            and ``graph`` take True (the packaged part), False (left out), or a function that builds
+            your own: ``attention(dim, grid)`` and ``channel_attention(dim)``, modules
+            (B, C, H, W) -> (B, C, H, W), and ``graph(in_dim, out_dim, nodes)``, a module
+            (B, N, in_dim) -> (B, N, out_dim).
 
     Shapes, for Swin-B at 384: maps 256 x 48 x 48, 512 x 24 x 24, 1024 x 12 x 12, 1024 x 12 x 12;
     aligned 4 maps of 1024 x 12 x 12; 576 nodes of 1024; 18 super-nodes of 1024; vector of 1024.
@@ -120,105 +57,116 @@ class MGFF(nn.Module):
                 f"MGFF takes four maps, got {len(channels)} channels and {len(grids)} grids."
             )
         self.options = o = resolve_options(preset, **changes)
-        chosen, self.width = o["granularities"], channels[-1]
-        self.grid, self.dim = tuple(grids[-1]), o["dim"] or channels[-1]
-        self.align = GranularityAlign(channels, grids, self.dim, o["align_norm"], chosen)
+        self.channels, self.grids = tuple(channels), tuple(tuple(grid) for grid in grids)
+        self.grid, self.dim, self.width = self.grids[-1], o.dim or channels[-1], channels[-1]
+        if o.attention is True and o.heads and self.dim % o.heads:
+            raise InputError(f"heads must divide the {self.dim} channels of a map, got {o.heads}.")
+        count = len(o.granularities)
+        self.align = GranularityAlign(channels, grids, self.dim, o.align_norm, o.granularities)
         self.attention, self.channel = nn.ModuleList(), nn.ModuleList()
-        for _ in chosen:
-            self.attention.append(self._attention() if o["self_attention"] else nn.Identity())
-            self.channel.append(
-                ChannelAttention(self.dim, o["reduction"], o["identity_start"])
-                if o["channel_attention"]
-                else nn.Identity()
-            )
-        side_by_side = o["fuse"] == "channels"
+        for _ in range(count):
+            self.attention.append(self._attention())
+            self.channel.append(self._channel_attention())
+        side_by_side = o.fuse == "channels"
         positions = self.grid[0] * self.grid[1]
-        self.nodes = positions if side_by_side else positions * len(chosen)
-        node_dim = self.dim * len(chosen) if side_by_side else self.dim
-        fixed = (
-            grid_adjacency(self.grid, 1 if side_by_side else len(chosen))
-            if o["adjacency"] == "grid"
-            else None
-        )
-        if o["pool"] == "before" and fixed is not None:
-            raise InputError(
-                "adjacency 'grid' is a matter of positions, so it can't come after pool='before'."
-            )
+        self.nodes = positions if side_by_side else positions * count
+        node_dim = self.dim * count if side_by_side else self.dim
+        graph_options = {}
+        if o.graph is True:
+            fixed = grid_adjacency(self.grid, 1 if side_by_side else count)
+            graph_options = {
+                "adjacency": o.adjacency,
+                "fixed": fixed if o.adjacency == "grid" else None,
+                "norm": o.graph_norm,
+                "activation": o.graph_activation,
+                "residual": o.graph_residual and node_dim == self.dim,
+            }
         self.head = GCNHead(
             node_dim,
             self.dim,
             self.nodes,
-            o["super_nodes"],
-            o["graph"],
-            o["pool"],
-            o["norm_nodes"],
-            o["scores"],
-            **(
-                dict(
-                    adjacency=o["adjacency"],
-                    fixed=fixed,
-                    norm=o["graph_norm"],
-                    activation=o["graph_activation"],
-                    residual=o["graph_residual"] and node_dim == self.dim,
-                )
-                if o["graph"]
-                else {}
-            ),
+            o.super_nodes,
+            o.graph,
+            o.pool,
+            o.norm_nodes,
+            o.scores,
+            **graph_options,
         )
-        self.drop = nn.Dropout(o["drop"])
-        if o["entry"] == "residual":
-            # The new vector enters through a gate that is 0 at the start, one number for each
-            # channel.
+        self.drop = nn.Dropout(o.drop)
+        if o.entry == "residual":
+            # The new vector enters through a gate that is 0 at the start, one number per channel.
             self.exit_norm = nn.LayerNorm(self.dim)
-            self.exit = (
-                nn.Identity()
-                if self.dim == self.width
-                else init_linear(nn.Linear(self.dim, self.width))
-            )
+            self.exit = nn.Identity()
+            if self.dim != self.width:
+                self.exit = init_linear(nn.Linear(self.dim, self.width))
             self.gate = nn.Parameter(torch.zeros(self.width))
 
     def _attention(self):
         o = self.options
-        heads = o["heads"] or next(
-            h for h in range(max(self.dim // 64, 1), 0, -1) if self.dim % h == 0
-        )
+        if o.attention is not True:
+            return o.attention(self.dim, self.grid) if o.attention else nn.Identity()
+        heads = o.heads
+        if heads is None:  # one for each 64 channels, or the next number that divides them
+            heads = next(h for h in range(max(self.dim // 64, 1), 0, -1) if self.dim % h == 0)
         return SpatialSelfAttention(
             self.dim,
             self.grid,
             heads,
-            o["position_bias"],
-            o["attention_residual"],
-            o["attention_norm"],
-            o["projection"],
-            o["identity_start"],
+            o.position_bias,
+            o.attention_residual,
+            o.attention_norm,
+            o.identity_start,
         )
+
+    def _channel_attention(self):
+        o = self.options
+        if o.channel_attention is not True:
+            return o.channel_attention(self.dim) if o.channel_attention else nn.Identity()
+        return ChannelAttention(self.dim, o.reduction, o.identity_start)
+
+    @property
+    def foreign_parts(self):
+        """Parts that are not the package's own: option -> name of the class or function."""
+        parts = {name: getattr(self.options, name) for name in PARTS}
+        return {
+            name: getattr(part, "__name__", type(part).__name__)
+            for name, part in parts.items()
+            if not isinstance(part, bool)
+        }
 
     def forward(self, maps):
         """Four maps (B, C_i, H_i, W_i) -> dict.
 
         "maps": the chosen granularities after alignment and both attentions, each (B, dim, H, W);
-        "nodes": (B, N, dim), node g * H * W + position (under ``fuse="channels"``: (B, H W,
-        granularities * dim)); "super_nodes": (B, M, dim); "assignment": (B, N, M) or None;
+        "nodes": (B, N, dim), node g * H * W + position (under ``fuse="channels"``:
+        (B, H W, granularities * dim)); "super_nodes": (B, M, dim); "assignment": (B, N, M) or None;
         "vector": (B, dim), their mean; "update": (B, C), what is added to the backbone's own vector
         (None under ``entry="replace"``); "embedding": (B, C), mean of the last map + update, or the
         vector itself under "replace".
         """
-        if not isinstance(maps, (list, tuple)) or len(maps) != 4:
-            got = len(maps) if isinstance(maps, (list, tuple)) else type(maps).__name__
-            raise InputError(f"maps must be a list of four feature maps, got {got}.")
+        check_maps(maps, self.channels, self.grids, next(self.parameters()).dtype)
         chosen = self.align(maps)
         chosen = [
             channel(attention(m))
             for m, attention, channel in zip(chosen, self.attention, self.channel)
         ]
-        tokens = [m.flatten(2).transpose(1, 2) for m in chosen]  # each B, H W, dim
-        nodes = torch.cat(tokens, dim=1 if self.options["fuse"] == "nodes" else 2)
+        tokens = [m.flatten(2).transpose(1, 2) for m in chosen]  # each (B, H W, dim)
+        nodes = torch.cat(tokens, dim=1 if self.options.fuse == "nodes" else 2)
         out = {"maps": chosen, "nodes": nodes, **self.head(nodes)}
         out["vector"] = vector = self.drop(out.pop("embedding"))
-        if self.options["entry"] == "replace":
+        if self.options.entry == "replace":
             return {**out, "update": None, "embedding": vector}
         update = self.gate * self.exit(self.exit_norm(vector))
         return {**out, "update": update, "embedding": maps[-1].mean((2, 3)) + update}
+
+
+def check_maps(maps, channels, grids, dtype):
+    """The door of MGFF: four maps of these channels and grids, for one number of images."""
+    if not isinstance(maps, (list, tuple)) or len(maps) != 4:
+        got = len(maps) if isinstance(maps, (list, tuple)) else type(maps).__name__
+        raise InputError(f"maps must be a list of four feature maps, got {got}.")
+    for i, (x, width, grid) in enumerate(zip(maps, channels, grids)):
+        check_tensor(f"feature map {i}", x, ("B" if i == 0 else len(maps[0]), width, *grid), dtype)
 
 
 class MGFFClassifier(nn.Module):
@@ -238,7 +186,7 @@ class MGFFClassifier(nn.Module):
         preset: "default", "literal", or "baseline" (no MGFF at all, for comparisons).
         drop_rate: dropout before the classifier. drop_path_rate: stochastic depth of the backbone,
             where it has it.
-        **changes: single options of MGFF, see `LITERAL`.
+        **changes: single options of MGFF, see `options.MGFFOptions`.
 
     Raises:
         InputError: unknown names, options, sizes; in ``forward``, images of another shape or dtype.
@@ -268,14 +216,12 @@ class MGFFClassifier(nn.Module):
             )
         extra = {} if drop_path_rate is None else {"drop_path_rate": drop_path_rate}
         self.backbone = build_backbone(
-            backbone, img_size, pretrained, self.options["last_map"], **extra
+            backbone, img_size, pretrained, self.options.last_map, **extra
         )
-        replaced = preset != "baseline" and self.options["entry"] == "replace"
-        self.num_features = (
-            (self.options["dim"] or self.backbone.channels[-1])
-            if replaced
-            else self.backbone.embed_dim
-        )
+        replaced = preset != "baseline" and self.options.entry == "replace"
+        self.num_features = self.backbone.embed_dim
+        if replaced:
+            self.num_features = self.options.dim or self.backbone.channels[-1]
         self.head_hidden_size, self.drop_rate = self.num_features, drop_rate
         self.img_size, self.preset = self.backbone.img_size, preset
         self.reset_classifier(num_classes)
@@ -291,20 +237,24 @@ class MGFFClassifier(nn.Module):
 
         Under ``entry="replace"`` it is the super-nodes, (B, M, dim).
         """
+        return self._features(x)[0]
+
+    def _features(self, x):
+        """(What the head pools, the dict of `MGFF.forward` or None) of checked images."""
         self.backbone.check_images(x)
         maps, final = self.backbone.forward_features(x)
         if self.mgff is None:
-            return final
+            return final, None
         out = self.mgff(maps)
-        return (
-            out["super_nodes"] if out["update"] is None else self.backbone.add(final, out["update"])
-        )
+        if out["update"] is None:
+            return out["super_nodes"], out
+        return self.backbone.add(final, out["update"]), out
 
     def forward_head(self, x, pre_logits=False):
         """Result of `forward_features` -> logits (B, num_classes), or with ``pre_logits`` the
         vector they come from.
         """
-        if self.mgff is not None and self.options["entry"] == "replace":
+        if self.mgff is not None and self.options.entry == "replace":
             x = self.mgff.drop(x.mean(1))
         else:
             x = self.backbone.pool(x)
@@ -325,12 +275,7 @@ class MGFFClassifier(nn.Module):
             raise InputError(
                 "the baseline has no MGFF to look into; use preset='default' or 'literal'."
             )
-        self.backbone.check_images(x)
-        maps, final = self.backbone.forward_features(x)
-        out = self.mgff(maps)
-        features = (
-            out["super_nodes"] if out["update"] is None else self.backbone.add(final, out["update"])
-        )
+        features, out = self._features(x)
         return {**out, "logits": self.forward_head(features)}
 
     # What timm's tools ask of a model.
@@ -366,9 +311,9 @@ class MGFFClassifier(nn.Module):
             )
         self.num_classes = num_classes
         weight = next(self.parameters())
-        layer = (
-            init_linear(nn.Linear(self.num_features, num_classes)) if num_classes else nn.Identity()
-        )
+        layer = nn.Identity()
+        if num_classes:
+            layer = init_linear(nn.Linear(self.num_features, num_classes))
         self.classifier = layer.to(weight.device, weight.dtype).train(self.training)
 
     def set_grad_checkpointing(self, enable=True):

@@ -19,8 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
-from .patches import check_dtype, check_tokens, to_pair
-from .support.errors import InputError, check_number, unknown_name
+from .support.errors import InputError, unknown_name
+from .support.shapes import check_tensor, to_pair
 
 
 class LayerAttention:
@@ -175,28 +175,17 @@ def record_attention(vit, x, last=None):
         vit: a timm ViT; used as it is (put it into eval mode yourself, or use `ViTCropper`, which
             does).
         x: (B, 3, H, W) images, normalised for ``vit``, of a size that it accepts.
-        last: how many blocks to keep, counted from the end.
+        last: how many blocks to keep, counted from the end; None, or more than there are: all.
 
     Raises:
         InputError: ``vit`` is no ViT, ``x`` is no such batch, or its size is not accepted by
             ``vit``.
     """
-    vit = check_vit(
-        getattr(vit, "_orig_mod", vit)
-    )  # a compiled model can't be watched; the one inside can
-    if not isinstance(x, torch.Tensor) or not x.is_floating_point():
-        got = x.dtype if isinstance(x, torch.Tensor) else type(x).__name__
-        raise TypeError(f"x: expected a float tensor of normalised images, got {got}.")
-    if x.dim() != 4 or 0 in x.shape[1:]:
-        raise InputError(f"x: expected a batch (B, 3, H, W), got shape {tuple(x.shape)}.")
-    check_dtype("x: images", x, next(vit.parameters()).dtype)
+    # a compiled model can't be watched; the one inside can
+    vit = check_vit(getattr(vit, "_orig_mod", vit))
+    check_tensor("x: images", x, ("B", 3, "H", "W"), next(vit.parameters()).dtype)
     depth = len(vit.blocks)
-    if last is not None and not 1 <= last <= depth:
-        raise InputError(
-            f"last: the ViT has {depth} blocks, got {last}; accepted: 1 to {depth}, or "
-            f"None for all."
-        )
-    chosen = range(depth - (last or depth), depth)
+    chosen = range(max(depth - (last or depth), 0), depth)
     with watch_attention(vit, chosen) as seen:
         try:
             tokens = vit.forward_features(x)
@@ -275,7 +264,6 @@ def clip_outliers(weights, quantile=0.95):
     """Cut (B, N) weights off at each image's own ``quantile``: a few tokens draw attention that
     means nothing.
     """
-    check_number("quantile", quantile, 0, 1)
     if not len(weights):  # torch knows no quantile of nothing
         return weights
     return torch.minimum(weights, weights.quantile(quantile, dim=1, keepdim=True))
@@ -414,8 +402,7 @@ def get_rule(rule):
 def token_weights(vit, x, rule=None):
     """One number a patch: (B, rows, columns) float32. Arguments as for `response_map`."""
     rule = get_rule(rule_of(vit) if rule is None else rule)
-    depth = len(check_vit(getattr(vit, "_orig_mod", vit)).blocks)
-    record = record_attention(vit, x, None if rule.last is None else min(rule.last, depth))
+    record = record_attention(vit, x, rule.last)
     weights = rule.weigh(record)
     if (
         not isinstance(weights, torch.Tensor)
@@ -433,7 +420,6 @@ def enlarge(weights, size):
     """(B, rows, columns) weights to a (B, 1, H, W) map by bilinear interpolation (MGFF paper,
     section 3.4).
     """
-    check_tokens("weights", weights, (None, None, None))
     return F.interpolate(
         weights[:, None], size=to_pair(size, "size"), mode="bilinear", align_corners=False
     )

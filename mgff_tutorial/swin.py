@@ -1,19 +1,57 @@
-"""Swin Transformer from scratch: four stages, and the builders of its published variants (blocks:
-`swin_blocks`).
+"""Swin Transformer from scratch: four stages, and the builders of its published variants.
 
 State-dict names are timm's, so timm's pretrained weights load as they are. One layout from end to
 end: (B, H, W, C); only `SwinTransformer.feature_maps` hands out (B, C, H, W).
-Source: Liu et al., "Swin Transformer: Hierarchical Vision Transformer using Shifted Windows", ICCV
-    2021.
+Source: Liu et al., "Swin Transformer: Hierarchical Vision Transformer using Shifted Windows",
+ICCV 2021.
 """
 
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
-from .patches import PatchEmbed, check_tokens, to_pair
-from .support.errors import check_number
-from .swin_blocks import SwinStage
-from .swin_settings import check_options, model_cfg
+from .options import check_swin
+from .patches import PatchEmbed, PatchMerging
+from .support.errors import InputError, check_number
+from .support.shapes import check_tensor, to_pair
+from .windows import SwinBlock
+
+
+class SwinStage(nn.Module):
+    """Patch merging (except in the first stage), then blocks, plain and shifted in turn.
+
+    Args:
+        dim: channels inside the stage. depth: number of blocks. downsample: whether merging comes
+            first.
+        grid: (H, W) inside the stage, after the merging. drop_path: one rate for each block.
+        Others as in `SwinBlock`.
+    """
+
+    def __init__(self, dim, depth, num_heads, grid, window, downsample, drop_path, **options):
+        super().__init__()
+        self.grad_checkpointing = False
+        self.downsample = PatchMerging(dim // 2) if downsample else nn.Identity()
+        blocks = []
+        for i in range(depth):
+            shifted, rate = i % 2 == 1, drop_path[i]
+            blocks.append(
+                SwinBlock(dim, num_heads, grid, window, shifted, drop_path=rate, **options)
+            )
+        self.blocks = nn.Sequential(*blocks)
+
+    def run_blocks(self, x):
+        """The blocks alone, (B, H, W, C) -> the same; recomputed in the backward pass under
+        checkpointing.
+        """
+        for block in self.blocks:
+            if self.grad_checkpointing and torch.is_grad_enabled():
+                x = checkpoint(block, x, use_reentrant=False)
+            else:
+                x = block(x)
+        return x
+
+    def forward(self, x):
+        return self.run_blocks(self.downsample(x))
 
 
 class ClassifierHead(nn.Module):
@@ -23,17 +61,11 @@ class ClassifierHead(nn.Module):
 
     def __init__(self, dim, num_classes, global_pool="avg", drop_rate=0.0):
         super().__init__()
-        self.dim, self.global_pool = dim, global_pool
+        self.global_pool = global_pool
         self.drop = nn.Dropout(drop_rate)
         self.fc = nn.Linear(dim, num_classes) if num_classes > 0 else nn.Identity()
 
     def forward(self, x, pre_logits=False):
-        check_tokens(
-            "the last map",
-            x,
-            (None, None, None, self.dim),
-            getattr(getattr(self.fc, "weight", None), "dtype", None),
-        )
         if self.global_pool:
             x = x.mean((1, 2))
         x = self.drop(x)
@@ -81,7 +113,7 @@ class SwinTransformer(nn.Module):
         pad_first=False,
     ):
         super().__init__()
-        check_options(
+        check_swin(
             in_chans,
             num_classes,
             global_pool,
@@ -92,12 +124,10 @@ class SwinTransformer(nn.Module):
             drop_rate=drop_rate,
             proj_drop_rate=proj_drop_rate,
             attn_drop_rate=attn_drop_rate,
+            drop_path_rate=drop_path_rate,
         )
-        check_number("drop_path_rate", drop_path_rate, 0, 1, below=True)
-        self.img_size, self.window_size = (
-            to_pair(img_size, "img_size"),
-            to_pair(window_size, "window_size"),
-        )
+        self.img_size = to_pair(img_size, "img_size")
+        self.window_size = to_pair(window_size, "window_size")
         self.in_chans, self.num_classes, self.global_pool = in_chans, num_classes, global_pool
         self.patch_embed = PatchEmbed(patch_size, in_chans, embed_dim)
         rates = torch.linspace(0, drop_path_rate, sum(depths), device="cpu").split(list(depths))
@@ -141,7 +171,10 @@ class SwinTransformer(nn.Module):
         return grids
 
     def tokens(self, x):
-        """Images (B, 3, H, W) -> tokens (B, H/4, W/4, C), after a check of the input."""
+        """The door: images (B, 3, H, W), checked -> tokens (B, H/4, W/4, C)."""
+        check_tensor(
+            "images", x, ("B", self.in_chans, "H", "W"), self.patch_embed.proj.weight.dtype
+        )
         return self.patch_embed(x)
 
     def forward_features(self, x):
@@ -243,136 +276,103 @@ def init_weights(module):
             nn.init.zeros_(module.bias)
 
 
-def build(name, pretrained, mean_std=None, **options):
-    """A `SwinTransformer` with its name, configuration and, if asked for, weights (see
-    `swin_weights`).
+def model_cfg(
+    img_size, num_classes, in_chans=3, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
+):
+    """What timm's tools ask of a model: how its inputs are made, and where first and last layer
+    are.
     """
-    model = SwinTransformer(**options)
-    if mean_std is not None:
-        model.pretrained_cfg.update(mean=mean_std[0], std=mean_std[1])
-    model.pretrained_cfg["architecture"] = name
-    if pretrained:
-        from .swin_weights import load_pretrained
-
-        load_pretrained(model, name, pretrained)
-    return model
+    return {
+        "input_size": (in_chans, *img_size),
+        "num_classes": num_classes,
+        "mean": mean,
+        "std": std,
+        "interpolation": "bicubic",
+        "crop_pct": 0.9 if img_size[0] < 384 else 1.0,
+        "fixed_input_size": False,
+        "pool_size": tuple(-(-s // 32) for s in img_size),
+        "first_conv": "patch_embed.proj",
+        "classifier": "head.fc",
+    }
 
 
 TINY = dict(embed_dim=96, depths=(2, 2, 6, 2), num_heads=(3, 6, 12, 24))
 SMALL = dict(embed_dim=96, depths=(2, 2, 18, 2), num_heads=(3, 6, 12, 24))
 BASE = dict(embed_dim=128, depths=(2, 2, 18, 2), num_heads=(4, 8, 16, 32))
 LARGE = dict(embed_dim=192, depths=(2, 2, 18, 2), num_heads=(6, 12, 24, 48))
+NANO = dict(embed_dim=32, depths=(2, 2, 2, 1), num_heads=(1, 2, 4, 8), drop_path_rate=0.0)
 AT_224 = dict(img_size=224, window_size=7)
 AT_384 = dict(img_size=384, window_size=12)
 
 
-# The eight published variants. ``pretrained``: True fetches timm's weights, a path loads that file,
-# which may have timm's names or the original authors'. Other options go to `SwinTransformer`.
+def build(name, num_classes, options, *settings):
+    """The untrained `SwinTransformer` of a builder; ``options`` of the caller win over settings."""
+    if options.pop("pretrained", False):
+        raise InputError(
+            f"pretrained: {name}() builds an untrained model; use "
+            f"create_model({name!r}, pretrained=...) for its weights."
+        )
+    for setting in reversed(settings):
+        options = {**setting, **options}
+    model = SwinTransformer(num_classes=num_classes, **options)
+    model.pretrained_cfg["architecture"] = name
+    return model
 
 
-def swin_tiny_patch4_window7_224(num_classes=1000, pretrained=False, **options):
+# The eight published variants. Other options go to `SwinTransformer`.
+
+
+def swin_tiny_patch4_window7_224(num_classes=1000, **options):
     """Swin-T, 28 M parameters, ImageNet-1k at 224 x 224."""
-    return build(
-        "swin_tiny_patch4_window7_224",
-        pretrained,
-        num_classes=num_classes,
-        **{**TINY, **AT_224, **options},
-    )
+    return build("swin_tiny_patch4_window7_224", num_classes, options, TINY, AT_224)
 
 
-def swin_small_patch4_window7_224(num_classes=1000, pretrained=False, **options):
+def swin_small_patch4_window7_224(num_classes=1000, **options):
     """Swin-S, 50 M parameters, ImageNet-1k at 224 x 224."""
-    return build(
-        "swin_small_patch4_window7_224",
-        pretrained,
-        num_classes=num_classes,
-        **{**SMALL, **AT_224, **options},
-    )
+    return build("swin_small_patch4_window7_224", num_classes, options, SMALL, AT_224)
 
 
-def swin_base_patch4_window7_224(num_classes=1000, pretrained=False, **options):
+def swin_base_patch4_window7_224(num_classes=1000, **options):
     """Swin-B, 88 M parameters, ImageNet-1k at 224 x 224."""
-    return build(
-        "swin_base_patch4_window7_224",
-        pretrained,
-        num_classes=num_classes,
-        **{**BASE, **AT_224, **options},
-    )
+    return build("swin_base_patch4_window7_224", num_classes, options, BASE, AT_224)
 
 
-def swin_base_patch4_window12_384(num_classes=1000, pretrained=False, **options):
+def swin_base_patch4_window12_384(num_classes=1000, **options):
     """Swin-B, 88 M parameters, ImageNet-1k at 384 x 384: the backbone of the MGFF paper."""
-    return build(
-        "swin_base_patch4_window12_384",
-        pretrained,
-        num_classes=num_classes,
-        **{**BASE, **AT_384, **options},
-    )
+    return build("swin_base_patch4_window12_384", num_classes, options, BASE, AT_384)
 
 
-def swin_base_patch4_window7_224_in22k(num_classes=21841, pretrained=False, **options):
+def swin_base_patch4_window7_224_in22k(num_classes=21841, **options):
     """Swin-B, 109 M parameters, ImageNet-22k at 224 x 224."""
-    return build(
-        "swin_base_patch4_window7_224_in22k",
-        pretrained,
-        num_classes=num_classes,
-        **{**BASE, **AT_224, **options},
-    )
+    return build("swin_base_patch4_window7_224_in22k", num_classes, options, BASE, AT_224)
 
 
-def swin_base_patch4_window12_384_in22k(num_classes=21841, pretrained=False, **options):
+def swin_base_patch4_window12_384_in22k(num_classes=21841, **options):
     """Swin-B, 109 M parameters, ImageNet-22k at 384 x 384."""
-    return build(
-        "swin_base_patch4_window12_384_in22k",
-        pretrained,
-        num_classes=num_classes,
-        **{**BASE, **AT_384, **options},
-    )
+    return build("swin_base_patch4_window12_384_in22k", num_classes, options, BASE, AT_384)
 
 
-def swin_large_patch4_window7_224_in22k(num_classes=21841, pretrained=False, **options):
+def swin_large_patch4_window7_224_in22k(num_classes=21841, **options):
     """Swin-L, 229 M parameters, ImageNet-22k at 224 x 224."""
-    return build(
-        "swin_large_patch4_window7_224_in22k",
-        pretrained,
-        num_classes=num_classes,
-        **{**LARGE, **AT_224, **options},
-    )
+    return build("swin_large_patch4_window7_224_in22k", num_classes, options, LARGE, AT_224)
 
 
-def swin_large_patch4_window12_384_in22k(num_classes=21841, pretrained=False, **options):
+def swin_large_patch4_window12_384_in22k(num_classes=21841, **options):
     """Swin-L, 229 M parameters, ImageNet-22k at 384 x 384."""
-    return build(
-        "swin_large_patch4_window12_384_in22k",
-        pretrained,
-        num_classes=num_classes,
-        **{**LARGE, **AT_384, **options},
-    )
+    return build("swin_large_patch4_window12_384_in22k", num_classes, options, LARGE, AT_384)
 
 
-def swin_nano(num_classes=20, img_size=96, pretrained=False, **options):
+def swin_nano(num_classes=20, img_size=96, **options):
     """The small Swin of this tutorial: patch 4, window 6, width 32; grids 24, 12, 6, 3 at 96 x 96
     pixels.
 
     1.5 M parameters, which two CPU cores train in minutes. Inputs are normalised with mean 0.5 and
     deviation 0.5.
     """
-    settings = dict(
-        patch_size=4,
-        window_size=6,
-        embed_dim=32,
-        depths=(2, 2, 2, 1),
-        num_heads=(1, 2, 4, 8),
-        drop_path_rate=0.0,
-    )
-    return build(
-        "swin_nano",
-        pretrained,
-        ((0.5,) * 3, (0.5,) * 3),
-        num_classes=num_classes,
-        img_size=img_size,
-        **{**settings, **options},
-    )
+    options["img_size"] = img_size
+    model = build("swin_nano", num_classes, options, NANO, {"window_size": 6})
+    model.pretrained_cfg.update(mean=(0.5,) * 3, std=(0.5,) * 3)
+    return model
 
 
 BUILDERS = {

@@ -10,8 +10,8 @@ from PIL import Image
 from torch import nn
 
 from .cropper import ViTCropper, crop_batch, default_cfg, resize
-from .patches import to_pair
-from .support.errors import InputError, check_number, check_three, unknown_name
+from .support.errors import InputError, check_choice, check_number, check_three
+from .support.shapes import check_tensor, to_pair
 
 MERGES = ("probabilities", "logits")
 
@@ -81,8 +81,7 @@ class TwoStageClassifier(nn.Module):
         if not isinstance(cropper, ViTCropper):
             raise TypeError(f"cropper: expected a ViTCropper, got {type(cropper).__name__}.")
         check_number("weight", weight, 0, 1)
-        if merge not in MERGES:
-            raise unknown_name("merge", merge, MERGES)
+        check_choice("merge", merge, MERGES)
         cfg = default_cfg(classifier)
         if input_size is None:
             if "input_size" not in cfg:
@@ -199,18 +198,7 @@ class TwoStageClassifier(nn.Module):
             return tv.to_dtype(
                 tv.to_image(upright_rgb(image)).as_subclass(torch.Tensor), scale=True
             ).to(device)
-        if not isinstance(image, torch.Tensor):
-            raise TypeError(
-                f"images: expected PIL images or normalised float tensors, got "
-                f"{type(image).__name__}; "
-                "open files with mgff_tutorial.support.images.open_image."
-            )
-        if not image.is_floating_point():
-            raise TypeError(
-                f"images: expected a float tensor normalised for the classifier, got {image.dtype}."
-            )
-        if image.dim() != 3 or image.shape[0] != 3 or 0 in image.shape:
-            raise InputError(f"images: expected tensors (3, H, W), got shape {tuple(image.shape)}.")
+        check_tensor("images: each that is no PIL image", image, (3, "H", "W"))
         mean, std = (torch.tensor(v, device=device)[:, None, None] for v in (self.mean, self.std))
         return image.detach().to(device, torch.float32) * std + mean
 
@@ -222,36 +210,24 @@ class TwoStageClassifier(nn.Module):
 
 
 def _as_list(images):
-    if isinstance(images, torch.Tensor):
-        if images.dim() == 3:
-            images = images[None]
-        elif images.dim() != 4:
-            raise InputError(
-                f"images: expected (B, 3, H, W) or (3, H, W), got shape {tuple(images.shape)}."
-            )
-        images = list(images)
-    elif isinstance(images, Image.Image):
+    if isinstance(images, Image.Image) or getattr(images, "ndim", 0) == 3:
         images = [images]
-    elif not isinstance(images, Sequence) or isinstance(images, str):
+    if not isinstance(images, (Sequence, torch.Tensor)) or isinstance(images, str):
         raise TypeError(
             f"images: expected PIL images or normalised float tensors, got {type(images).__name__}."
         )
+    images = list(images)
     if not images:
         raise InputError("images: got none; accepted: at least one image.")
-    return list(images)
+    return images
 
 
 def _as_boxes(boxes, count):
     """(count, 4) finite boxes as a float32 tensor on the CPU."""
-    try:
-        boxes = torch.as_tensor(boxes).detach().cpu().float()
-    except (TypeError, ValueError, RuntimeError):
-        raise TypeError(
-            f"boxes: expected {count} boxes of four numbers, got {type(boxes).__name__}."
-        ) from None
+    boxes = torch.as_tensor(boxes).detach().cpu().float()
     if boxes.shape != (count, 4):
         raise InputError(
-            f"boxes: expected shape ({count}, 4), one box an image, got {tuple(boxes.shape)}."
+            f"boxes: expected shape ({count}, 4), one box per image, got {tuple(boxes.shape)}."
         )
     return boxes
 

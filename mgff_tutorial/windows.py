@@ -1,19 +1,15 @@
-"""Attention inside windows: partition, relative position bias, cyclic shift and the mask of
-regions.
+"""Attention inside windows: relative position bias, cyclic shift, mask of regions, and the block.
 
-Shapes: a map is (B, H, W, C); its windows are (B * nW, N, C), nW windows of N = Wh * Ww tokens an
-    image,
-image by image, row by row. Source: Liu et al., "Swin Transformer", ICCV 2021, sections 3.2 and 3.3.
+Shapes: a map is (B, H, W, C); its windows are (B * nW, N, C), nW windows of N = Wh * Ww tokens per
+image, image by image, row by row. Source: Liu et al., "Swin Transformer", ICCV 2021, sections 3.2
+and 3.3.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .patches import check_tokens, to_pair
-from .support.attend import attend
-from .support.errors import InputError, check_number
-from .support.linear import Linear
+from .patches import pad_to_multiple
 
 
 def window_partition(x, window):
@@ -83,11 +79,6 @@ def shift_mask(height, width, window, shift, device=None):
 
     Added to the attention scores, -inf becomes a weight of exactly 0 after the softmax.
     """
-    if height % window[0] or width % window[1]:
-        raise InputError(
-            f"height and width must be multiples of the window {tuple(window)}, got {height} "
-            f"x {width}."
-        )
     regions = shift_regions(height, width, window, shift, device)
     regions = window_partition(regions[None, :, :, None], window).squeeze(-1)  # (nW, N)
     same = regions[:, :, None] == regions[:, None, :]  # (nW, N, N)
@@ -102,8 +93,6 @@ def resize_bias_table(table, old_window, new_window):
     """
     if tuple(old_window) == tuple(new_window):
         return table
-    rows = (2 * old_window[0] - 1) * (2 * old_window[1] - 1)
-    check_tokens("table", table, (rows, None))
     (oh, ow), (nh, nw) = [(2 * h - 1, 2 * w - 1) for h, w in (old_window, new_window)]
     grid = table.detach().T.reshape(1, -1, oh, ow).float()
     grid = F.interpolate(grid, size=(nh, nw), mode="bicubic", align_corners=False)
@@ -113,9 +102,9 @@ def resize_bias_table(table, old_window, new_window):
 class WindowAttention(nn.Module):
     """Multi-head self-attention inside windows with a relative position bias (W-MSA).
 
-    Attention(Q, K, V) = softmax(Q K^T / sqrt(d) + B) V (Swin paper, equation 4), with d channels a
-    head and B read from a learned table of (2 Wh - 1)(2 Ww - 1) rows and one column a head. Bias
-    and shift mask are one additive tensor, so that the fused kernel does the rest.
+    Attention(Q, K, V) = softmax(Q K^T / sqrt(d) + B) V (Swin paper, equation 4), with d channels
+    per head and B read from a learned table of (2 Wh - 1)(2 Ww - 1) rows and one column per head.
+    Bias and shift mask are one additive tensor, so that the fused kernel does the rest.
 
     Args:
         dim: channels C. num_heads: must divide ``dim``. window: (Wh, Ww).
@@ -124,15 +113,10 @@ class WindowAttention(nn.Module):
 
     def __init__(self, dim, num_heads, window, qkv_bias=True, attn_drop=0.0, proj_drop=0.0):
         super().__init__()
-        for name, value in (("dim", dim), ("num_heads", num_heads)):
-            check_number(name, value, 1, whole=True)
-        if dim % num_heads:
-            raise InputError(f"num_heads must divide dim={dim}, got {num_heads}.")
-        self.dim, self.num_heads = dim, num_heads
-        self.window = to_pair(window, "window")
+        self.dim, self.num_heads, self.window = dim, num_heads, tuple(window)
         self.attn_drop = attn_drop
-        self.qkv = Linear(dim, 3 * dim, bias=qkv_bias)
-        self.proj = Linear(dim, dim)
+        self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
+        self.proj = nn.Linear(dim, dim)
         self.proj_drop = nn.Dropout(proj_drop)
         rows = (2 * self.window[0] - 1) * (2 * self.window[1] - 1)
         self.relative_position_bias_table = nn.Parameter(torch.zeros(rows, num_heads))
@@ -140,46 +124,162 @@ class WindowAttention(nn.Module):
         index = relative_position_index(self.window, self.relative_position_bias_table.device)
         self.register_buffer("relative_position_index", index, persistent=False)
 
-    def bias(self, mask=None, dtype=None):
-        """The additive tensor: (1, heads, N, N), or with a ``mask`` (nW, N, N) the sum (nW, heads,
-        N, N).
+    def bias(self, mask=None):
+        """The additive tensor: (1, heads, N, N), or with a ``mask`` (nW, N, N) the sum
+        (nW, heads, N, N).
         """
         tokens = self.window[0] * self.window[1]
-        table = self.relative_position_bias_table.to(
-            dtype or self.relative_position_bias_table.dtype
-        )
-        bias = table[self.relative_position_index.flatten()].T.reshape(
-            1, self.num_heads, tokens, tokens
-        )
+        bias = self.relative_position_bias_table[self.relative_position_index.flatten()]
+        bias = bias.T.reshape(1, self.num_heads, tokens, tokens)
         return bias if mask is None else bias + mask[:, None].to(bias.dtype)
 
     def forward(self, windows, mask=None):
         """Windows (B * nW, N, C) -> (B * nW, N, C); ``mask`` is `shift_mask`'s (nW, N, N) or
         None.
         """
-        check_tokens(
-            "windows",
-            windows,
-            (None, self.window[0] * self.window[1], self.dim),
-            self.qkv.weight.dtype,
-        )
-        batch, tokens, dim = windows.shape
-        q, k, v = (
-            self.qkv(windows)
-            .view(batch, tokens, 3, self.num_heads, dim // self.num_heads)
-            .permute(2, 0, 3, 1, 4)
-        )
-        if mask is not None:
-            check_tokens("mask", mask, (None, tokens, tokens))
-            if not torch.compiler.is_compiling() and batch % len(
-                mask
-            ):  # export would fix the batch size
-                raise InputError(
-                    f"mask must be of windows that divide the {batch} windows, got {len(mask)}."
-                )
+        qkv = self.qkv(windows).unflatten(2, (3, self.num_heads, -1))  # (B * nW, N, 3, heads, d)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B * nW, heads, N, d)
+        bias = self.bias(mask).to(q.dtype)
+        if mask is not None:  # the same for every image of the batch
+            bias = bias.repeat(windows.shape[0] // mask.shape[0], 1, 1, 1)
         dropout = self.attn_drop if self.training else 0.0
-        x = attend(
-            q, k, v, self.bias(mask, q.dtype), dropout
-        )  # the bias is the same for every image
+        x = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, dropout_p=dropout)
         x = x.transpose(1, 2).flatten(2)  # (B * nW, N, C): heads side by side
         return self.proj_drop(self.proj(x))
+
+
+class StochasticDepth(nn.Module):
+    """Drop the whole branch of a residual block for some samples of a training batch (Huang et al.,
+    2016).
+
+    Args:
+        rate: probability of dropping; kept branches are scaled by 1 / (1 - rate).
+    """
+
+    def __init__(self, rate):
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x):
+        if not self.training or self.rate == 0.0:
+            return x
+        kept = x.new_empty((x.shape[0],) + (1,) * (x.ndim - 1)).bernoulli_(1 - self.rate)
+        return x * (kept / (1 - self.rate))
+
+
+class Mlp(nn.Module):
+    """Two linear layers with GELU between them: (..., C) -> (..., C), hidden width ``hidden``."""
+
+    def __init__(self, dim, hidden, drop=0.0):
+        super().__init__()
+        self.fc1 = nn.Linear(dim, hidden)
+        self.fc2 = nn.Linear(hidden, dim)
+        self.drop = nn.Dropout(drop)
+
+    def forward(self, x):
+        return self.drop(self.fc2(self.drop(F.gelu(self.fc1(x)))))
+
+
+class SwinBlock(nn.Module):
+    """x + attention(norm(x)), then x + mlp(norm(x)), on a map (B, H, W, C) (Swin paper, equation
+    3).
+
+    The attention stays inside windows. Every second block shifts the map by half a window first, so
+    that neighbours which a window border kept apart can exchange what they know.
+
+    Args:
+        dim: channels. num_heads: heads.
+        grid: (H, W) of the map the block is built for; other sizes work, and are padded to whole
+            windows.
+        window: (Wh, Ww) wanted; a grid that is smaller than the window becomes one window along
+            that side.
+        shifted: whether this is a block with shifted windows (SW-MSA).
+        pad_first: what comes first on a map that is no multiple of the window. False is timm's
+            order (shift, then pad), needed for equal numbers; True is the original authors' (pad,
+            then shift), where the mask also keeps the wrapped rows of a padded map apart. Without
+            padding both are the same.
+    """
+
+    def __init__(
+        self,
+        dim,
+        num_heads,
+        grid,
+        window,
+        shifted,
+        mlp_ratio=4.0,
+        qkv_bias=True,
+        proj_drop=0.0,
+        attn_drop=0.0,
+        drop_path=0.0,
+        pad_first=False,
+    ):
+        super().__init__()
+        self.shifted, self.pad_first = shifted, pad_first
+        self._fit_window(grid, window)
+        self.norm1 = nn.LayerNorm(dim)
+        self.attn = WindowAttention(dim, num_heads, self.window, qkv_bias, attn_drop, proj_drop)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = Mlp(dim, int(dim * mlp_ratio), proj_drop)
+        self.drop_path = StochasticDepth(drop_path)
+        self.register_buffer(
+            "attn_mask", self._mask(grid, self.norm1.weight.device), persistent=False
+        )
+
+    def _fit_window(self, grid, window):
+        self.window = tuple(min(g, w) for g, w in zip(grid, window))
+        self.shift = tuple(w // 2 if self.shifted and g > w else 0 for g, w in zip(grid, window))
+        self.mask_grid = self._padded(grid)
+
+    def _padded(self, grid):
+        return tuple(-(-g // w) * w for g, w in zip(grid, self.window))
+
+    def _mask(self, grid, device):
+        return (
+            shift_mask(*self._padded(grid), self.window, self.shift, device)
+            if any(self.shift)
+            else None
+        )
+
+    def set_input_size(self, grid, window):
+        """Rebuild for another grid or window: the bias table is interpolated, the mask computed
+        anew.
+        """
+        old, attn = self.window, self.attn
+        self._fit_window(grid, window)
+        table = attn.relative_position_bias_table
+        if self.window != old:
+            attn.window = self.window
+            attn.relative_position_bias_table = nn.Parameter(
+                resize_bias_table(table, old, self.window), requires_grad=table.requires_grad
+            )
+        self.init_non_persistent_buffers()
+
+    def init_non_persistent_buffers(self):
+        """Compute mask and index again, as after ``to_empty`` or a change of size."""
+        device = self.norm1.weight.device
+        self.attn.relative_position_index = relative_position_index(self.window, device)
+        self.attn_mask = self._mask(self.mask_grid, device)
+
+    def attention(self, x):
+        """(Shifted) window attention on a normalised map (B, H, W, C) of any size."""
+        _, height, width, _ = x.shape
+        (sh, sw), shifted = self.shift, any(self.shift)
+        if self.pad_first:
+            x = pad_to_multiple(x, self.window)
+        if shifted:
+            x = torch.roll(x, (-sh, -sw), dims=(1, 2))
+        inner = x.shape[1:3]
+        x = pad_to_multiple(x, self.window)
+        padded = tuple(x.shape[1:3])
+        if shifted and padded != self.mask_grid:  # another size than the last: a new mask
+            self.attn_mask, self.mask_grid = self._mask(padded, x.device), padded
+        windows = self.attn(window_partition(x, self.window), self.attn_mask)
+        x = window_reverse(windows, self.window, *padded)[:, : inner[0], : inner[1]]
+        if shifted:
+            x = torch.roll(x, (sh, sw), dims=(1, 2))
+        return x[:, :height, :width]
+
+    def forward(self, x):
+        x = x + self.drop_path(self.attention(self.norm1(x)))
+        return x + self.drop_path(self.mlp(self.norm2(x)))

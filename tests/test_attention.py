@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mgff_tutorial.attention import ChannelAttention, SpatialSelfAttention
-from mgff_tutorial.support.errors import InputError
 
 
 def busy(module):
@@ -67,16 +66,12 @@ def test_returned_matrix_is_the_one_that_was_used():
     )
 
 
-@pytest.mark.parametrize("projection", [True, False])
-def test_identity_start(projection):
-    module = SpatialSelfAttention(
-        8, (3, 3), 2, residual=True, norm=True, projection=projection, identity_start=True
-    )
+def test_identity_start():
+    module = SpatialSelfAttention(8, (3, 3), 2, residual=True, norm=True, identity_start=True)
     x = torch.randn(2, 8, 3, 3)
     assert torch.equal(module(x), x)
     module(x).square().sum().backward()
-    moved = module.proj.weight if projection else module.qkv.weight
-    assert moved.grad.abs().sum() > 0  # it does not stay there
+    assert module.qkv.weight.grad[16:].abs().sum() > 0  # V does not stay at zero
     assert not torch.allclose(SpatialSelfAttention(8, (3, 3), residual=True)(x), x)
 
 
@@ -85,7 +80,6 @@ def test_options_change_what_they_say():
     assert names == {"relative_position_bias_table", "qkv.weight", "qkv.bias"}
     assert SpatialSelfAttention(8, (3, 5)).relative_position_bias_table.shape == (5 * 9, 1)
     assert SpatialSelfAttention(8, (3, 3), position_bias=False).relative_position_bias_table is None
-    assert "proj.weight" in SpatialSelfAttention(8, (3, 3), projection=True).state_dict()
     assert "position_index" not in SpatialSelfAttention(8, (3, 3)).state_dict()
 
 
@@ -137,18 +131,3 @@ def test_any_grid_and_batch(height, width, heads, batch):
     x = torch.randn(batch, 8, height, width)
     assert module(x).shape == x.shape
     assert ChannelAttention(8)(x).shape == x.shape
-
-
-def test_bad_input_is_named():
-    with pytest.raises(
-        InputError, match="heads must be a positive integer that divides dim=8, got 3"
-    ):
-        SpatialSelfAttention(8, (2, 2), heads=3)
-    with pytest.raises(InputError, match="identity_start needs residual=True"):
-        SpatialSelfAttention(8, (2, 2), identity_start=True)
-    with pytest.raises(InputError, match=r"shape \(B, 8, 2, 2\), got \(1, 8, 2, 3\)"):
-        SpatialSelfAttention(8, (2, 2))(torch.randn(1, 8, 2, 3))
-    with pytest.raises(InputError, match="reduction must be an integer of 1 or more, got 0"):
-        ChannelAttention(8, reduction=0)
-    with pytest.raises(InputError, match=r"shape \(B, 8, H, W\), got \(1, 4, 2, 2\)"):
-        ChannelAttention(8)(torch.randn(1, 4, 2, 2))

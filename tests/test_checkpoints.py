@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from mgff_tutorial.support import checkpoints, files
+from mgff_tutorial.models import build_from_checkpoint
 from mgff_tutorial.support.checkpoints import (
     load_into,
     read_checkpoint,
@@ -237,7 +238,7 @@ def test_a_kill_while_writing_leaves_a_whole_checkpoint(tmp_path):
 def test_build_from_checkpoint_needs_a_card(tmp_path, saved, monkeypatch):
     save_checkpoint(tmp_path / "bare.safetensors", toy(), {})
     with pytest.raises(CheckpointError, match="does not say which model"):
-        checkpoints.build_from_checkpoint(tmp_path / "bare.safetensors")
+        build_from_checkpoint(tmp_path / "bare.safetensors")
 
 
 def test_json_files_are_written_whole(tmp_path):

@@ -6,8 +6,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mgff_tutorial.patches import PatchEmbed, PatchMerging, check_images, pad_to_multiple, to_pair
-from mgff_tutorial.support.errors import InputError
+from mgff_tutorial.patches import PatchEmbed, PatchMerging, pad_to_multiple
 
 
 def test_embedding_is_a_strided_convolution():
@@ -69,30 +68,3 @@ def test_padding_leaves_whole_multiples_alone():
     assert pad_to_multiple(x, (2, 3)) is x
     assert pad_to_multiple(x, (3, 4)).shape == (1, 6, 8, 2)
     assert pad_to_multiple(x, (3, 4))[:, 4:].abs().sum() == 0
-
-
-@pytest.mark.parametrize(
-    "wrong, word",
-    [
-        (torch.zeros(3, 8, 8), "4 dimensions"),
-        (torch.zeros(1, 4, 8, 8), "3 channels"),
-        (torch.zeros(1, 3, 8, 8, dtype=torch.uint8), "floating-point"),
-        (torch.zeros(1, 3, 0, 8), "1 x 1"),
-        (torch.zeros(1, 3, 8, 8, dtype=torch.float64), "float64"),
-    ],
-)
-def test_images_of_a_wrong_kind_get_one_sentence(wrong, word):
-    with pytest.raises(InputError, match=word) as caught:
-        check_images(wrong, 3, torch.float32)
-    assert "\n" not in str(caught.value)
-
-
-def test_images_must_be_a_tensor():
-    with pytest.raises(TypeError, match="images must be a tensor .* got list"):
-        check_images([1, 2], 3)
-
-
-@pytest.mark.parametrize("wrong", [0, -1, 2.0, (1, 2, 3), "7", True, (4, None)])
-def test_sizes_are_positive_integers(wrong):
-    with pytest.raises(InputError, match="window_size must be a positive integer"):
-        to_pair(wrong, "window_size")

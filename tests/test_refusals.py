@@ -15,24 +15,21 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 import mgff_tutorial
-from mgff_tutorial import TwoStageClassifier, ViTCropper, create_model
-from mgff_tutorial.align import GranularityAlign, MapNorm, PatchConv
-from mgff_tutorial.attention import ChannelAttention, SpatialSelfAttention
-from mgff_tutorial.cropper import crop_and_resize, crop_batch, otsu
+from mgff_tutorial import MGFF, SwinTransformer, TwoStageClassifier, ViTCropper, create_model
+from mgff_tutorial.cropper import crop_and_resize
 from mgff_tutorial.datasets import CachedImages, ImageFolderDataset, open_dataset, open_split
 from mgff_tutorial.datasets.transforms import default_resize, denormalise, eval_transform
 from mgff_tutorial.evaluation.predict import Predictor, find_images, load_classifier, load_cropper
-from mgff_tutorial.graph import GCNHead, GraphConv, SuperNodePool, grid_adjacency
-from mgff_tutorial.patches import PatchEmbed, PatchMerging
-from mgff_tutorial.response import clip_outliers, enlarge, response_map
+from mgff_tutorial.models import build_from_checkpoint
+from mgff_tutorial.patches import PatchMerging
+from mgff_tutorial.response import enlarge, response_map
 from mgff_tutorial.support.checkpoints import (
-    build_from_checkpoint,
     read_checkpoint,
     save_checkpoint,
 )
 from mgff_tutorial.support.files import atomic_file
 from mgff_tutorial.swin import swin_nano
-from mgff_tutorial.windows import WindowAttention, resize_bias_table, shift_mask
+from mgff_tutorial.windows import WindowAttention
 
 PACKAGE = str(Path(mgff_tutorial.__file__).parent)
 torch.set_num_threads(1)
@@ -61,66 +58,41 @@ def classifier():
     return model
 
 
-def windows():
-    return WindowAttention(8, 2, (2, 2))
+CHANNELS, GRIDS = (2, 4, 6, 6), ((8, 4), (4, 2), (2, 1), (2, 1))
+
+
+def maps(grid):
+    """Four maps of which the first has another grid."""
+    return [zeros(2, c, *g) for c, g in zip(CHANNELS, (grid, *GRIDS[1:]))]
 
 
 REFUSED = {
-    "PatchEmbed: side": (lambda: PatchEmbed(0, 3, 8), "patch_size"),
-    "PatchEmbed: width": (lambda: PatchEmbed(4, 3, 2.5), "embed_dim"),
-    "PatchEmbed: dtype": (lambda: PatchEmbed(4, 3, 8)(zeros(1, 3, 9, 9).double()), "images"),
-    "PatchEmbed: channels": (lambda: PatchEmbed(4, 3, 8)(zeros(1, 2, 9, 9)), "images"),
-    "PatchMerging: width": (lambda: PatchMerging(0), "dim"),
-    "PatchMerging: rank": (lambda: PatchMerging(8)(zeros(4, 4, 8)), "tokens"),
-    "PatchMerging: channels": (lambda: PatchMerging(8)(zeros(1, 4, 4, 7)), "tokens"),
-    "PatchMerging: dtype": (lambda: PatchMerging(8)(zeros(1, 4, 4, 8).half()), "tokens"),
-    "PatchMerging: none": (lambda: PatchMerging(8)(None), "tokens"),
-    "WindowAttention: heads": (lambda: WindowAttention(10, 3, (2, 2)), "num_heads"),
-    "WindowAttention: window": (lambda: WindowAttention(8, 2, (0, 2)), "window"),
-    "WindowAttention: tokens": (lambda: windows()(zeros(1, 5, 8)), "windows"),
-    "WindowAttention: width": (lambda: windows()(zeros(1, 4, 7)), "windows"),
-    "WindowAttention: dtype": (lambda: windows()(zeros(1, 4, 8).double()), "windows"),
-    "WindowAttention: mask": (lambda: windows()(zeros(3, 4, 8), zeros(2, 4, 4)), "mask"),
-    "WindowAttention: mask's shape": (lambda: windows()(zeros(2, 4, 8), zeros(2, 4, 5)), "mask"),
-    "shift_mask": (lambda: shift_mask(5, 4, (2, 2), (1, 1)), "multiples of the window"),
-    "resize_bias_table": (lambda: resize_bias_table(zeros(8, 2), (2, 2), (3, 3)), "table"),
-    "PatchConv: grid": (lambda: PatchConv(3, 4, (0, 0), (2, 2)), "in_grid"),
-    "MapNorm": (lambda: MapNorm(8)(zeros(1, 4, 4, 8)), "map"),
-    "GranularityAlign: dim": (lambda: GranularityAlign((2, 4), ((4, 4), (2, 2)), dim=0), "dim"),
-    "GranularityAlign: lengths": (
-        lambda: GranularityAlign((2, 4, 6), ((4, 4), (2, 2))),
-        "channels and grids",
-    ),
-    "SpatialSelfAttention: grid": (lambda: SpatialSelfAttention(8, (0, 2)), "grid"),
-    "ChannelAttention: dim": (lambda: ChannelAttention(8.5), "dim"),
-    "ChannelAttention: none": (lambda: ChannelAttention(0), "dim"),
-    "GraphConv: nodes": (lambda: GraphConv(8, 4, 0), "nodes"),
-    "GraphConv: dim": (lambda: GraphConv("8", 4, 4), "in_dim"),
-    "SuperNodePool": (lambda: SuperNodePool(8, 0, 4), "nodes"),
-    "GCNHead": (lambda: GCNHead(8, -1, 4), "out_dim"),
-    "grid_adjacency": (lambda: grid_adjacency((0, 2)), "grid"),
-    "grid_adjacency: maps": (lambda: grid_adjacency((2, 2), 0), "granularities"),
+    "Swin: patch": (lambda: SwinTransformer(patch_size=0), "patch_size"),
+    "Swin: width": (lambda: SwinTransformer(embed_dim=2.5), "embed_dim"),
+    "Swin: window": (lambda: SwinTransformer(window_size=(0, 2)), "window_size"),
+    "Swin: dtype": (lambda: swin_nano()(zeros(1, 3, 9, 9).double()), "images"),
+    "Swin: channels": (lambda: swin_nano()(zeros(1, 2, 9, 9)), "images"),
+    "Swin: none": (lambda: swin_nano()(None), "images"),
+    "MGFF: dim": (lambda: MGFF(CHANNELS, GRIDS, dim=0), "dim"),
+    "MGFF: heads": (lambda: MGFF(CHANNELS, GRIDS, heads=5), "heads"),
+    "MGFF: super-nodes": (lambda: MGFF(CHANNELS, GRIDS, super_nodes=0), "super_nodes"),
+    "MGFF: reduction": (lambda: MGFF(CHANNELS, GRIDS, reduction=8.5), "reduction"),
+    "MGFF: order of maps": (lambda: MGFF(CHANNELS, GRIDS[::-1]), "from the finest on"),
+    "MGFF: a map too few": (lambda: MGFF(CHANNELS, GRIDS)([None] * 3), "maps"),
+    "MGFF: no tensor": (lambda: MGFF(CHANNELS, GRIDS)([None] * 4), "feature map 0"),
+    "MGFF: no position": (lambda: MGFF(CHANNELS, GRIDS)(maps(grid=(0, 3))), "feature map 0"),
     "Swin: classes": (lambda: swin_nano().reset_classifier(-1), "num_classes"),
-    "Swin: head": (lambda: swin_nano().forward_head(zeros(1, 3)), "the last map"),
-    "enlarge: rank": (lambda: enlarge(zeros(2, 3), (4, 4)), "weights"),
     "enlarge: size": (lambda: enlarge(zeros(1, 2, 3), (0, 4)), "size"),
-    "clip_outliers": (lambda: clip_outliers(zeros(2, 3), 2), "quantile"),
     "rule of another size": (
         lambda: response_map(vit(), zeros(1, 3, 48, 48), lambda record: zeros(1, 5)),
         "rule",
     ),
-    "otsu": (lambda: otsu(zeros(4)), "values"),
-    "crop: box": (lambda: crop_and_resize(zeros(3, 4, 4), [0, 0, 2], (2, 2)), "box"),
-    "crop: image": (lambda: crop_and_resize(zeros(4, 4), [0, 0, 2, 2], (2, 2)), "image"),
-    "crop_batch: boxes": (lambda: crop_batch([zeros(3, 4, 4)], zeros(1, 3), 4), "boxes"),
-    "crop_batch: lists": (lambda: crop_batch([zeros(3, 4, 4)], [[0, 0, 2, 2]], 4), "boxes"),
+    "crop: box": (lambda: crop_and_resize(zeros(3, 4, 4), [4, 0, 4, 2], (2, 2)), "box"),
     "find: nothing": (lambda: cropper().find([]), "images"),
     "find: bytes": (lambda: cropper().find([zeros(3, 4, 4).byte()]), "images"),
     "find: PIL": (lambda: cropper().find([Image.new("RGB", (4, 4))]), "images"),
     "find: no pixel": (lambda: cropper().find([zeros(3, 0, 4)]), "images"),
     "find: one": (lambda: cropper().find(zeros(3, 4, 4)), "images"),
-    "locate": (lambda: cropper().locate(zeros(2, 3), (4, 4)), "weights"),
-    "ChannelAttention: no position": (lambda: ChannelAttention(8)(zeros(1, 8, 0, 3)), "map"),
     "default_resize": (lambda: default_resize(0), "img_size"),
     "denormalise": (lambda: denormalise(zeros(3, 4, 4), mean=(1, 2)), "mean"),
     "save: model": (lambda: save_checkpoint("never.safetensors", 5, {}), "model_or_state"),
@@ -151,11 +123,9 @@ def test_one_sentence_of_ours(name):
 
 def test_what_these_checks_let_through():
     """Empty batches, rectangular windows given as one number, tensors for mean and std."""
-    assert windows()(zeros(0, 4, 8)).shape == (0, 4, 8) and WindowAttention(8, 2, 2).window == (
-        2,
-        2,
-    )
-    assert windows()(zeros(4, 4, 8), zeros(2, 4, 4)).shape == (4, 4, 8)
+    windows = WindowAttention(8, 2, (2, 2))
+    assert windows(zeros(0, 4, 8)).shape == (0, 4, 8)
+    assert windows(zeros(4, 4, 8), zeros(2, 4, 4)).shape == (4, 4, 8)
     assert PatchMerging(8)(zeros(0, 3, 5, 8)).shape == (0, 2, 3, 16)
     assert torch.equal(
         denormalise(zeros(3, 1, 1), torch.tensor([0.1, 0.2, 0.3]), np.ones(3)).flatten(),

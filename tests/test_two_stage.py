@@ -184,7 +184,7 @@ def test_exif_orientation_is_honoured_once():
         (torch.zeros(1, 1, 32, 32), InputError),
         (torch.zeros(32, 32), InputError),
         (None, TypeError),
-        (torch.zeros(1, 3, 32, 32, dtype=torch.uint8), TypeError),
+        (torch.zeros(1, 3, 32, 32, dtype=torch.uint8), InputError),
         (torch.zeros(1, 3, 0, 4), InputError),
         (7, TypeError),
     ],

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from timm.models import swin_transformer as timm_swin
 
 from mgff_tutorial.patches import pad_to_multiple
-from mgff_tutorial.swin_blocks import SwinBlock
 from mgff_tutorial.windows import (
+    SwinBlock,
     WindowAttention,
     relative_position_index,
     resize_bias_table,

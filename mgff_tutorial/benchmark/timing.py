@@ -16,8 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ..support.device import seed_everything
-from ..support.flops import count_flops
-from ..support.linear import linear
+from ..support.fast import count_flops, linear
 from .models import swin_versions, system_versions
 from .profile import time_by_kind
 

@@ -5,7 +5,8 @@ backbone of one's own.
 import torch
 from torch import nn
 
-from ..mgff import DEFAULT, MGFF, resolve_options
+from ..mgff import MGFF
+from ..options import resolve_options
 from ..support.errors import InputError
 from .core import ask, exercise, expect, expect_close, expect_shape
 
@@ -74,7 +75,7 @@ def check_enter(enter):
 def check_ablations(ablation):
     """Each dictionary must leave out the named part and nothing else."""
     wanted = {
-        "no self-attention": {"self_attention": False},
+        "no self-attention": {"attention": False},
         "no channel attention": {"channel_attention": False},
         "no graph": {"graph": False},
         "no super-nodes": {"pool": "none"},
@@ -88,12 +89,12 @@ def check_ablations(ablation):
             f"{name!r}: expected a dict of options, got {type(got).__name__}.",
         )
         try:
-            full = resolve_options("default", **got)
+            full = vars(resolve_options("default", **got))
             MGFF(_CHANNELS, _GRIDS, "default", **got)
         except (InputError, TypeError) as error:
             expect(False, f"{name!r}: MGFF refuses these options: {error}")
-        right = resolve_options("default", **options)
-        wrong = sorted(key for key in DEFAULT if full[key] != right[key])
+        right = vars(resolve_options("default", **options))
+        wrong = sorted(key for key in right if full[key] != right[key])
         part = next(iter(options))
         if part in wrong:
             hint = {"granularities": "granularities are numbered from 0 (finest) to 3 (last)."}.get(

@@ -39,7 +39,7 @@ def check_map_shapes(map_shapes):
 @exercise("Exercise 4.2", points=2)
 def check_block_parameters(block_parameters):
     """Parameters of one block, counted on the packaged block."""
-    from ..swin_blocks import SwinBlock
+    from ..windows import SwinBlock
 
     for dim, heads, window in ((32, 1, 6), (128, 4, 12), (96, 3, 7)):
         block = SwinBlock(dim, heads, (2 * window, 2 * window), (window, window), shifted=True)

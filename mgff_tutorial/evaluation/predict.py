@@ -8,7 +8,7 @@ import torch
 
 from ..datasets.folder import walk_images
 from ..datasets.transforms import eval_transform, model_config
-from ..support.checkpoints import build_from_checkpoint
+from ..models import build_from_checkpoint
 from ..support.device import pick_device
 from ..support.errors import CheckpointError, DataError, InputError, check_number
 from ..support.files import as_path

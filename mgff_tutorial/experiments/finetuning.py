@@ -16,7 +16,7 @@ from ..training.config import load_config
 from ..training.trainer import Trainer
 from .ablation import SOURCES, add_looks, best_of, has_looks, tuned_as
 from .frozen_features import cut
-from .studies import HEADS, measure_costs, median_cost
+from .studies import GRAPH_NORM, HEADS, measure_costs, median_cost
 
 
 class Trial(NamedTuple):
@@ -36,7 +36,7 @@ CONFIGURATIONS = {
     if name != "mlp-control"
 }
 # with the last stage's own map, as the text has it
-CONFIGURATIONS["mgff-literal"] = {"preset": "literal"}
+CONFIGURATIONS["mgff-literal"] = {"preset": "literal", **GRAPH_NORM}
 TRIALS = [Trial(1e-3, 3.0), Trial(1e-3, 10.0), Trial(3e-4, 10.0)]
 VALIDATION = 0.2  # of the training images, for the trials
 RUNS = Path("runs/ablate")

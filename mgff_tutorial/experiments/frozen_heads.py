@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..attention import init_linear
-from ..mgff import MGFF, resolve_options
+from ..mgff import MGFF
+from ..options import resolve_options
 from ..support.device import seed_everything
 from ..support.errors import InputError
 from ..training.recipe import Schedule, parameter_groups
@@ -36,7 +37,7 @@ class FrozenHead(nn.Module):
             raise InputError(
                 f"preset {preset!r} has no MGFF, so {sorted(options)[0]!r} doesn't apply to it."
             )
-        if not plain and resolve_options(preset, **options)["entry"] == "replace":
+        if not plain and resolve_options(preset, **options).entry == "replace":
             width = options.get("dim") or width
         # First of all, so that heads of the same seed start with the same classifier.
         self.classifier = init_linear(nn.Linear(width, num_classes))

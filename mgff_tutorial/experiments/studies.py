@@ -27,11 +27,14 @@ from .localisation import central_box
 
 # name -> (preset of `FrozenHead`, options of MGFF). All see the same four maps, the last one being
 # what the backbone's own classifier sees.
+# The stored rows of the text to the letter had layer norm and GELU after the graph convolution, which
+# the preset `literal` no longer has.
+GRAPH_NORM = {"graph_norm": True, "graph_activation": True}
 CONFIGURATIONS = {
     "baseline": ("baseline", {}),
     "mlp-control": ("mlp", {}),  # as many new parameters as MGFF, on the pooled features alone
     "mgff": ("default", {}),
-    "mgff-literal": ("literal", {"last_map": "classifier"}),
+    "mgff-literal": ("literal", {"last_map": "classifier", **GRAPH_NORM}),
     "mgff-no-self-attention": ("default", {"self_attention": False}),
     "mgff-no-channel-attention": ("default", {"channel_attention": False}),
     "mgff-no-graph": ("default", {"graph": False}),

@@ -32,10 +32,11 @@ def save_checkpoint(path, model_or_state, metadata, half=False):
     Args:
         path: the ``.safetensors`` file.
         model_or_state: a module, or a state dict of tensors.
-        metadata: JSON-able values. What `build_from_checkpoint` needs: ``model`` (a name that
+        metadata: JSON-able values. `models.build_from_checkpoint` needs ``model`` (a name that
             ``create_model`` knows), ``kwargs`` (its options) and ``classes`` (list of names).
             Customary: ``mean``, ``std``, ``img_size``, ``seed``, ``data``, ``command``,
-                ``accuracy``, ``correct``, ``count``.
+            ``accuracy``, ``correct``, ``count``. Parts that a user's own code built into the model
+            are noted as ``parts``.
         half: store floating-point weights as float16 (half the size); they are widened again on
             loading.
 
@@ -65,6 +66,8 @@ def save_checkpoint(path, model_or_state, metadata, half=False):
         key: _stored(value.detach().cpu(), half).clone().contiguous()
         for key, value in state.items()
     }
+    own_parts = _parts(model_or_state)
+    metadata = {**metadata, "parts": own_parts} if own_parts else metadata
     header = {"format": FORMAT, "version": FORMAT_VERSION, **metadata}
     try:
         header = {str(key): json.dumps(value, allow_nan=False) for key, value in header.items()}
@@ -157,6 +160,13 @@ def load_into(model, path, ignore=()):
     ignore = tuple(ignore)
     state = {key: value for key, value in state.items() if not key.startswith(ignore)}
     own = {key: value for key, value in model.state_dict().items() if not key.startswith(ignore)}
+    foreign = (metadata.get("parts") or {}).keys() - _parts(model).keys()
+    if foreign:
+        name = min(foreign)
+        raise CheckpointError(
+            f"{path}: was trained with a part of its author's own, {name}="
+            f"{metadata['parts'][name]}; pass the same one again ({name}=...)."
+        )
     difference = _difference(state, own, metadata, model, ignore)
     if difference:
         raise CheckpointError(f"{path}: {difference}")
@@ -164,40 +174,13 @@ def load_into(model, path, ignore=()):
     return metadata
 
 
-def build_from_checkpoint(path, **kwargs):
-    """Build the model that a checkpoint's card describes and load its weights.
-
-    Args:
-        path: a checkpoint written by `save_checkpoint`.
-        **kwargs: options that replace those of the card.
-
-    Returns:
-        The model in evaluation mode; its card is ``model.card``.
-
-    Raises:
-        CheckpointError: as `load_into`, or the card does not say which model it is.
-    """
-    metadata = read_metadata(path)
-    if "model" not in metadata:
-        raise CheckpointError(
-            f"{path}: the file does not say which model it holds; "
-            "build the model yourself and use load_into(model, path)."
-        )
-    from ..models import (
-        create_model,  # here, because models reads its own weights through this module
-    )
-
-    options = {**metadata.get("kwargs", {}), **kwargs}
-    if metadata.get("classes"):
-        options.setdefault("num_classes", len(metadata["classes"]))
-    try:
-        model = create_model(metadata["model"], pretrained=False, **options)
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"{path}: cannot build its model {metadata['model']!r} here: {error}"
-        ) from error
-    model.card = load_into(model, path)
-    return model.eval()
+def _parts(model):
+    """Option -> name, of the parts of a model that are not the package's own (see `mgff.MGFF`)."""
+    return {
+        name: part
+        for module in (model.modules() if isinstance(model, torch.nn.Module) else ())
+        for name, part in getattr(module, "foreign_parts", {}).items()
+    }
 
 
 def _difference(state, own, metadata, model, ignore):
@@ -285,7 +268,7 @@ def _checked_metadata(path, header):
         )
     wrong = [
         key
-        for key, kind in (("model", str), ("kwargs", dict), ("classes", list))
+        for key, kind in (("model", str), ("kwargs", dict), ("classes", list), ("parts", dict))
         if metadata.get(key) is not None and not isinstance(metadata[key], kind)
     ]
     if wrong:

@@ -48,6 +48,13 @@ def check_number(name, value, low, high=float("inf"), whole=False, below=False):
     return value
 
 
+def check_choice(name, value, accepted):
+    """``value``, if it is one of ``accepted``; else an `InputError` that names them."""
+    if not isinstance(value, str) or value not in accepted:
+        raise InputError(f"{name} must be {' or '.join(map(repr, accepted))}, got {value!r}.")
+    return value
+
+
 def check_three(name, values):
     """``values`` as a tuple, if they are three finite numbers, one a colour channel; else an
     `InputError`.
