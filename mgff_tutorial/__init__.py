@@ -11,6 +11,7 @@ names of weights, and the format of checkpoints and results. Everything else may
 version; a name that moves says where it went.
 """
 
+import os
 import sys
 from importlib import import_module
 from importlib.abc import MetaPathFinder
@@ -111,6 +112,12 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     return sorted(__all__)
 
+
+# OpenMP's threads spin while they wait for each other. With one other busy program on a small
+# machine they wait long: a notebook of half a minute takes seven, with fewer turns about one.
+# It must be said before torch is loaded, and the user's own word counts more.
+if "torch" not in sys.modules and "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 
 # ``timm.create_model("mgff_...")`` works from here on; over ``import torch, timm`` this costs
 # nothing measurable. The command line (sys.argv[0] is "-m" while Python looks for it) imports what

@@ -224,7 +224,12 @@ def _as_list(images):
 
 def _as_boxes(boxes, count):
     """(count, 4) finite boxes as a float32 tensor on the CPU."""
-    boxes = torch.as_tensor(boxes).detach().cpu().float()
+    try:
+        boxes = torch.as_tensor(boxes).detach().cpu().float()
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(
+            f"boxes: expected {count} boxes of four numbers, got {type(boxes).__name__}."
+        ) from None
     if boxes.shape != (count, 4):
         raise InputError(
             f"boxes: expected shape ({count}, 4), one box per image, got {tuple(boxes.shape)}."
