@@ -16,8 +16,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from mgff_tutorial.support import checkpoints, files
 from mgff_tutorial.models import build_from_checkpoint
+from mgff_tutorial.support import files
 from mgff_tutorial.support.checkpoints import (
     load_into,
     read_checkpoint,

@@ -263,8 +263,9 @@ def test_the_steps_from_the_default_to_the_text_end_there():
 
     taken = vars(
         resolve_options(
-        "default", **{name: value for _, step in STEPS.values() for name, value in step.items()}
-    ))
+            "default", **{name: value for _, step in STEPS.values() for name, value in step.items()}
+        )
+    )
     wanted = vars(LITERAL.replace(**GRAPH_NORM))
     assert {name for name in taken if taken[name] != wanted[name]} == {"last_map", "heads"}
 
