@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from ..cropper import ViTCropper
 from ..response import get_rule, record_attention
 from ..support.errors import InputError
-from ..support.flops import count_flops
+from ..support.fast import count_flops
 
 logger = logging.getLogger(__name__)
 

@@ -18,18 +18,18 @@ from ..evaluation.boxes import describe, find_boxes
 from ..renderer.dataset import IMAGES_PER_SPLIT
 from ..support.device import pick_device, seed_everything
 from ..support.errors import InputError
-from ..support.flops import count_flops
+from ..support.fast import count_flops
 from ..support.images import image_geometry, upright_size
 from ..swin import BUILDERS
 from .frozen_features import FrozenFeatures, View, boxes_as_views, cut, random_views
 from .frozen_heads import FrozenHead, train_head
 from .localisation import central_box
 
+# The stored rows of the text to the letter had layer norm and GELU after the graph convolution,
+# which the preset `literal` no longer has.
+GRAPH_NORM = {"graph_norm": True, "graph_activation": True}
 # name -> (preset of `FrozenHead`, options of MGFF). All see the same four maps, the last one being
 # what the backbone's own classifier sees.
-# The stored rows of the text to the letter had layer norm and GELU after the graph convolution, which
-# the preset `literal` no longer has.
-GRAPH_NORM = {"graph_norm": True, "graph_activation": True}
 CONFIGURATIONS = {
     "baseline": ("baseline", {}),
     "mlp-control": ("mlp", {}),  # as many new parameters as MGFF, on the pooled features alone
