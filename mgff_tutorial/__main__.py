@@ -41,6 +41,11 @@ COMMANDS = {
     ),
     "data": ("commands.data", "add_data_command", "check a data set, or unpack its archive safely"),
     "grade": ("commands.grade", "add_grade_command", "marks for the exercises of students"),
+    "release": (
+        "commands.release",
+        "add_release_command",
+        "a student edition and a teacher's edition of the notebooks",
+    ),
 }
 
 
