@@ -10,7 +10,7 @@ from mgff_tutorial.__main__ import main
 from mgff_tutorial.benchmark import timing
 from mgff_tutorial.benchmark.models import CASES, torchvision_swin
 from mgff_tutorial.benchmark.profile import kind_of, profile_rows, time_by_kind
-from mgff_tutorial.commands import benchmark
+from mgff_tutorial.benchmark.report import report
 from mgff_tutorial.swin import SwinTransformer
 
 CPU = torch.device("cpu")
@@ -58,8 +58,8 @@ def test_quick_run_reports_every_version(tmp_path, capsys):
     assert result["environment"]["torch"] == torch.__version__
     facts = result["environment"]
     table = [timing.Row(**r) for r in result["rows"]]
-    assert benchmark.report(table, facts, "markdown").splitlines()[1].startswith("| ---")
-    assert len(benchmark.report(table, facts).splitlines()) == len(table) + 4
+    assert report(table, facts, "markdown").splitlines()[1].startswith("| ---")
+    assert len(report(table, facts).splitlines()) == len(table) + 4
     assert result.keys() == {"environment", "rows", "profiles"} and result["profiles"] == {}
     assert capsys.readouterr().out == ""
 
@@ -124,7 +124,7 @@ def test_profile_names_where_the_time_goes():
 
 
 def test_profile_and_compiled_versions_are_in_the_report(capsys, monkeypatch):
-    monkeypatch.setattr(benchmark, "compiler_missing", lambda device: "no compiler")
+    monkeypatch.setattr(timing, "compiler_missing", lambda device: "no compiler")
     arguments = [
         "benchmark",
         "--models",
@@ -150,7 +150,7 @@ def test_profile_and_compiled_versions_are_in_the_report(capsys, monkeypatch):
     ):
         assert part in printed.out
     compiled = torch.compile
-    monkeypatch.setattr(benchmark, "compiler_missing", lambda device: None)
+    monkeypatch.setattr(timing, "compiler_missing", lambda device: None)
     monkeypatch.setattr(
         torch, "compile", lambda model, **options: compiled(model, backend="eager", **options)
     )

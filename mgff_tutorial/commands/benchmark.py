@@ -10,60 +10,55 @@ import sys
 from itertools import product
 from pathlib import Path
 
-import torch
-
 from ..benchmark.models import CASES
-from ..benchmark.report import report
-from ..benchmark.timing import DTYPES, compiler_missing, environment, matmul_ceiling, measure
-from ..support.device import pick_device
 from ..support.errors import InputError
+from . import add_command
+
+DTYPES = ["float32", "bf16"]
 
 
-def add_benchmark_command(subparsers):
-    """The ``benchmark`` command and its options."""
-    parser = subparsers.add_parser(
-        "benchmark", help="speed of the models on this machine", description=__doc__
-    )
-    parser.add_argument(
-        "--models", nargs="+", choices=list(CASES), default=["swin_tiny", "swin_base"]
-    )
-    parser.add_argument(
-        "--steps", nargs="+", choices=["forward", "train"], default=["forward", "train"]
-    )
-    parser.add_argument("--dtypes", nargs="+", choices=list(DTYPES), default=list(DTYPES))
-    parser.add_argument(
-        "--execution",
+FLAGS = {
+    "--models": dict(nargs="+", choices=list(CASES), default=["swin_tiny", "swin_base"]),
+    "--steps": dict(nargs="+", choices=["forward", "train"], default=["forward", "train"]),
+    "--dtypes": dict(nargs="+", choices=DTYPES, default=DTYPES),
+    "--execution": dict(
         nargs="+",
         choices=["eager", "compiled"],
         default=["eager", "compiled"],
         help="as written, and under torch.compile, which takes minutes a model",
-    )
-    parser.add_argument(
-        "--profile", action="store_true", help="also show where the time goes, by kind of operation"
-    )
-    parser.add_argument(
-        "--swin-only", action="store_true", help="leave out MGFF and the two stages"
-    )
-    parser.add_argument(
-        "--batch", type=int, help="images in a batch (by default 8 at 224, 2 at 384)"
-    )
-    parser.add_argument(
-        "--rounds", type=int, default=7, help="timings of each version, of which the median counts"
-    )
-    parser.add_argument("--threads", type=int, help="CPU threads (by default torch's choice)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
-    parser.add_argument("--format", choices=["text", "markdown", "json"], default="text")
-    parser.add_argument(
-        "--output", type=Path, help="write the result to this file instead of the screen"
-    )
-    parser.add_argument(
-        "--quick", action="store_true", help="seconds, not minutes: nano, eager, 2 rounds, float32"
-    )
-    parser.set_defaults(run=run_benchmark)
+    ),
+    "--profile": dict(
+        action="store_true", help="also show where the time goes, by kind of operation"
+    ),
+    "--swin-only": dict(action="store_true", help="leave out MGFF and the two stages"),
+    "--batch": dict(type=int, help="images in a batch (by default 8 at 224, 2 at 384)"),
+    "--rounds": dict(
+        type=int, default=7, help="timings of each version, of which the median counts"
+    ),
+    "--threads": dict(type=int, help="CPU threads (by default torch's choice)"),
+    "--device": dict(default="auto", help="auto, cpu, cuda, mps"),
+    "--format": dict(choices=["text", "markdown", "json"], default="text"),
+    "--output": dict(type=Path, help="write the result to this file instead of the screen"),
+    "--quick": dict(
+        action="store_true", help="seconds, not minutes: nano, eager, 2 rounds, float32"
+    ),
+}
+
+
+def add_benchmark_command(subparsers):
+    """The ``benchmark`` command and its options."""
+    texts = {"help": "speed of the models on this machine", "description": __doc__}
+    return add_command(subparsers, "benchmark", run_benchmark, FLAGS, **texts)
 
 
 def run_benchmark(args):
     """Run the command; returns its exit code."""
+    import torch
+
+    from ..benchmark.report import report
+    from ..benchmark.timing import compiler_missing, environment, matmul_ceiling, measure
+    from ..support.device import pick_device
+
     for name in ("batch", "rounds", "threads"):
         value = getattr(args, name)
         if value is not None and value < 1:

@@ -2,14 +2,16 @@
 
 import sys
 
-from ..datasets.check import check_dataset
 from ..support.errors import DataError
+from . import add_command
 
 
 def run_check(args):
     """The command ``data check``: prints every problem, then a summary; 1 if there are problems,
     else 0.
     """
+    from ..datasets.check import check_dataset
+
     report = check_dataset(args.name, args.root, decode=not args.quick, workers=args.workers)
     for problem in report.errors:
         print(problem)
@@ -39,32 +41,30 @@ def run_unpack(args):
     return 0
 
 
+CHECK_FLAGS = {
+    "name": dict(help="cub, cars, pets, nabirds, sketchbirds or folder"),
+    "--root": dict(help="folder of the data set (not needed for sketchbirds)"),
+    "--quick": dict(
+        action="store_true", help="read image headers only; misses images that are cut off"
+    ),
+    "--workers": dict(type=int, help="threads that open images (default: one a processor)"),
+    "--no-notes": dict(
+        action="store_true", help="print problems only, not what is odd but handled"
+    ),
+}
+UNPACK_FLAGS = {
+    "archive": dict(help="the archive"),
+    "--to": dict(required=True, help="folder to unpack into"),
+}
+
+
 def add_data_command(subparsers):
     """Add the command ``data`` with ``check`` and ``unpack`` to the subparsers of the command
     line.
     """
     parser = subparsers.add_parser("data", help="check a data set, or unpack its archive safely")
     commands = parser.add_subparsers(dest="data_command", required=True)
-    check = commands.add_parser(
-        "check", help="report every problem of a data set, with file and line"
-    )
-    check.add_argument("name", help="cub, cars, pets, nabirds, sketchbirds or folder")
-    check.add_argument("--root", help="folder of the data set (not needed for sketchbirds)")
-    check.add_argument(
-        "--quick",
-        action="store_true",
-        help="read image headers only; misses images that are cut off",
-    )
-    check.add_argument(
-        "--workers", type=int, help="threads that open images (default: one a processor)"
-    )
-    check.add_argument(
-        "--no-notes", action="store_true", help="print problems only, not what is odd but handled"
-    )
-    check.set_defaults(run=run_check)
-    extract = commands.add_parser(
-        "unpack", help="unpack a .tar, .tar.gz or .zip; refuses what would leave the folder"
-    )
-    extract.add_argument("archive", help="the archive")
-    extract.add_argument("--to", required=True, help="folder to unpack into")
-    extract.set_defaults(run=run_unpack)
+    text = "report every problem of a data set, with file and line"
+    add_command(commands, "check", run_check, CHECK_FLAGS, help=text)
+    text = "unpack a .tar, .tar.gz or .zip; refuses what would leave the folder"
+    add_command(commands, "unpack", run_unpack, UNPACK_FLAGS, help=text)

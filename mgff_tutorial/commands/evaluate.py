@@ -8,47 +8,45 @@ import json
 from pathlib import Path
 
 from ..support.errors import InputError
-from .predict import add_model_arguments, cropper_options, default_checkpoint
+from . import add_command
+from .predict import MODEL_FLAGS, cropper_options, default_checkpoint
+
+FLAGS = {
+    "checkpoint_file": dict(nargs="?", metavar="CHECKPOINT", help="the same as --checkpoint"),
+    **MODEL_FLAGS,
+    "--two-stage": dict(
+        action="store_true",
+        help="also find, crop and classify the object, and merge "
+        "(boxes found once are kept in the cache folder)",
+    ),
+    "--data": dict(help="data set, or a folder of class folders (default: the card's)"),
+    "--root": dict(help="folder of the data set"),
+    "--split": dict(default="test", choices=("train", "test", "all")),
+    "--csv": dict(
+        metavar="FILE",
+        help="write the predictions, one row an image (two stages: FILE-stage1.csv ...)",
+    ),
+    "--publish": dict(
+        metavar="FILE",
+        help="write a copy in half precision whose card claims what is measured here (on the copy)",
+    ),
+    "--json": dict(action="store_true", help="print the numbers as JSON"),
+    "--workers": dict(type=int, default=0, help="loader processes"),
+}
 
 
 def add_evaluate_command(subparsers):
     """Add ``evaluate`` to the command line."""
-    parser = subparsers.add_parser(
+    return add_command(
+        subparsers,
         "evaluate",
+        run_evaluate,
+        FLAGS,
         help="accuracy of a checkpoint, in one stage or two",
         description="Measure a checkpoint on a split, count every image once, and compare with "
         "the checkpoint's card. "
         "Exit code 1 if the card is not reproduced.",
     )
-    parser.add_argument(
-        "checkpoint_file", nargs="?", metavar="CHECKPOINT", help="the same as --checkpoint"
-    )
-    add_model_arguments(parser)
-    parser.add_argument(
-        "--two-stage",
-        action="store_true",
-        help="also find, crop and classify the object, and merge "
-        "(boxes found once are kept in the cache folder)",
-    )
-    parser.add_argument(
-        "--data", help="data set, or a folder of class folders (default: the card's)"
-    )
-    parser.add_argument("--root", help="folder of the data set")
-    parser.add_argument("--split", default="test", choices=("train", "test", "all"))
-    parser.add_argument(
-        "--csv",
-        metavar="FILE",
-        help="write the predictions, one row an image (two stages: FILE-stage1.csv ...)",
-    )
-    parser.add_argument(
-        "--publish",
-        metavar="FILE",
-        help="write a copy in half precision whose card claims what is measured here (on the copy)",
-    )
-    parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
-    parser.add_argument("--workers", type=int, default=0, help="loader processes")
-    parser.set_defaults(run=run_evaluate)
-    return parser
 
 
 def run_evaluate(args):

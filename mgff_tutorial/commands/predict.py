@@ -12,12 +12,48 @@ from pathlib import Path
 from ..evaluation.log import HEADER, PredictionLog, name_key, printable, table_row
 from ..support.errors import DataError, InputError, check_number
 from ..support.paths import checkpoints_dir
+from . import add_command
+
+# what ``evaluate`` and ``predict`` share
+MODEL_FLAGS = {
+    "--checkpoint": dict(
+        metavar="FILE", help="trained classifier (default: the embedded mgff_swin_nano)"
+    ),
+    "--cropper": dict(
+        default="vit_nano",
+        metavar="VIT",
+        help="ViT that points: a model name or a checkpoint (default: vit_nano)",
+    ),
+    "--rule": dict(help="how attention becomes a response map (default: the cropper's own)"),
+    "--tau": dict(type=float, help="threshold of the response map (default: the rule's own)"),
+    "--batch-size": dict(type=int, default=32, help="images a pass (default: 32)"),
+    "--device": dict(default="auto", help="auto, cpu, cuda, cuda:N or mps"),
+    "--quiet": dict(action="store_true", help="no progress bar"),
+}
+FLAGS = {
+    "path": dict(help="an image, or a folder of images (with its sub-folders)"),
+    **MODEL_FLAGS,
+    "--one-stage": dict(action="store_true", help="classify the whole image only"),
+    "--json": dict(action="store_true", help="print JSON lines instead of a table"),
+    "--out": dict(
+        metavar="FILE", help="write JSON lines to FILE as they come, instead of printing"
+    ),
+    "--resume": dict(action="store_true", help="continue FILE: images that it holds are left out"),
+    "--save-figures": dict(
+        metavar="DIR", help="write image, response, box and crop of every image to DIR"
+    ),
+    "--top": dict(type=int, default=3, help="species listed for each image in JSON (default: 3)"),
+    "--threads": dict(type=int, default=2, help="threads that decode images (default: 2)"),
+}
 
 
 def add_predict_command(subparsers):
     """Add ``predict`` to the command line."""
-    parser = subparsers.add_parser(
+    return add_command(
+        subparsers,
         "predict",
+        run_predict,
+        FLAGS,
         help="species of an image or of a folder of images",
         description="Predict the species of images in two stages. A folder is streamed: results "
         "are written as they come, "
@@ -25,53 +61,6 @@ def add_predict_command(subparsers):
         "the table, a star "
         "marks a stage that alone would have named another species.",
     )
-    parser.add_argument("path", help="an image, or a folder of images (with its sub-folders)")
-    add_model_arguments(parser)
-    parser.add_argument("--one-stage", action="store_true", help="classify the whole image only")
-    parser.add_argument("--json", action="store_true", help="print JSON lines instead of a table")
-    parser.add_argument(
-        "--out", metavar="FILE", help="write JSON lines to FILE as they come, instead of printing"
-    )
-    parser.add_argument(
-        "--resume", action="store_true", help="continue FILE: images that it holds are left out"
-    )
-    parser.add_argument(
-        "--save-figures",
-        metavar="DIR",
-        help="write image, response, box and crop of every image to DIR",
-    )
-    parser.add_argument(
-        "--top", type=int, default=3, help="species listed for each image in JSON (default: 3)"
-    )
-    parser.add_argument(
-        "--threads", type=int, default=2, help="threads that decode images (default: 2)"
-    )
-    parser.set_defaults(run=run_predict)
-    return parser
-
-
-def add_model_arguments(parser):
-    """The arguments that ``evaluate`` and ``predict`` share."""
-    parser.add_argument(
-        "--checkpoint",
-        metavar="FILE",
-        help="trained classifier (default: the embedded mgff_swin_nano)",
-    )
-    parser.add_argument(
-        "--cropper",
-        default="vit_nano",
-        metavar="VIT",
-        help="ViT that points: a model name or a checkpoint (default: vit_nano)",
-    )
-    parser.add_argument(
-        "--rule", help="how attention becomes a response map (default: the cropper's own)"
-    )
-    parser.add_argument(
-        "--tau", type=float, help="threshold of the response map (default: the rule's own)"
-    )
-    parser.add_argument("--batch-size", type=int, default=32, help="images a pass (default: 32)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
 def default_checkpoint():

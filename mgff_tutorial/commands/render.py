@@ -13,57 +13,46 @@ from ..renderer.dataset import compare_with_render, verify_sketchbirds, write_sk
 from ..support.errors import InputError
 from ..support.files import atomic_file
 from ..support.paths import sketchbirds_dir
+from . import add_command
+
+FLAGS = {
+    "--out": dict(
+        type=Path,
+        metavar="PATH",
+        help="folder of the data set to write or verify; with --species, the picture's file",
+    ),
+    "--training-images": dict(
+        type=int,
+        metavar="N",
+        help="with --out DIR: training pictures of each species, up to 1,000 (default 30)",
+    ),
+    "--verify": dict(action="store_true", help="check the files against checksums.txt"),
+    "--compare": dict(action="store_true", help="draw every picture again and compare pixels"),
+    "--sheet": dict(type=Path, metavar="FILE", help="write a contact sheet of the 20 species"),
+    "--species": dict(metavar="NAME_OR_INDEX", help="draw one picture of this species"),
+    "--seed": dict(type=int, default=0, help="place, light and pose (default 0)"),
+    "--size": dict(type=int, default=256, help="side in pixels (default 256)"),
+    "--scale": dict(type=float, help="longer side of the bird, fraction of the picture's"),
+    "--camouflage": dict(type=float, help="0 to 1: surroundings in the bird's colours"),
+    "--part-scale": dict(type=float, help="0.25 to 3: size of the parts that tell species apart"),
+    "--background": dict(choices=list(BACKGROUNDS)),
+    "--pose": dict(choices=list(POSES)),
+    "--occluders": dict(type=int, help="0 to 8 twigs and leaves in front"),
+}
 
 
 def add_render_command(subparsers):
     """Add the parser; ``args.run(args)`` returns the exit code."""
-    parser = subparsers.add_parser(
+    return add_command(
+        subparsers,
         "render",
+        run_render,
+        FLAGS,
         help="draw SketchBirds: the data set, one picture, or a contact sheet",
         description="Draw birds. --out DIR writes the data set; --species draws one picture; "
         "--sheet a contact sheet; "
         "--verify checks the files of a data set.",
     )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="PATH",
-        help="folder of the data set to write or verify; with --species, the picture's file",
-    )
-    parser.add_argument(
-        "--training-images",
-        type=int,
-        metavar="N",
-        help="with --out DIR: training pictures of each species, up to 1,000 (default 30)",
-    )
-    parser.add_argument(
-        "--verify", action="store_true", help="check the files against checksums.txt"
-    )
-    parser.add_argument(
-        "--compare", action="store_true", help="draw every picture again and compare pixels"
-    )
-    parser.add_argument(
-        "--sheet", type=Path, metavar="FILE", help="write a contact sheet of the 20 species"
-    )
-    parser.add_argument(
-        "--species", metavar="NAME_OR_INDEX", help="draw one picture of this species"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="place, light and pose (default 0)")
-    parser.add_argument("--size", type=int, default=256, help="side in pixels (default 256)")
-    parser.add_argument(
-        "--scale", type=float, help="longer side of the bird, fraction of the picture's"
-    )
-    parser.add_argument(
-        "--camouflage", type=float, help="0 to 1: surroundings in the bird's colours"
-    )
-    parser.add_argument(
-        "--part-scale", type=float, help="0.25 to 3: size of the parts that tell species apart"
-    )
-    parser.add_argument("--background", choices=list(BACKGROUNDS))
-    parser.add_argument("--pose", choices=list(POSES))
-    parser.add_argument("--occluders", type=int, help="0 to 8 twigs and leaves in front")
-    parser.set_defaults(run=run_render)
-    return parser
 
 
 def run_render(args):

@@ -6,6 +6,7 @@ import yaml
 
 from ..support.errors import InputError, unknown_name
 from ..training.config import TrainConfig, config_names, load_config
+from . import add_command
 
 FLAGS = {  # command line: entry of the configuration, type, help
     "--model": (str, "model name, such as mgff_swin_nano or mgff_resnet50"),
@@ -37,38 +38,36 @@ FLAGS = {  # command line: entry of the configuration, type, help
 }
 
 
-def add_train_command(subparsers):
-    """Add ``train`` to the command line."""
-    parser = subparsers.add_parser(
-        "train",
-        help="train a model by a recipe",
-        description="Train by a recipe: "
-        + ", ".join(config_names())
-        + ", pretrain, or a YAML file. The run folder holds "
-        "configuration, log, curves, checkpoints and the test results. With accelerate launch "
-        "or torchrun "
-        "in front it runs on several GPUs or machines.",
-    )
-    parser.add_argument(
-        "--config",
-        default="nano",
-        help="recipe (default: nano); pretrain draws birds and pretrains on them",
-    )
-    for flag, (kind, text) in FLAGS.items():
-        parser.add_argument(flag, type=kind, help=text)
-    parser.add_argument(
-        "--set",
+OTHER_FLAGS = {
+    "--set": dict(
         action="append",
         default=[],
         metavar="ENTRY=VALUE",
         help="any other entry of the recipe, such as --set jitter=0.3 or --set "
         "model_kwargs.preset=literal",
+    ),
+    "--resume": dict(action="store_true", help="continue the run in --out"),
+    "--threads": dict(type=int, help="CPU threads for computing"),
+    "--quiet": dict(action="store_true", help="no progress bars"),
+}
+CONFIG = dict(
+    default="nano", help="recipe (default: nano); pretrain draws birds and pretrains on them"
+)
+
+
+def add_train_command(subparsers):
+    """Add ``train`` to the command line."""
+    flags = {flag: dict(type=kind, help=text) for flag, (kind, text) in FLAGS.items()}
+    return add_command(
+        subparsers,
+        "train",
+        run_train,
+        {"--config": CONFIG, **flags, **OTHER_FLAGS},
+        help="train a model by a recipe",
+        description=f"Train by a recipe: {', '.join(config_names())}, pretrain, or a YAML file. "
+        "The run folder holds configuration, log, curves, checkpoints and the test results. With "
+        "accelerate launch or torchrun in front it runs on several GPUs or machines.",
     )
-    parser.add_argument("--resume", action="store_true", help="continue the run in --out")
-    parser.add_argument("--threads", type=int, help="CPU threads for computing")
-    parser.add_argument("--quiet", action="store_true", help="no progress bars")
-    parser.set_defaults(run=run_train)
-    return parser
 
 
 def run_train(args):
