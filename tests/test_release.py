@@ -165,6 +165,13 @@ def test_teachers_get_questions_explanations_and_solutions(whole):
             assert f"{check.__name__}({check.exercise.answer})" in cells[f"check-{key}"]
     readme = (whole / "teacher" / "README.md").read_text("utf-8")
     assert mgff_tutorial.__version__ in readme
+    questions = (whole / "teacher" / "TEACHING.md").read_text("utf-8")
+    answers = (whole / "teacher" / "EXAM.md").read_text("utf-8")
+    numbers = [str(i) for i in range(17)]
+    asked = questions.split("## Exam questions")[1]
+    assert re.findall(r"^(\d+)\. ", asked, re.MULTILINE) == numbers
+    assert re.findall(r"^(\d+)\. ", answers, re.MULTILINE) == numbers
+    assert not [p for p in (whole / "student").rglob("*.md") if p.name != "README.md"]
 
 
 def test_both_editions_can_be_graded(whole, tmp_path):
@@ -191,3 +198,11 @@ def test_the_package_travels_with_the_notebooks(tmp_path):
     with zipfile.ZipFile(one) as archive:
         names = {Path(name).parts[0] for name in archive.namelist()}
         assert "notebooks" not in names and not any("solutions" in n for n in archive.namelist())
+
+
+def test_the_page_for_teachers_knows_the_notebooks_and_has_no_dead_links():
+    page = (NOTEBOOKS / "TEACHING.md").read_text("utf-8")
+    for target in re.findall(r"\]\(([^):#]+)\)", page):
+        assert (NOTEBOOKS / target).is_file(), target
+    for path in NOTEBOOKS.glob("[0-9]*.ipynb"):
+        assert f"| [{path.name[:2]}]({path.name}) |" in page
