@@ -81,7 +81,8 @@ def test_help_is_quick():
         "build_parser\n"
         "text = build_parser(['--help']).format_help()\nassert all(name in text for name in "
         "COMMANDS), text\n"
-        "for name in ('train', 'evaluate', 'predict'):\n    build_parser([name])\n"
+        "for name in ('train', 'evaluate', 'predict', 'benchmark', 'data'):\n"
+        "    build_parser([name])\n"
         "assert not {'torch', 'timm', 'matplotlib', 'torchvision', 'accelerate'} & "
         "set(sys.modules)\n"
     )

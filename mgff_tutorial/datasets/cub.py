@@ -57,26 +57,30 @@ def read_cub(root, problems):
         root / "train_test_split.txt", ["image_id", "is_training_image"], problems, _flag
     )
     boxes_of = read_boxes(root, problems)
-    ids, labels, boxes, lines = [], [], [], []
+    tables = {
+        "image_class_labels.txt": classes_of,
+        "train_test_split.txt": train_of,
+        "bounding_boxes.txt": boxes_of,
+    }
+    tables = {file: table for file, table in tables.items() if table is not None}
+    ids = []
     for key, name in names.items():
-        line, reason = name_lines[key], safe_relative(name)
+        absent = [file for file, table in tables.items() if key not in table]
+        reason = safe_relative(name)
+        if reason is None and absent:
+            reason = f"image {key} has no row in {absent[0]}"
+        elif reason is None and classes_of[key] not in order:
+            reason = f"image {key} has class {classes_of[key]}, which is not in classes.txt"
         if reason is None:
-            if key not in classes_of:
-                reason = f"image {key} has no row in image_class_labels.txt"
-            elif classes_of[key] not in order:
-                reason = f"image {key} has class {classes_of[key]}, which is not in classes.txt"
-            elif key not in train_of:
-                reason = f"image {key} has no row in train_test_split.txt"
-            elif boxes_of is not None and key not in boxes_of:
-                reason = f"image {key} has no row in bounding_boxes.txt"
-        if reason is not None:
-            problems.add(root / "images.txt", line, reason)
-            continue
-        ids.append(key)
-        lines.append(line)
-        labels.append(order[classes_of[key]])
-        boxes.append(boxes_of[key] if boxes_of is not None else None)
-    _note_extra_rows(root, names, problems, classes_of, train_of, boxes_of)
+            ids.append(key)
+        else:
+            problems.add(root / "images.txt", name_lines[key], reason)
+    for file, table in tables.items():  # normal in a part of the full tree, so only a note
+        extra = sum(key not in names for key in table)
+        if extra:
+            problems.note(
+                root / file, None, f"has {extra:,} rows for images that images.txt does not list"
+            )
     _check_twice_named(root / "images.txt", names, name_lines, problems)
     if not names and not problems.errors:
         problems.add(root / "images.txt", None, "lists no images")
@@ -85,12 +89,12 @@ def read_cub(root, problems):
         root=root,
         classes=classes,
         ids=ids,
-        labels=labels,
+        labels=[order[classes_of[key]] for key in ids],
         train=[train_of[key] for key in ids],
         paths=[os.path.join(images, names[key]) for key in ids],
-        boxes=np.array(boxes, dtype=np.float64).reshape(-1, 4) if boxes_of is not None else None,
+        boxes=None if boxes_of is None else np.reshape([boxes_of[key] for key in ids], (-1, 4)),
         part_names=read_part_names(root, problems),
-        sources=[(source, line) for line in lines],
+        sources=[(source, name_lines[key]) for key in ids],
     )
 
 
@@ -172,19 +176,6 @@ def _xywh(fields):
     if width <= 0 or height <= 0:
         raise ValueError(f"the box is {width:g} x {height:g} pixels")
     return x, y, x + width, y + height
-
-
-def _note_extra_rows(root, names, problems, *tables):
-    """Rows for images that images.txt does not list: normal in a part of the full tree, so only a
-    note.
-    """
-    files = ["image_class_labels.txt", "train_test_split.txt", "bounding_boxes.txt"]
-    for file, table in zip(files, tables):
-        extra = sum(key not in names for key in table or ())
-        if extra:
-            problems.note(
-                root / file, None, f"has {extra:,} rows for images that images.txt does not list"
-            )
 
 
 def _check_twice_named(path, names, lines, problems):

@@ -236,10 +236,8 @@ class Trainer:
                     self._save_state()
 
     def _due(self, before):
-        return (
-            self.step == self.plan.total_steps
-            or time.monotonic() - before >= self.config.save_seconds
-        )
+        waited = time.monotonic() - before
+        return self.step == self.plan.total_steps or waited >= self.config.save_seconds
 
     def _update(self, batches):
         """One optimiser update: all passes over this process's share, averaged over the images of
@@ -366,9 +364,9 @@ class Trainer:
             found = self._predict(plain, self.data.test_set)
             result[name] = {**found.summary(), "epoch": epoch}
             if self.team.is_first:
-                found.write_csv(
-                    self.folder.path(f"test_{name}.csv"), names=_names(self.data.test_set)
-                )
+                paths = getattr(self.data.test_set, "paths", ())
+                names = [str(Path(*Path(path).parts[-2:])) for path in paths] or None
+                found.write_csv(self.folder.path(f"test_{name}.csv"), names)
                 card = self.card(epoch=epoch, split="test", **found.summary())
                 if name == "best":
                     card["validation"] = self.best
@@ -397,8 +395,3 @@ class Trainer:
 
 def _zero_totals():
     return {"loss": 0.0, "correct": 0.0, "images": 0}
-
-
-def _names(dataset):
-    paths = getattr(dataset, "paths", None)
-    return [str(Path(*Path(path).parts[-2:])) for path in paths] if paths else None
