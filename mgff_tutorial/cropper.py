@@ -5,6 +5,7 @@ crop, enlarge. The crop comes from the original image, so stage 2 sees pixels th
 of stage 1 had thrown away.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor, isfinite
 
@@ -138,7 +139,14 @@ class ViTCropper(nn.Module):
         InputError: unknown rule or model, a model that is no ViT, or numbers out of range.
     """
 
-    def __init__(self, vit, rule=None, tau=None, padding=0.05, input_size=None):
+    def __init__(
+        self,
+        vit: str | nn.Module,
+        rule: str | None = None,
+        tau: float | str | None = None,
+        padding: float = 0.05,
+        input_size: int | tuple[int, int] | None = None,
+    ) -> None:
         super().__init__()
         vit = open_vit(vit) if isinstance(vit, str) else getattr(vit, "_orig_mod", vit)
         self.vit = check_vit(vit)
@@ -157,23 +165,23 @@ class ViTCropper(nn.Module):
         self.input_size = to_pair(input_size, "input_size")
 
     @property
-    def mean(self):
+    def mean(self) -> tuple[float, ...]:
         """Mean by which the ViT's inputs are normalised, one number a channel."""
         return tuple(default_cfg(self.vit).get("mean", (0.5, 0.5, 0.5)))
 
     @property
-    def std(self):
+    def std(self) -> tuple[float, ...]:
         """Standard deviation by which the ViT's inputs are normalised."""
         return tuple(default_cfg(self.vit).get("std", (0.5, 0.5, 0.5)))
 
-    def train(self, mode=True):
+    def train(self, mode: bool = True) -> "ViTCropper":
         """Sets the mode of the module, while the frozen ViT stays in eval mode."""
         super().train(mode)
         self.vit.eval()
         return self
 
     @torch.no_grad()
-    def weights(self, x):
+    def weights(self, x: torch.Tensor) -> torch.Tensor:
         """The rule's number for each patch: (B, rows, columns). ``x`` as for `forward`."""
         check_tensor("x: images", x, ("B", 3, "H", "W"))
         parameter = next(self.vit.parameters())
@@ -186,12 +194,12 @@ class ViTCropper(nn.Module):
             return x.new_zeros(0, 1, 1, dtype=torch.float32)
         return token_weights(self.vit, x, self.rule)
 
-    def response_map(self, x):
+    def response_map(self, x: torch.Tensor) -> torch.Tensor:
         """(B, 1, H, W) response maps of images ``x`` (B, 3, H, W) normalised for the ViT."""
         return enlarge(self.weights(x), x.shape[-2:])
 
     @torch.no_grad()
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> CropResult:
         """Response, mask, box and fallback flag of each image: a `CropResult`.
 
         Args:
@@ -202,7 +210,9 @@ class ViTCropper(nn.Module):
         weights = self.weights(x)  # checks x
         return self.locate(weights, x.shape[-2:])
 
-    def locate(self, weights, size, tau=None):
+    def locate(
+        self, weights: torch.Tensor, size: Sequence[int], tau: float | str | None = None
+    ) -> CropResult:
         """The steps after the rule: enlarge, threshold, largest component, box, padding.
 
         Args:
@@ -225,13 +235,13 @@ class ViTCropper(nn.Module):
         device = response.device
         return CropResult(response, mask[:, None].to(device), boxes.to(device), fallback.to(device))
 
-    def boxes(self, x):
+    def boxes(self, x: torch.Tensor) -> torch.Tensor:
         """(B, 4) boxes, xyxy pixels of ``x``, padded; the whole image where the map says
         nothing.
         """
         return self(x).boxes
 
-    def find(self, images):
+    def find(self, images: Sequence[torch.Tensor]) -> CropResult:
         """The objects of images of different sizes: a `CropResult` at the ViT's input size, but
         with boxes on the CPU in the pixels of each image.
 
@@ -255,7 +265,7 @@ class ViTCropper(nn.Module):
         )  # one synchronisation a batch
         return found
 
-    def crop(self, x, size=None):
+    def crop(self, x: torch.Tensor, size: int | tuple[int, int] | None = None) -> torch.Tensor:
         """The objects of ``x`` cut out and enlarged: (B, 3, *size); ``size`` is a side or (height,
         width).
 

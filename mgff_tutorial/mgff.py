@@ -19,6 +19,9 @@ gradient; from the second step on it does. And a checkpoint with parts of your o
 the same parts are passed again: ``build_from_checkpoint(path, attention=Blur)``.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -50,7 +53,13 @@ class MGFF(nn.Module):
         InputError: unknown options, or maps of other shapes than announced.
     """
 
-    def __init__(self, channels, grids, preset="default", **changes):
+    def __init__(
+        self,
+        channels: Sequence[int],
+        grids: Sequence[tuple[int, int]],
+        preset: str = "default",
+        **changes: Any,
+    ) -> None:
         super().__init__()
         if len(channels) != 4 or len(grids) != 4:
             raise InputError(
@@ -125,7 +134,7 @@ class MGFF(nn.Module):
         return ChannelAttention(self.dim, o.reduction, o.identity_start)
 
     @property
-    def foreign_parts(self):
+    def foreign_parts(self) -> dict[str, str]:
         """Parts that are not the package's own: option -> name of the class or function."""
         parts = {name: getattr(self.options, name) for name in PARTS}
         return {
@@ -134,7 +143,7 @@ class MGFF(nn.Module):
             if not isinstance(part, bool)
         }
 
-    def forward(self, maps):
+    def forward(self, maps: Sequence[torch.Tensor]) -> dict[str, Any]:
         """Four maps (B, C_i, H_i, W_i) -> dict.
 
         "maps": the chosen granularities after alignment and both attentions, each (B, dim, H, W);
@@ -195,15 +204,15 @@ class MGFFClassifier(nn.Module):
 
     def __init__(
         self,
-        backbone="swin_base_patch4_window12_384",
-        num_classes=200,
-        img_size=None,
-        pretrained=False,
-        preset="default",
-        drop_rate=0.0,
-        drop_path_rate=None,
-        **changes,
-    ):
+        backbone: str | nn.Module = "swin_base_patch4_window12_384",
+        num_classes: int = 200,
+        img_size: int | tuple[int, int] | None = None,
+        pretrained: bool = False,
+        preset: str = "default",
+        drop_rate: float = 0.0,
+        drop_path_rate: float | None = None,
+        **changes: Any,
+    ) -> None:
         super().__init__()
         check_number("num_classes", num_classes, 0, whole=True)
         check_number("drop_rate", drop_rate, 0, 1)
@@ -231,7 +240,7 @@ class MGFFClassifier(nn.Module):
         if replaced:
             self.backbone.freeze_unused()
 
-    def forward_features(self, x):
+    def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         """Images -> what the head pools: the last map with MGFF's vector added, in the backbone's
         own layout.
 
@@ -250,7 +259,7 @@ class MGFFClassifier(nn.Module):
             return out["super_nodes"], out
         return self.backbone.add(final, out["update"]), out
 
-    def forward_head(self, x, pre_logits=False):
+    def forward_head(self, x: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
         """Result of `forward_features` -> logits (B, num_classes), or with ``pre_logits`` the
         vector they come from.
         """
@@ -261,13 +270,13 @@ class MGFFClassifier(nn.Module):
         x = nn.functional.dropout(x, self.drop_rate, self.training)
         return x if pre_logits else self.classifier(x)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Images (B, 3, H, W), normalised by ``pretrained_cfg``'s mean and std -> logits (B,
         num_classes).
         """
         return self.forward_head(self.forward_features(x))
 
-    def details(self, x):
+    def details(self, x: torch.Tensor) -> dict[str, Any]:
         """Everything MGFF makes of images, for figures: the dict of `MGFF.forward`, and
         "logits".
         """
@@ -281,7 +290,7 @@ class MGFFClassifier(nn.Module):
     # What timm's tools ask of a model.
 
     @property
-    def pretrained_cfg(self):
+    def pretrained_cfg(self) -> dict[str, Any]:
         """How inputs are made (mean, std, input_size), as a dict in timm's terms."""
         own = dict(getattr(self.backbone.model, "pretrained_cfg", None) or {})
         first = own.get("first_conv")
@@ -298,11 +307,11 @@ class MGFFClassifier(nn.Module):
 
     default_cfg = pretrained_cfg
 
-    def get_classifier(self):
+    def get_classifier(self) -> nn.Module:
         """The linear layer that gives the logits."""
         return self.classifier
 
-    def reset_classifier(self, num_classes, global_pool=None):
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
         """A new, randomly initialised classifier for ``num_classes`` (0: none)."""
         check_number("num_classes", num_classes, 0, whole=True)
         if global_pool not in (None, "avg"):
@@ -316,11 +325,11 @@ class MGFFClassifier(nn.Module):
             layer = init_linear(nn.Linear(self.num_features, num_classes))
         self.classifier = layer.to(weight.device, weight.dtype).train(self.training)
 
-    def set_grad_checkpointing(self, enable=True):
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Trade time for memory in the backbone, where it can."""
         self.backbone.model.set_grad_checkpointing(enable)
 
-    def no_weight_decay(self):
+    def no_weight_decay(self) -> set[str]:
         """Names of parameters that weight decay should leave alone: bias tables, positions, the
         adjacency.
         """
@@ -334,12 +343,14 @@ class MGFFClassifier(nn.Module):
         }
         return {f"backbone.model.{name}" for name in inner} | own
 
-    def group_matcher(self, coarse=False):
+    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
         """Patterns by which timm groups parameters into layers; MGFF and classifier come last."""
         groups = self.backbone.model.group_matcher(coarse=coarse)
         return {key: _prefixed(pattern) for key, pattern in groups.items()}
 
-    def parameter_groups(self, lr, head_lr_scale=1.0, weight_decay=0.0):
+    def parameter_groups(
+        self, lr: float, head_lr_scale: float = 1.0, weight_decay: float = 0.0
+    ) -> list[dict[str, Any]]:
         """Groups for an optimiser: backbone at ``lr``, new layers (MGFF, classifier) at ``lr *
         head_lr_scale``.
 

@@ -5,7 +5,11 @@ Importing this module registers MGFF models with timm, so that
 ``timm.create_model("mgff_resnet50")`` and the tools built on it find them.
 """
 
+from pathlib import Path
+from typing import Any
+
 from timm.models import is_model, register_model
+from torch import nn
 
 from .mgff import MGFFClassifier
 from .pretrained import fill, plain_model, with_weights
@@ -28,7 +32,7 @@ REGISTERED = (
 )
 
 
-def create_model(name, pretrained=False, **kwargs):
+def create_model(name: str, pretrained: bool | str | Path = False, **kwargs: Any) -> nn.Module:
     """Build a model by name.
 
     Args:

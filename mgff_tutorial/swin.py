@@ -6,6 +6,9 @@ Source: Liu et al., "Swin Transformer: Hierarchical Vision Transformer using Shi
 ICCV 2021.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
@@ -95,23 +98,23 @@ class SwinTransformer(nn.Module):
 
     def __init__(
         self,
-        img_size=224,
-        patch_size=4,
-        in_chans=3,
-        num_classes=1000,
-        global_pool="avg",
-        embed_dim=96,
-        depths=(2, 2, 6, 2),
-        num_heads=(3, 6, 12, 24),
-        window_size=7,
-        mlp_ratio=4.0,
-        qkv_bias=True,
-        drop_rate=0.0,
-        proj_drop_rate=0.0,
-        attn_drop_rate=0.0,
-        drop_path_rate=0.1,
-        pad_first=False,
-    ):
+        img_size: int | tuple[int, int] = 224,
+        patch_size: int = 4,
+        in_chans: int = 3,
+        num_classes: int = 1000,
+        global_pool: str = "avg",
+        embed_dim: int = 96,
+        depths: Sequence[int] = (2, 2, 6, 2),
+        num_heads: Sequence[int] = (3, 6, 12, 24),
+        window_size: int | tuple[int, int] = 7,
+        mlp_ratio: float = 4.0,
+        qkv_bias: bool = True,
+        drop_rate: float = 0.0,
+        proj_drop_rate: float = 0.0,
+        attn_drop_rate: float = 0.0,
+        drop_path_rate: float = 0.1,
+        pad_first: bool = False,
+    ) -> None:
         super().__init__()
         check_swin(
             in_chans,
@@ -170,26 +173,26 @@ class SwinTransformer(nn.Module):
             grid = tuple(-(-g // 2) for g in grid)
         return grids
 
-    def tokens(self, x):
+    def tokens(self, x: torch.Tensor) -> torch.Tensor:
         """The door: images (B, 3, H, W), checked -> tokens (B, H/4, W/4, C)."""
         check_tensor(
             "images", x, ("B", self.in_chans, "H", "W"), self.patch_embed.proj.weight.dtype
         )
         return self.patch_embed(x)
 
-    def forward_features(self, x):
+    def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         """Images (B, 3, H, W) -> the last map after the final norm, (B, H/32, W/32, C)."""
         return self.norm(self.layers(self.tokens(x)))
 
-    def forward_head(self, x, pre_logits=False):
+    def forward_head(self, x: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
         """The last map (B, h, w, C) -> logits (B, num_classes), or (B, C) with ``pre_logits``."""
         return self.head(x, pre_logits=pre_logits)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Images (B, 3, H, W) -> logits (B, num_classes)."""
         return self.forward_head(self.forward_features(x))
 
-    def feature_maps(self, x):
+    def feature_maps(self, x: torch.Tensor) -> list[torch.Tensor]:
         """Images (B, 3, H, W) -> four maps (B, C, H, W) of rising granularity.
 
         The maps after the patch merging that ends stages 1, 2 and 3, and the final stage after the
@@ -204,11 +207,11 @@ class SwinTransformer(nn.Module):
             x = stage.run_blocks(x)
         return [m.permute(0, 3, 1, 2) for m in [*maps, self.norm(x)]]
 
-    def get_classifier(self):
+    def get_classifier(self) -> nn.Module:
         """The linear layer that gives the logits."""
         return self.head.fc
 
-    def reset_classifier(self, num_classes, global_pool=None):
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
         """A new, randomly initialised classifier for ``num_classes`` (0: none)."""
         check_number("num_classes", num_classes, 0, whole=True)
         if global_pool is not None:
@@ -218,14 +221,18 @@ class SwinTransformer(nn.Module):
         head = nn.Linear(self.num_features, num_classes) if num_classes > 0 else nn.Identity()
         self.head.fc = head.apply(init_weights).to(weight.device, weight.dtype).train(self.training)
 
-    def set_grad_checkpointing(self, enable=True):
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Keep only each block's input for the backward pass, and compute the rest again: less
         memory, more time.
         """
         for stage in self.layers:
             stage.grad_checkpointing = enable
 
-    def set_input_size(self, img_size=None, window_size=None):
+    def set_input_size(
+        self,
+        img_size: int | tuple[int, int] | None = None,
+        window_size: int | tuple[int, int] | None = None,
+    ) -> None:
         """Fit windows and masks to another image or window size; bias tables are interpolated.
 
         Without ``window_size`` the window grows with the image, as in timm: 7 at 224 becomes 12 at
@@ -246,13 +253,13 @@ class SwinTransformer(nn.Module):
             "input_size": (self.in_chans, *self.img_size),
         }
 
-    def no_weight_decay(self):
+    def no_weight_decay(self) -> set[str]:
         """Names of parameters that weight decay should leave alone: the bias tables."""
         return {
             name for name, _ in self.named_parameters() if "relative_position_bias_table" in name
         }
 
-    def group_matcher(self, coarse=False):
+    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
         """Patterns by which timm groups parameters, as for layer-wise learning rates."""
         blocks = (
             r"^layers\.(\d+)"
@@ -322,47 +329,53 @@ def build(name, num_classes, options, *settings):
 # The eight published variants. Other options go to `SwinTransformer`.
 
 
-def swin_tiny_patch4_window7_224(num_classes=1000, **options):
+def swin_tiny_patch4_window7_224(num_classes: int = 1000, **options: Any) -> SwinTransformer:
     """Swin-T, 28 M parameters, ImageNet-1k at 224 x 224."""
     return build("swin_tiny_patch4_window7_224", num_classes, options, TINY, AT_224)
 
 
-def swin_small_patch4_window7_224(num_classes=1000, **options):
+def swin_small_patch4_window7_224(num_classes: int = 1000, **options: Any) -> SwinTransformer:
     """Swin-S, 50 M parameters, ImageNet-1k at 224 x 224."""
     return build("swin_small_patch4_window7_224", num_classes, options, SMALL, AT_224)
 
 
-def swin_base_patch4_window7_224(num_classes=1000, **options):
+def swin_base_patch4_window7_224(num_classes: int = 1000, **options: Any) -> SwinTransformer:
     """Swin-B, 88 M parameters, ImageNet-1k at 224 x 224."""
     return build("swin_base_patch4_window7_224", num_classes, options, BASE, AT_224)
 
 
-def swin_base_patch4_window12_384(num_classes=1000, **options):
+def swin_base_patch4_window12_384(num_classes: int = 1000, **options: Any) -> SwinTransformer:
     """Swin-B, 88 M parameters, ImageNet-1k at 384 x 384: the backbone of the MGFF paper."""
     return build("swin_base_patch4_window12_384", num_classes, options, BASE, AT_384)
 
 
-def swin_base_patch4_window7_224_in22k(num_classes=21841, **options):
+def swin_base_patch4_window7_224_in22k(num_classes: int = 21841, **options: Any) -> SwinTransformer:
     """Swin-B, 109 M parameters, ImageNet-22k at 224 x 224."""
     return build("swin_base_patch4_window7_224_in22k", num_classes, options, BASE, AT_224)
 
 
-def swin_base_patch4_window12_384_in22k(num_classes=21841, **options):
+def swin_base_patch4_window12_384_in22k(
+    num_classes: int = 21841, **options: Any
+) -> SwinTransformer:
     """Swin-B, 109 M parameters, ImageNet-22k at 384 x 384."""
     return build("swin_base_patch4_window12_384_in22k", num_classes, options, BASE, AT_384)
 
 
-def swin_large_patch4_window7_224_in22k(num_classes=21841, **options):
+def swin_large_patch4_window7_224_in22k(
+    num_classes: int = 21841, **options: Any
+) -> SwinTransformer:
     """Swin-L, 229 M parameters, ImageNet-22k at 224 x 224."""
     return build("swin_large_patch4_window7_224_in22k", num_classes, options, LARGE, AT_224)
 
 
-def swin_large_patch4_window12_384_in22k(num_classes=21841, **options):
+def swin_large_patch4_window12_384_in22k(
+    num_classes: int = 21841, **options: Any
+) -> SwinTransformer:
     """Swin-L, 229 M parameters, ImageNet-22k at 384 x 384."""
     return build("swin_large_patch4_window12_384_in22k", num_classes, options, LARGE, AT_384)
 
 
-def swin_nano(num_classes=20, img_size=96, **options):
+def swin_nano(num_classes: int = 20, img_size: int = 96, **options: Any) -> SwinTransformer:
     """The small Swin of this tutorial: patch 4, window 6, width 32; grids 24, 12, 6, 3 at 96 x 96
     pixels.
 

@@ -40,7 +40,7 @@ class TwoStageResult:
     response: torch.Tensor | None
     fallback: torch.Tensor
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.stage1)
 
 
@@ -68,15 +68,15 @@ class TwoStageClassifier(nn.Module):
 
     def __init__(
         self,
-        classifier,
-        cropper,
-        weight=0.5,
-        merge="probabilities",
-        input_size=None,
-        mean=None,
-        std=None,
-        resize=None,
-    ):
+        classifier: nn.Module,
+        cropper: ViTCropper,
+        weight: float = 0.5,
+        merge: str = "probabilities",
+        input_size: int | tuple[int, int] | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        resize: int | None = None,
+    ) -> None:
         super().__init__()
         if not isinstance(cropper, ViTCropper):
             raise TypeError(f"cropper: expected a ViTCropper, got {type(cropper).__name__}.")
@@ -104,7 +104,12 @@ class TwoStageClassifier(nn.Module):
             check_number("resize", resize, max(self.input_size), whole=True)
         self.resize = resize
 
-    def predict(self, images, batch_size=64, boxes=None):
+    def predict(
+        self,
+        images: Image.Image | torch.Tensor | Sequence[Image.Image | torch.Tensor],
+        batch_size: int = 64,
+        boxes: torch.Tensor | None = None,
+    ) -> TwoStageResult:
         """Both stages for any number of images.
 
         Args:

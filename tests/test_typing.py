@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import mgff_tutorial
-from mgff_tutorial import datasets, evaluation, training
+from mgff_tutorial import datasets, evaluation, swin, training
 
 ROOT = Path(__file__).resolve().parent.parent
 PUBLIC = {
@@ -19,6 +19,7 @@ PUBLIC = {
     **{name: getattr(datasets, name) for name in datasets.__all__ if name != "DATASETS"},
     **{"train": training.train, "load_config": training.load_config},
     **{"evaluate": evaluation.evaluate},
+    **{name: getattr(swin, name) for name in dir(swin) if name.startswith("swin_")},
 }
 CLIENT = """
 import torch
@@ -68,14 +69,7 @@ def signatures(value):
     return found
 
 
-# Not yet annotated; a name that is done must go from here.
-PENDING = {
-    *("MGFF", "MGFFClassifier", "SwinTransformer", "TwoStageClassifier", "ViTCropper"),
-    "create_model",
-}
-
-
-@pytest.mark.parametrize("name", sorted(set(PUBLIC) - PENDING))
+@pytest.mark.parametrize("name", sorted(PUBLIC))
 def test_signatures_are_annotated(name):
     missing = []
     for function in signatures(PUBLIC[name]):
@@ -103,7 +97,6 @@ def mypy(tmp_path, source):
     )
 
 
-@pytest.mark.xfail(bool(PENDING), reason="signatures are pending", strict=False)
 @pytest.mark.skipif(importlib.util.find_spec("mypy") is None, reason="needs mypy: pip install mypy")
 def test_a_client_passes_mypy(tmp_path):
     assert (ROOT / "mgff_tutorial" / "py.typed").is_file()
