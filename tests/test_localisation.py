@@ -197,7 +197,7 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(localisation, monkeypatch):
     monkeypatch.setattr(study, "find_in_dataset", stopped_at_the_second)
     assert localisation(*words)[0] == 130
     code, said, resumed = localisation(*words)
-    assert code == 0 and "skipping 96 pixels" in said and len(passes) == 3
+    assert code == 0 and "96 pixels: skipping 2 rules" in said and len(passes) == 3
     monkeypatch.undo()
     straight = localisation(*words, out="straight")[2]
     assert [(r.key, r.value) for r in resumed.rows] == [(r.key, r.value) for r in straight.rows]

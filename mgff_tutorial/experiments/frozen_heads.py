@@ -132,22 +132,16 @@ def predict_head(head, view, indices=None, batch_size=100):
     """Class probabilities (N, K) of the images of one stored view, in float32."""
     head.eval()
     indices = np.arange(len(view["pooled"])) if indices is None else np.asarray(indices)
-    parts = []
-    for start in range(0, len(indices), batch_size):
-        part = indices[start : start + batch_size]
-        parts.append(head(*_batch([view], part, np.zeros(len(part), int))).softmax(1))
-    return torch.cat(parts)
+    parts = [indices[i : i + batch_size] for i in range(0, len(indices), batch_size)]
+    batches = (_batch([view], part, np.zeros_like(part)) for part in parts)
+    return torch.cat([head(*batch).softmax(1) for batch in batches])
 
 
 def _batch(views, images, choice):
     """Stored maps of ``images``, image i from view ``choice[i]``, in float32."""
-    maps = []
-    for level in range(4):
-        rows = [views[v]["maps"][level][i] for i, v in zip(images.tolist(), choice.tolist())]
-        maps.append(torch.stack(rows).float())
-    return maps, torch.stack(
-        [views[v]["pooled"][i] for i, v in zip(images.tolist(), choice.tolist())]
-    )
+    chosen = [(views[v], i) for i, v in zip(images.tolist(), choice.tolist())]
+    maps = [torch.stack([view["maps"][level][i] for view, i in chosen]) for level in range(4)]
+    return [m.float() for m in maps], torch.stack([view["pooled"][i] for view, i in chosen])
 
 
 def _groups(head, recipe):
@@ -162,6 +156,5 @@ def _groups(head, recipe):
         group["params"] = [p for p in group["params"] if p is not gate]
         if group["name"].startswith("new"):  # what a timm model's head would be: the classifier
             group["lr"] = recipe.lr
-    return groups + (
-        [] if gate is None else [{"params": [gate], "lr": 10 * recipe.new_lr, "weight_decay": 0.0}]
-    )
+    opening = {"params": [gate], "lr": 10 * recipe.new_lr, "weight_decay": 0.0}
+    return groups if gate is None else [*groups, opening]

@@ -18,7 +18,8 @@ class Estimate:
     count: int
 
     def __str__(self):
-        return f"{100 * self.mean:.1f} ± {100 * (self.high - self.low) / 2:.1f}"
+        half = 100 * (self.high - self.low) / 2
+        return f"{100 * self.mean:.1f}" + (f" ± {half:.1f}" if half < np.inf else "")
 
 
 def t_interval(values, level=0.95):

@@ -12,7 +12,7 @@ every image, from which the numbers can be recomputed.
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -54,8 +54,7 @@ def box_iou(first, second):
 
 def full_image(sizes):
     """The whole image as a box: (N, 4) for (N, 2) sizes (width, height)."""
-    sizes = torch.as_tensor(sizes, dtype=torch.float32)
-    return torch.cat([torch.zeros_like(sizes), sizes], dim=1)
+    return central_box(sizes, 1.0)
 
 
 def central_box(sizes, share=0.7):
@@ -92,7 +91,7 @@ def find_objects(
 
     Args:
         cropper: a `ViTCropper`; its own rule is not used, its ViT, input size and padding are.
-        pictures: sequence of PIL images (opened one batch at a time).
+        pictures: sequence of PIL images, or a function that opens image i.
         boxes: (N, 4) true boxes, xyxy pixels.
         parts: for each image an array (P, 2) of visible part locations in pixels, or None.
         rules: names in `response.RULES`.
@@ -107,7 +106,7 @@ def find_objects(
     from tqdm.auto import tqdm
 
     boxes = torch.as_tensor(boxes, dtype=torch.float32)
-    if len(boxes) != len(pictures):
+    if not callable(pictures) and len(boxes) != len(pictures):
         raise InputError(
             f"boxes: got {len(boxes)} for {len(pictures)} images; accepted: one for each."
         )
@@ -118,11 +117,12 @@ def find_objects(
     )
     mean, std = (torch.tensor(v)[:, None, None] for v in (cropper.mean, cropper.std))
     parameter, found = next(cropper.vit.parameters()), {name: [] for name in (*BASELINES, *rules)}
-    starts = range(0, len(pictures), batch_size)
+    opened = pictures if callable(pictures) else pictures.__getitem__
+    starts = range(0, len(boxes), batch_size)
     for start in tqdm(starts, disable=not progress, desc="localising", leave=False):
         batch, sizes = [], []
-        for i in range(start, min(start + batch_size, len(pictures))):
-            picture = pictures[i].convert("RGB")
+        for i in range(start, min(start + batch_size, len(boxes))):
+            picture = opened(i).convert("RGB")
             sizes.append(picture.size)
             pixels = tv.to_dtype(tv.to_image(picture).as_subclass(torch.Tensor), scale=True)
             batch.append(
@@ -142,7 +142,7 @@ def find_objects(
 
 def _boxes_of(record, rule, cropper, sizes):
     """(B, 4) boxes and (B, 2) peaks of one rule, in pixels of the original images."""
-    kept = record if rule.last is None else _last_layers(record, rule.last)
+    kept = replace(record, layers=record.layers[-(rule.last or 0) :])
     found = cropper.locate(
         rule.weigh(kept).float().unflatten(1, record.grid), cropper.input_size, rule.tau
     )
@@ -152,12 +152,6 @@ def _boxes_of(record, rule, cropper, sizes):
     return found.boxes.cpu() * scale.repeat(1, 2), torch.stack(
         [peak % width, peak // width], dim=1
     ) * scale
-
-
-def _last_layers(record, last):
-    return type(record)(
-        record.layers[-last:], record.tokens, record.prefix, record.grid, record.has_class_token
-    )
 
 
 def _judge(guess, peak, truth, parts):
@@ -188,16 +182,16 @@ def _inside(points, boxes):
 
 def summarise(found, split="", input_size=0):
     """One `Score` for each rule of `find_objects`."""
-    scores = []
-    for rule, arrays in found.items():
-        values = {metric: value for metric, (value, _) in measure(arrays).items()}
-        side = 0 if rule in BASELINES else input_size
-        scores.append(Score(split, rule, side, len(arrays["box"]), *_numbers(values)))
-    return scores
+    sizes = {rule: 0 if rule in BASELINES else input_size for rule in found}
+    return [
+        _score(split, rule, sizes[rule], values=measure(arrays)) for rule, arrays in found.items()
+    ]
 
 
-def _numbers(values):
-    return [values.get(metric, float("nan")) for metric in METRICS]
+def _score(split, rule, *size, values):
+    images = max(n for _, n in values.values())
+    numbers = [values.get(metric, (float("nan"), 0))[0] for metric in METRICS]
+    return Score(split, rule, int(size[0]) if size else 0, images, *numbers)
 
 
 def measure(arrays):
@@ -221,20 +215,7 @@ def find_in_dataset(cropper, dataset, rules, limit=None, **options):
     dataset = dataset.subset(list(range(0, len(dataset), step))[:limit])
     parts = getattr(dataset, "parts", None)
     parts = parts if parts is None else visible(parts.float())
-    return find_objects(cropper, _Pictures(dataset), dataset.boxes, parts, rules, **options)
-
-
-class _Pictures:
-    """PIL images of a data set; each is opened when asked for."""
-
-    def __init__(self, dataset):
-        self.dataset = dataset
-
-    def __len__(self):
-        return len(self.dataset)
-
-    def __getitem__(self, i):
-        return self.dataset.image(i)
+    return find_objects(cropper, dataset.image, dataset.boxes, parts, rules, **options)
 
 
 def localise(dataset, open_vit, results, rules, sizes, limit=None, **options):
@@ -266,34 +247,30 @@ def localise(dataset, open_vit, results, rules, sizes, limit=None, **options):
             )
     for size in sizes:
         todo = [rule for rule in rules if not results.has(f"{rule}@{size}", 0, split)]
-        if not todo:
-            logger.info(f"skipping {size} pixels: {results.path} holds its {len(rules)} rules.")
-            continue
         if len(todo) < len(rules):
             done = len(rules) - len(todo)
             logger.info(f"{size} pixels: skipping {done} rules that {results.path} holds.")
+        if not todo:
+            continue
         vit = open_vit(size)
-        cropper, patch = (
-            ViTCropper(vit, padding=0.0, input_size=size),
-            vit.patch_embed.patch_size[0],
-        )
-        if size % patch:
+        cropper, patch = ViTCropper(vit, padding=0.0, input_size=size), vit.patch_embed.patch_size
+        if size % patch[0]:
             raise InputError(
-                f"--input-size must be a multiple of the ViT's patch, {patch} pixels, got {size}."
+                f"--input-size must be a multiple of the ViT's patch, {patch[0]} pixels, "
+                f"got {size}."
             )
         found = find_in_dataset(cropper, dataset, todo, limit, **options)
-        names = {**{name: name for name in BASELINES}, **{rule: f"{rule}@{size}" for rule in todo}}
         flops, rows, arrays = _flops(vit, size), [], {}
-        for rule, name in names.items():
-            if results.has(name, 0, split):
-                continue
-            values = found[rule]
-            arrays |= {f"{name}/{split}/{key}": array for key, array in values.items()}
-            row = dict(configuration=name, split=split, flops=0 if rule in BASELINES else flops)
-            rows += [
-                dict(row, metric=metric, value=value, n=n)
-                for metric, (value, n) in measure(values).items()
-            ]
+        for rule, values in found.items():
+            baseline = rule in BASELINES
+            name = rule if baseline else f"{rule}@{size}"
+            if not results.has(name, 0, split):
+                arrays |= {f"{name}/{split}/{key}": array for key, array in values.items()}
+                row = dict(configuration=name, split=split, flops=0 if baseline else flops)
+                rows += [
+                    dict(row, metric=metric, value=value, n=n)
+                    for metric, (value, n) in measure(values).items()
+                ]
         results.add(rows, arrays)
         logger.info(f"{size} pixels: {len(todo)} rules scored on {count} images.")
 
@@ -317,9 +294,8 @@ def by_run(rows):
 
 def stored_scores(rows):
     """`Score` rows from `Row`s, in the file's order; NaN where a rule has no such number."""
-    scores = []
-    for (name, split), mine in by_run(rows).items():
-        (rule, _, size), values = name.partition("@"), {m: row.value for m, row in mine.items()}
-        images = next(iter(mine.values())).n
-        scores.append(Score(split, rule, int(size or 0), images, *_numbers(values)))
-    return scores
+    values = {
+        run: {metric: (row.value, row.n) for metric, row in mine.items()}
+        for run, mine in by_run(rows).items()
+    }
+    return [_score(split, *name.split("@"), values=v) for (name, split), v in values.items()]

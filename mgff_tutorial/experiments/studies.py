@@ -4,7 +4,7 @@ them.
 
 import time
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -107,14 +107,13 @@ class Study:
         )
         self.features = FrozenFeatures(self.backbone, settings.precision, device=self.device)
         self.fit, self.validation = split_validation(self.train, VALIDATION, seed=0)
-        self._views, self._boxes, self._costs = {}, {}, {}
+        for name in ("view", "boxes", "cost"):  # computed once for each of their arguments
+            setattr(self, name, cache(getattr(self, name)))
 
     def view(self, split, kind):
         """Stored features of `views`: the dict of `FrozenFeatures.extract`."""
-        if (split, kind) not in self._views:
-            dataset, views = getattr(self, split), self.views(split, kind)
-            self._views[split, kind] = self.features.extract(dataset, views, name=f"{split} {kind}")
-        return self._views[split, kind]
+        dataset, views = getattr(self, split), self.views(split, kind)
+        return self.features.extract(dataset, views, name=f"{split} {kind}")
 
     def views(self, split, kind):
         """A `View` of each image: ``"whole"``, ``"flip"``, ``"random1"``..., a kind of `boxes`,
@@ -141,21 +140,15 @@ class Study:
     def boxes(self, split, kind):
         """(N, 4) xyxy pixels: ``"cropper"`` (with its padding), ``"bare"`` (without), ``"truth"``
         (annotated, padded like the cropper's) or ``"central"``."""
-        if (split, kind) not in self._boxes:
-            dataset = getattr(self, split)
-            if kind in ("cropper", "bare"):
-                cropper = self.cropper(**({"padding": 0.0} if kind == "bare" else {}))
-                boxes = self._cropper_boxes(dataset, cropper)
-            elif kind == "truth":
-                boxes = np.array([view.box for view in boxes_as_views(dataset.boxes, padding=0.05)])
-            elif kind == "central":
-                boxes = central_box(np.array(self.sizes(split), dtype=float)).numpy()
-            else:
-                raise InputError(
-                    f"kind must be 'cropper', 'bare', 'truth' or 'central', got {kind!r}."
-                )
-            self._boxes[split, kind] = boxes
-        return self._boxes[split, kind]
+        dataset = getattr(self, split)
+        if kind in ("cropper", "bare"):
+            cropper = self.cropper(**({"padding": 0.0} if kind == "bare" else {}))
+            return self._cropper_boxes(dataset, cropper)
+        if kind == "truth":
+            return np.array([view.box for view in boxes_as_views(dataset.boxes, padding=0.05)])
+        if kind == "central":
+            return central_box(np.array(self.sizes(split), dtype=float)).numpy()
+        raise InputError(f"kind must be 'cropper', 'bare', 'truth' or 'central', got {kind!r}.")
 
     def cropper(self, **options):
         """The frozen ViT cropper with its default rule and threshold; ``options`` of
@@ -219,9 +212,7 @@ class Study:
         """Parameters that are trained, FLOPs and seconds an image, backbone included (one thread's
         CPU time).
         """
-        if configuration not in self._costs:
-            self._costs[configuration] = median_cost(self.costs([configuration])[configuration])
-        return self._costs[configuration]
+        return median_cost(self.costs([configuration])[configuration])
 
     def costs(self, configurations, rounds=7):
         """Parameters that are trained, FLOPs and times of several configurations, measured in turn

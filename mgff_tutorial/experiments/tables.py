@@ -205,8 +205,6 @@ def accuracy(rows, name, seeds, split="test"):
     if not values:
         return "not run"
     few = f" ({len(values)} of {seeds} seeds)" if len(values) < seeds else ""
-    if len(values) == 1:
-        return f"{100 * values[0]:.1f}{few}"
     bold = "**" if name.endswith("whole/merged-cropper") else ""
     return f"{bold}{t_interval(values)}{bold}{few}"
 
