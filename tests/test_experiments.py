@@ -49,6 +49,8 @@ def test_resuming_finds_exactly_what_is_missing(tmp_path):
     assert results.missing(["baseline", "mgff"], range(2)) == [("mgff", 0), ("baseline", 1)]
     with pytest.raises(InputError, match="never overwritten"):
         results.add([row(seed=0, value=0.9)])
+    with pytest.raises(InputError, match="has no command"):
+        results.add([{**row(seed=7), "command": ""}])
     assert Results(tmp_path, "tiny").rows == results.rows
 
 
@@ -571,7 +573,7 @@ def test_margins_are_compared_on_training_images_that_the_head_did_not_see(
         ),
     )
     caplog.set_level("INFO", "mgff_tutorial.experiments")
-    results = Results(nano / "out", "padding-sketchbirds")
+    results = Results(nano / "out", "padding-sketchbirds", "the command")
     module.padding(study, results, range(2), ["baseline"])
     assert asked and all(
         not held & fitted and len(held | fitted) == len(study.train) for held, fitted in asked

@@ -21,6 +21,10 @@ OPTIONS = {  # option -> how it is parsed
         "help": "run nothing; print the tables from the files in --out, or with --experiment "
         "everything that its files hold",
     },
+    "claims": {
+        "action": "store_true",
+        "help": "run nothing; print what the texts claim, computed from the files in --out",
+    },
     "update": {
         "nargs": "?",
         "const": "",
@@ -129,6 +133,11 @@ def run_ablate(args):
         raise InputError(f"--seeds must be 1 or more, got {args.seeds}.")
     if args.show:
         return _show(args)
+    if args.claims:
+        from ..experiments.claims import claims_table
+
+        print(claims_table(args.out))
+        return 0
     if args.update is not None:
         raise InputError(
             "--update belongs to --show: it writes tables of stored results, and runs nothing."

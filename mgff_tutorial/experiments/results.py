@@ -105,6 +105,8 @@ class Results:
         rows = [row if isinstance(row, Row) else Row(**{**usual, **row}) for row in rows]
         known = {row.key for row in self.rows}
         for row in rows:
+            if not row.command:
+                raise InputError(f"{row.key} has no command; pass one to `Results`, or in the row.")
             if row.key in known:
                 raise InputError(
                     f"{self.path} already holds {row.key}; a result is never overwritten. "
