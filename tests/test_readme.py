@@ -21,6 +21,7 @@ PAGES = (
     "data/README.md",
     "data/results/README.md",
     "notebooks/README.md",
+    "notebooks/TEACHING.md",
     "tests/README.md",
 )
 BLOCKS = re.findall(r"^ *```(\w*)\n(.*?)^ *```$", README, re.MULTILINE | re.DOTALL)
@@ -75,7 +76,7 @@ def commands():
 def test_commands_are_understood(line):
     from mgff_tutorial.__main__ import build_parser
 
-    arguments = shlex.split(line)
+    arguments = shlex.split(line, comments=True)
     assert callable(build_parser(arguments).parse_args(arguments).run)
 
 
