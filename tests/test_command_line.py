@@ -687,3 +687,7 @@ def test_publish_writes_a_small_copy_whose_card_holds(world, tmp_path, capsys):
     assert size(tmp_path / "public.safetensors") < 0.55 * size(tmp_path / "run.safetensors")
     code, out, _ = call(capsys, "evaluate", tmp_path / "public.safetensors", *common)
     assert code == 0 and "reproduces the card: yes" in out and out.count("card: ") == 3
+    code, out, _ = call(
+        capsys, "evaluate", tmp_path / "public.safetensors", *common, "--tau", "1.5"
+    )
+    assert code == 0 and out.count("card: ") == 2  # the card says nothing of another cropper

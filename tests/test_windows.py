@@ -182,3 +182,11 @@ def test_bias_tables_are_interpolated():
     torch.testing.assert_close(larger[0], larger[1].T)
     assert (larger[0, 1:-1, 0].diff() > 0).all()
     assert resize_bias_table(table, (7, 7), (12, 5)).shape == (23 * 9, 2)
+
+
+def test_attention_weights_are_dropped_in_training_alone():
+    torch.manual_seed(0)
+    attention, x = WindowAttention(8, 2, (2, 2), attn_drop=0.5), torch.randn(3, 4, 8)
+    assert not torch.equal(attention(x), attention(x))
+    attention.eval()
+    assert torch.equal(attention(x), attention(x))

@@ -2,6 +2,8 @@
 loss of a run, from accelerate, timm and torch where they have them.
 """
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 
@@ -52,19 +54,17 @@ def build_model(config, classes):
 
     options = {"img_size": config.img_size, **config.model_kwargs}
     backbone = config.model.removeprefix("mgff_")
+    build = partial(create_model, config.model)
     if backbone != config.model and not _holds(config.pretrained, config.model):
-        return MGFFClassifier(
-            backbone, num_classes=classes, pretrained=config.pretrained, **options
-        ), options
+        build = partial(MGFFClassifier, backbone)
+    fixed = {"num_classes": classes, "pretrained": config.pretrained}
     try:
-        return create_model(
-            config.model, config.pretrained, num_classes=classes, **options
-        ), options
+        return build(**fixed, **options), options
     except TypeError as error:  # convolutional networks take any size, and no option of that name
         if "img_size" not in str(error):
             raise
     options.pop("img_size")
-    return create_model(config.model, config.pretrained, num_classes=classes, **options), options
+    return build(**fixed, **options), options
 
 
 def _holds(pretrained, model):
