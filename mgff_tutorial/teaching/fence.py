@@ -181,7 +181,9 @@ def limit_memory(megabytes):
         limited = True
     except (OSError, ValueError):  # macOS has neither
         limited = False
-    for what, most in (("RLIMIT_FSIZE", 100 * 2**20), ("RLIMIT_CORE", 0)):
+    # the last ends a process whose parent was killed
+    others = {"RLIMIT_FSIZE": 100 * 2**20, "RLIMIT_CORE": 0, "RLIMIT_CPU": 24 * 3600}
+    for what, most in others.items():
         try:
             resource.setrlimit(getattr(resource, what), (most, most))
         except (OSError, ValueError):

@@ -8,19 +8,14 @@ process itself may do is told in `fence`.
 
 import contextlib
 import io
-import json
-import os
 import secrets
 import signal
-import subprocess
-import sys
-import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..checks import core
-from . import fence
+from .processes import Starter
 from .remote import Link
 from .submissions import find_submissions, sheets
 from .wire import Stopped
@@ -147,14 +142,14 @@ class _Session:
 
 
 class _Workers:
-    """Starts processes, one ahead: the next one imports torch while this one is graded."""
+    """Starts processes, one ahead: the next one gets ready while this one is graded."""
 
     def __init__(self, memory):
-        self._memory, self._spare = memory, None
+        self._starter, self._spare = Starter(memory), None
 
     def take(self):
-        worker = self._spare or _Worker(self._memory)
-        self._spare = _Worker(self._memory)
+        worker = self._spare or _Worker(self._starter.start())
+        self._spare = _Worker(self._starter.start())
         return worker
 
     def __enter__(self):
@@ -163,46 +158,15 @@ class _Workers:
     def __exit__(self, *error):
         if self._spare is not None:
             self._spare.kill()
+        self._starter.__exit__(*error)
 
 
 class _Worker:
-    """A process that waits for a submission, in an empty folder."""
+    """A process that waits for a submission, and the connection to it."""
 
-    def __init__(self, memory):
-        self._folder = tempfile.TemporaryDirectory(prefix="submission-", ignore_cleanup_errors=True)
-        home = self._folder.name
-        keep = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "LD_LIBRARY_PATH", "TZ")
-        environment = {name: os.environ[name] for name in keep if name in os.environ}
-        search = [str(fence.PACKAGE.parent), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-        environment |= {
-            "PYTHONPATH": os.pathsep.join(os.path.abspath(p) for p in search if p),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTHONIOENCODING": "utf-8",
-            "HOME": home,
-            "TMPDIR": home,
-            "MPLCONFIGDIR": home,
-            "MPLBACKEND": "Agg",
-            "OMP_NUM_THREADS": "1",
-            "HF_HUB_OFFLINE": "1",
-            "TQDM_DISABLE": "1",
-            "CUDA_VISIBLE_DEVICES": "",
-        }
-        self._errors = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", f"{__package__}.worker", json.dumps({"memory": memory})],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            cwd=home,
-            env=environment,
-            start_new_session=os.name == "posix",
-        )
-        self.link = Link(self._process.stdout, self._process.stdin)
-        self._late = False
-
-    @property
-    def alive(self):
-        return self._process.poll() is None
+    def __init__(self, process):
+        self._process, self._late, self.alive = process, False, True
+        self.link = Link(process.reader, process.writer)
 
     @contextlib.contextmanager
     def deadline(self, seconds):
@@ -210,7 +174,7 @@ class _Worker:
 
         def strike():
             self._late = True
-            self._end()
+            self._process.end()
 
         timer = threading.Timer(seconds, strike)
         timer.daemon = True
@@ -222,36 +186,22 @@ class _Worker:
 
     def epitaph(self, seconds):
         """(outcome, message) for a process that is gone."""
-        self._end()
-        code = self._process.wait()
+        self.alive = False
+        self._process.end()
+        code = self._process.code()
         if self._late:
             return TIMED_OUT, f"no result within {seconds:g} seconds."
-        self._errors.seek(0)
-        lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
-        if code < 0 and code != -9:
-            what = f"was ended by {signal.Signals(-code).name}"
-        elif code == -9:
+        if code == -9:
             what = "answered nonsense or took too much memory, and was ended"
+        elif code < 0:
+            what = f"was ended by {signal.Signals(-code).name}"
         else:
             what = f"ended by itself (exit code {code})"
-        return ERROR, f"the submission's process {what}{': ' + lines[-1] if lines else ''}."
+        return ERROR, f"the submission's process {what}."
 
     def kill(self):
         """End the process and remove its folder."""
-        self._end()
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout, self._errors):
-            with contextlib.suppress(OSError):
-                stream.close()
-        self._folder.cleanup()
-
-    def _end(self):
-        if self._process.poll() is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                if os.name == "posix":
-                    os.killpg(self._process.pid, signal.SIGKILL)
-                else:
-                    self._process.kill()
+        self._process.close()
 
 
 def _one_line(text):

@@ -10,6 +10,7 @@ import builtins
 import contextlib
 import copy
 import random
+import weakref
 from collections import OrderedDict
 
 import numpy as np
@@ -41,7 +42,8 @@ class Link:
         self._serve, self._open = serve, open_to_all
         self._exported, self._numbers = {}, {}  # number -> object, id of the object -> number
         self._proxies = {}
-        self._graphs, self._graph = OrderedDict(), 0
+        self._graphs, self._graph = OrderedDict(), 0  # results and what they depend on
+        self._released = []  # the other side's graphs that nothing here can ask for any more
         self._lent = []  # modules of the other side among the arguments of the running call
         self._random = None  # the random states that both sides agreed on last
         self.raised = False  # the last call ended in an error
@@ -57,8 +59,10 @@ class Link:
         Raises:
             Stopped: it is gone, or what it says is no message.
         """
+        released, self._released = self._released, []
         try:
-            wire.send(self._writer, {"kind": kind, **fields}, packer.blobs if packer else [])
+            message = {"kind": kind, "released": released, **fields}
+            wire.send(self._writer, message, packer.blobs if packer else [])
             while True:
                 message, blobs = wire.receive(self._reader)
                 unpacker = wire.Unpacker(blobs, self._adopt)
@@ -91,6 +95,8 @@ class Link:
 
     def _perform(self, message, unpacker, packer):
         kind = message["kind"]
+        for graph in message["released"]:
+            self._graphs.pop(graph, None)
         if kind == "call":
             return self._perform_call(message, unpacker, packer)
         if kind == "backward":
@@ -213,14 +219,18 @@ class Link:
         return fields
 
     def _perform_backward(self, message, unpacker, packer):
+        if message["graph"] not in self._graphs:
+            raise RuntimeError("trying to go backward through the graph a second time")
         outputs, inputs = self._graphs[message["graph"]]
+        if not message["keep"]:
+            del self._graphs[message["graph"]]
         given = unpacker.unpack(message["gradients"])
         pairs = [(o, g) for o, g in zip(outputs, given) if g is not None]
         found = torch.autograd.grad(
             [o for o, _ in pairs],
             inputs,
             [g for _, g in pairs],
-            retain_graph=True,
+            retain_graph=bool(message["keep"]),
             allow_unused=True,
         )
         return {"value": packer.pack(list(found))}
@@ -270,6 +280,9 @@ class Link:
             proxy = RemoteObject(self, number, kind, str(item["name"]))
         self._proxies[number] = proxy
         return proxy
+
+    def _release(self, graph):
+        self._released.append(graph)
 
     def _must_be_open(self):
         if not self._open:
@@ -343,12 +356,22 @@ class _Printed:
         return "".join(self._parts).strip()
 
 
+class _Held:
+    """Lives as long as the results of a call can be asked for gradients."""
+
+
+# with ``retain_graph=True`` the other side must keep its graph too; torch says so to nobody else
+_graph_is_kept = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", lambda: False)
+
+
 class _Across(torch.autograd.Function):
     """Hands results of the other process on; gradients go back the same way."""
 
     @staticmethod
     def forward(ctx, link, graph, count, *tensors):
         ctx.link, ctx.graph, ctx.others = link, graph, len(tensors) - count
+        ctx.held = _Held()
+        weakref.finalize(ctx.held, link._release, graph)
         return tuple(t.clone() for t in tensors[:count])
 
     @staticmethod
@@ -356,7 +379,11 @@ class _Across(torch.autograd.Function):
     def backward(ctx, *gradients):
         packer = ctx.link.packer()
         reply, unpacker = ctx.link.request(
-            "backward", packer, graph=ctx.graph, gradients=packer.pack(list(gradients))
+            "backward",
+            packer,
+            graph=ctx.graph,
+            gradients=packer.pack(list(gradients)),
+            keep=_graph_is_kept(),
         )
         found = unpacker.unpack(reply["value"])
         if not isinstance(found, list) or len(found) != ctx.others:
