@@ -19,7 +19,7 @@ from .costs import METRIC
 from .intervals import t_interval, wilson_interval
 from .localisation import METRICS, by_run
 from .padding import PADDINGS, SPLIT
-from .results import Results, paired_difference, summarise, values_by_seed
+from .results import Results, paired_difference, values_by_seed
 
 MARK = re.compile(
     r"(<!-- results: (?P<name>[a-z-]+) -->\n).*?(?=<!-- end of results -->)", re.DOTALL
@@ -356,10 +356,10 @@ def margins(folder, seeds):
         return " | ".join("not run" if n is None else f"{n:.3f}" for n in numbers)
 
     columns, measured = [], []
+    looks = [("crop alone", "baseline/padding={:g}/stage2")]
+    looks += [("merged", "baseline/padding={:g}/merged")]
     for title, name in PADDING.items():
         rows = [row for row in Results(folder, name).rows if row.split == SPLIT]
-        looks = {"crop alone": "stage2", "merged": "merged"}
-        looks = [(text, f"baseline/padding={{:g}}/{look}") for text, look in looks.items()]
         columns.append((f"{title}: mean IoU | parts inside", partial(boxes, rows)))
         columns.append(heads(rows, seeds, looks, SPLIT))
         measured += rows
@@ -445,28 +445,30 @@ def localisation_table(results, split=None, keep=lambda rule, size: True, by_siz
     """
 
     def cell(row):
-        iou = row and results.predictions.get(f"{row.configuration}/{row.split}/iou")
-        if row is None or (row.metric == "mean IoU" and iou is None):
-            return f"{row.value:.3f}" if row else ""
-        share = row.metric != "mean IoU"
-        found = wilson_interval(round(row.value * row.n), row.n) if share else t_interval(iou)
-        return f"{row.value:.3f} ({found.low:.2f} to {found.high:.2f})"
+        if row is None:
+            return ""
+        iou = results.predictions.get(f"{row.configuration}/{row.split}/iou")
+        found = wilson_interval(round(row.value * row.n), row.n)
+        if row.metric == "mean IoU":
+            found = None if iou is None else t_interval(iou)
+        return f"{row.value:.3f}" + (f" ({found.low:.2f} to {found.high:.2f})" if found else "")
 
     def cells(rows):
-        row = next(iter(rows.values()))
+        name, images = next((row.configuration, row.n) for row in rows.values())
         shown = [cell(rows.get(metric)) for metric in list(METRICS)[:3]]
-        return " | ".join([row.configuration.partition("@")[2], str(row.n), *shown])
+        return " | ".join([name.partition("@")[2], str(images), *shown])
 
-    lines = []
-    for (name, where), rows in by_run(results.rows).items():
-        rule, _, size = name.partition("@")
-        if split in (None, where) and keep(rule, size):
-            lines.append((rule if split else f"{rule}, {where}", rows, int(size or 0)))
-    lines = sorted(lines, key=lambda line: line[2] if by_size else 0)
-    kept = [row for _, rows, _ in lines for row in rows.values()]
+    runs = [
+        (*name.partition("@")[::2], where, rows)
+        for (name, where), rows in by_run(results.rows).items()
+        if split in (None, where) and keep(*name.partition("@")[::2])
+    ]
+    runs = sorted(runs, key=lambda run: int(run[1] or 0) if by_size else 0)
+    lines = [(rule if split else f"{rule}, {where}", rows) for rule, _, where, rows in runs]
+    kept = [row for *_, rows in runs for row in rows.values()]
     measured = [row for row in results.rows if row in kept] if split else None
     columns = [(" | ".join(["ViT's input", "images", *list(METRICS)[:3]]), cells)]
-    return grid("rule", [line[:2] for line in lines], columns, measured)
+    return grid("rule", lines, columns, measured)
 
 
 def results_table(results, seeds):
@@ -477,28 +479,23 @@ def results_table(results, seeds):
         results: `Results`. seeds: how many were asked for; fewer are shown as "(3 of 5 seeds)".
     """
     rows = [row for row in results.rows if row.split != "validation"]
-    metrics, splits = {row.metric for row in rows}, list(dict.fromkeys(row.split for row in rows))
+    metrics, first = {row.metric for row in rows}, {row.key[::2]: row for row in reversed(rows)}
     if "mean IoU" in metrics and "accuracy" not in metrics:
         return localisation_table(results)
     if METRIC in metrics:
         names = [row.configuration for row in rows]
         return costs_table({results.experiment: rows}, dict(zip(names, names)))
 
-    def cells(key):
-        name, split, estimate = key
-        few = f" ({estimate.count} of {seeds} seeds)" if estimate.count < seeds else ""
-        try:
-            difference = str(paired_difference(rows, name, "baseline", split=split))
-        except InputError:  # no baseline, or with other seeds
-            difference = ""
-        row = next(row for row in rows if (row.configuration, row.split) == (name, split))
-        cost = f"{row.params / 1e6:.2f} M | {row.flops / 1e9:.2f} G | {1000 * row.seconds:.1f}"
-        return f"{estimate}{few} | {difference if name != 'baseline' else ''} | {cost}"
+    def cost(key):
+        row = first[key]
+        return f"{row.params / 1e6:.2f} M | {row.flops / 1e9:.2f} G | {1000 * row.seconds:.1f}"
 
+    splits = list(dict.fromkeys(row.split for row in rows))
+    runs = dict.fromkeys(row.key[::2] for row in rows if row.metric == "accuracy")
     lines = [
-        (name if splits == ["test"] else f"{name}, {split}", (name, split, estimate))
-        for split in splits
-        for name, estimate in summarise(rows, seeds, split=split, allow_fewer=True).items()
+        (name if splits == ["test"] else f"{name}, {split}", (name, split))
+        for name, split in sorted(runs, key=lambda run: splits.index(run[1]))
     ]
-    titles = "accuracy, % | minus the baseline | trained parameters | FLOPs an image | ms an image"
-    return grid("configuration", lines, [(titles, cells)])
+    columns = [("accuracy, %", "{}"), ("minus the baseline", "{} - baseline")]
+    costs = ("trained parameters | FLOPs an image | ms an image", cost)
+    return grid("configuration", lines, [heads(rows, seeds, columns, "{1}"), costs])
