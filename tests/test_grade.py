@@ -250,7 +250,10 @@ def test_changed_arguments_and_random_states_come_back(tmp_path):
 
     source = """
 import torch
+torch.manual_seed(99)
+TABLE = torch.rand(5)
 def spoil(tensor, items, table, some, draw):
+    TABLE.sum()
     tensor += 1
     items.append(3)
     table["a"] += 1
@@ -401,6 +404,7 @@ def test_only_what_an_answer_needs_is_run():
             "%%bash\nrm -rf everything",
             "def third(x): return helper(x)",
             "def broken(: pass",
+            "x = nothing()\nhelp_ = [x for x in 5]\nassert False, second",
             "check_other(lambda x: 5)",
             "def twice(): return 1\ndef twice(): return 2",
         ]
@@ -408,6 +412,7 @@ def test_only_what_an_answer_needs_is_run():
     assert answers.get("first", "check_first")(3.5) == 5
     assert answers.get("other", "check_other")(1) == 5
     assert answers.get("twice", "check_twice")() == 2
+    assert not hasattr(answers.module, "x") and answers.why("first") == []
     answers.get("third", "check_third")
     assert "No module named 'nowhere'" in answers.why("third")[0]
     with pytest.raises(Broken, match="can't be compiled"):

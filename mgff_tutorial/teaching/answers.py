@@ -9,8 +9,10 @@ import ast
 import builtins
 import linecache
 import re
+import symtable
 import sys
 import types
+from typing import NamedTuple
 
 from ..checks.core import what_was_raised
 
@@ -23,6 +25,13 @@ class Broken(Exception):
 
 class Missing(Exception):
     """The submission has no such answer."""
+
+
+class _Statement(NamedTuple):
+    node: ast.stmt
+    where: str  # name of its cell
+    bound: set
+    used: set
 
 
 class Answers:
@@ -45,6 +54,7 @@ class Answers:
         try:
             tree = ast.parse(source, name)
             compile(tree, name, "exec")
+            used = [_used(node) for node in tree.body]
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             line = (getattr(error, "text", None) or "").strip()
             where = f" (in the line: {line})" if line else ""
@@ -53,8 +63,8 @@ class Answers:
             return
         lines = source.splitlines(keepends=True)
         linecache.cache[name] = (len(source), None, lines, name)
-        for node in tree.body:
-            self._statements.append((node, name))
+        for node, names in zip(tree.body, used):
+            self._statements.append(_Statement(node, name, _bound(node), names))
             for call in ast.walk(node):
                 if isinstance(call, ast.Call) and call.args:
                     called = getattr(call.func, "id", getattr(call.func, "attr", ""))
@@ -89,7 +99,7 @@ class Answers:
         return [self._failed[i] for i in needed if i in self._failed]
 
     def _binds(self, name):
-        return any(name in _bound(node) for node, _ in self._statements)
+        return any(name in statement.bound for statement in self._statements)
 
     def _say_why_not(self, name):
         told = self.why(name)
@@ -107,10 +117,10 @@ class Answers:
         grown = True
         while grown:
             grown = False
-            for i, (node, _) in enumerate(self._statements):
-                if i not in found and (_stars(node) or _bound(node) & wanted or _on(node, wanted)):
+            for i, (node, _, bound, used) in enumerate(self._statements):
+                if i not in found and (_stars(node) or bound & wanted or _on(node, wanted)):
                     found.add(i)
-                    wanted |= _used(node)
+                    wanted |= used
                     grown = True
         return sorted(found)
 
@@ -119,10 +129,9 @@ class Answers:
             if i in self._done:
                 continue
             self._done.add(i)
-            node, where = self._statements[i]
-            tree = ast.Module([node], [])
+            tree = ast.Module([self._statements[i].node], [])
             try:
-                exec(compile(tree, where, "exec"), vars(self.module))
+                exec(compile(tree, self._statements[i].where, "exec"), vars(self.module))
             except (Exception, SystemExit, KeyboardInterrupt) as error:
                 said = what_was_raised(error).removeprefix("your function raised ")
                 self._failed[i] = f"a line that it needs failed: {said}"
@@ -169,7 +178,16 @@ def _root(node):
 
 
 def _used(node):
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+    """The names of the submission that a statement or an expression reads."""
+    node = ast.Expr(node) if isinstance(node, ast.expr) else node
+    top = symtable.symtable(ast.unparse(node), "<answer>", "exec")
+    names = {symbol.get_name() for symbol in top.get_symbols() if symbol.is_referenced()}
+    todo = top.get_children()
+    while todo:  # inside functions and classes, local names are their own
+        table = todo.pop()
+        names |= {symbol.get_name() for symbol in table.get_symbols() if symbol.is_global()}
+        todo += table.get_children()
+    return names
 
 
 def _stars(node):
