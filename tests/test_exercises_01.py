@@ -66,7 +66,7 @@ def test_gap_meter(capsys):
     show_gap("far", [a, a], [a, a + 1])
     show_gap("shape", a, a.T)
     assert capsys.readouterr().out.splitlines() == [
-        "same: max difference < 1e-05: True",
-        "far: max difference < 1e-05: False",
+        "same: agrees within 1e-5; largest value 1",
+        "far: differs by up to 1; largest value 2",
         "shape: shapes differ, (2, 3) and (3, 2)",
     ]

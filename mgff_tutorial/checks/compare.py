@@ -4,8 +4,8 @@ import torch
 
 
 def show_gap(what, ours, theirs, tolerance=1e-5):
-    """Print whether two tensors agree in shape and values, in words that do not depend on the
-    machine.
+    """Print how closely two tensors agree and how large they are, in words that do not depend on
+    the machine.
 
     Args:
         what: name of the comparison. ours, theirs: tensors, or lists of tensors.
@@ -19,4 +19,9 @@ def show_gap(what, ours, theirs, tolerance=1e-5):
             print(f"{what}: shapes differ, {tuple(a.shape)} and {tuple(b.shape)}")
             return
     worst = max((a.double().cpu() - b.double().cpu()).abs().max().item() for a, b in pairs)
-    print(f"{what}: max difference < {tolerance:.0e}: {worst < tolerance}")
+    largest = max(b.double().abs().max().item() for _, b in pairs)
+    if worst < tolerance:
+        limit = f"{tolerance:.0e}".replace("e-0", "e-")
+        print(f"{what}: agrees within {limit}; largest value {largest:.2g}")
+    else:
+        print(f"{what}: differs by up to {worst:.1g}; largest value {largest:.2g}")

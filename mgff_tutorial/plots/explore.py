@@ -1,0 +1,197 @@
+"""Explorers: pictures with knobs. Each is a function that draws, usable without widgets, and
+`explorer` puts knobs on it.
+
+A picture is sent as an image inside the widget and never as an output of the cell, so that a
+notebook's outputs are the same with and without a browser.
+"""
+
+import io
+
+import numpy as np
+
+from ..renderer import render
+from ..renderer.species import find_species
+from ..support.errors import InputError
+from .birds import _circle_around
+from .style import BLUE, GREEN, GREY, ORANGE, RED, panels, plt, show_image
+from .windows import REGIONS, _borders, _numbers, _pairs
+
+
+def explorer(draw, **knobs):
+    """A widget that calls ``draw`` with the values of its knobs and shows the figure it returns.
+
+    Args:
+        draw: function of the knobs' names, returns a matplotlib figure.
+        knobs: name = list of choices, or (lowest, highest, step, start) of a slider.
+
+    Raises:
+        InputError: ipywidgets is not installed.
+    """
+    try:
+        import ipywidgets as widgets
+    except ImportError:
+        raise InputError(
+            "explorer needs ipywidgets; pip install ipywidgets, or call the drawing function."
+        ) from None
+    controls = {name: _control(widgets, name, values) for name, values in knobs.items()}
+    picture = widgets.Image(format="png")
+
+    def update(change=None):
+        picture.value = png_of(draw(**{name: knob.value for name, knob in controls.items()}))
+
+    for knob in controls.values():
+        knob.observe(update, names="value")
+    update()
+    box = _box_class(widgets)([widgets.HBox(list(controls.values())), picture])
+    # white, also on a dark page: the labels of the knobs are dark
+    box.add_class("jp-mod-explorer")
+    box.layout.overflow = "hidden"
+    return box
+
+
+def _box_class(widgets):
+    class Explorer(widgets.VBox):
+        def __repr__(self):
+            return "Turn the knobs: this needs a running kernel."
+
+    return Explorer
+
+
+def _control(widgets, name, values):
+    label = name.replace("_", " ")
+    wide = {"description_width": "initial"}
+    if isinstance(values, list):
+        return widgets.Dropdown(options=values, description=label, style=wide)
+    low, high, step, start = values
+    kind = widgets.IntSlider if isinstance(step, int) else widgets.FloatSlider
+    return kind(
+        start, min=low, max=high, step=step, description=label, style=wide, continuous_update=False
+    )
+
+
+def png_of(figure):
+    """A figure as the bytes of a PNG file; the figure is closed."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=90)
+    plt.close(figure)
+    return stream.getvalue()
+
+
+def draw_shift(window=4, shift=2, side=12):
+    """The regions of a map of ``side`` x ``side`` tokens after a cyclic shift, and the mask of the
+    window at the lower right, where they meet.
+
+    Args:
+        window: side of a window in tokens, a divisor of ``side``. shift: tokens, taken modulo
+            ``window``.
+    """
+    from ..windows import shift_mask, shift_regions, window_partition
+
+    shift = shift % window
+    pair = ((window, window), (shift, shift))
+    regions = shift_regions(side, side, *pair)
+    numbers = np.arange(side * side).reshape(side, side)
+    moved = np.roll(numbers, (-shift, -shift), (0, 1))
+    home = np.roll(regions.numpy(), (shift, shift), (0, 1))
+    masks = shift_mask(side, side, *pair)
+    names = window_partition(regions[None, :, :, None], pair[0])[-1, :, 0].numpy()
+    figure, axes = panels(3, size=(3.5, 3.5))
+    for ax, tokens, colours, offset in (
+        (axes[0], numbers, home, shift),
+        (axes[1], moved, regions.numpy(), 0),
+    ):
+        ax.imshow(colours, cmap=plt.matplotlib.colors.ListedColormap(REGIONS), vmin=-0.5, vmax=8.5)
+        _numbers(ax, tokens, 7.5)
+        _borders(ax, (side, side), pair[0], (offset, offset))
+    axes[0].set_title("windows moved by the shift")
+    axes[1].set_title("the map rolled instead")
+    _pairs(axes[2], masks[-1].numpy() == 0, names)
+    blocked = int((masks != 0).flatten(1).any(1).sum())
+    axes[2].set(title="mask of the last window", xlabel="key", ylabel="query")
+    axes[1].set_xlabel(f"{blocked} of {len(masks)} windows need a mask")
+    share = float((masks[-1] == 0).float().mean())
+    axes[2].set_xlabel(f"key ({share:.0%} of the pairs allowed, dark: forbidden)")
+    for ax in axes:
+        ax.set_xticks([]), ax.set_yticks([])
+        ax.spines[:].set_visible(False)
+    return figure
+
+
+def draw_merge(first, second, names, truth, weight=0.5, top=4):
+    """Two looks and their merged prediction, as bars.
+
+    Args:
+        first, second: (K,) probabilities of the looks. names: of the classes. truth: the true one.
+        weight: share of the second look.
+    """
+    first, second = (np.asarray(p, dtype=float) for p in (first, second))
+    merged = (1 - weight) * first + weight * second
+    shown = np.argsort(-np.maximum(first, second), kind="stable")[:top]
+    figure, axes = panels(3, size=(3.5, 2.6), sharey=True)
+    titles = ("first look", "second look", f"merged, weight {weight:.2f}")
+    for ax, values, title in zip(axes, (first, second, merged), titles):
+        colours = [GREEN if i == truth else BLUE for i in shown]
+        ax.barh(range(top), values[shown], color=colours)
+        for row, i in enumerate(shown):
+            ax.text(min(values[i], 0.86) + 0.01, row, f"{values[i]:.2f}", va="center", fontsize=9)
+        answer = values.argmax()
+        ax.set_title(title)
+        ax.set_xlabel(
+            f"answer: {names[answer]}", color=GREEN if answer == truth else RED, fontsize=9
+        )
+        ax.set_xlim(0, 1)
+    axes[0].set_yticks(range(top), [names[i] for i in shown], fontsize=9)
+    axes[0].invert_yaxis()
+    return figure
+
+
+def draw_pair(pair, size=0.7, scene=4):
+    """Two species in the same scene, and the part that tells them apart as the small classifier
+    sees it, at 96 x 96 pixels.
+
+    Args:
+        pair: two species of a genus, as ``"one / other"``. size: longer side of the bird over the
+            side of the picture. scene: number of the scene.
+    """
+    a, b = (find_species(name) for name in pair.split(" / "))
+    part, side = a.differs_from(b)[0], 96
+    figure, axes = panels(4, size=(2.7, 2.9))
+    for i, one in enumerate((a, b)):
+        drawn = render(one, scene, size=384, scale=size, occluders=0, camouflage=0.15)
+        seen = drawn.image.resize((side, side), reducing_gap=None)
+        x, y, radius = (v * side / 384 for v in _circle_around(drawn, part))
+        half = max(4, round(1.2 * radius))
+        x, y = (min(max(round(v), half), side - half) for v in (x, y))
+        show_image(axes[i], drawn.image, one.name)
+        axes[i].title.set_fontsize(9.5)
+        corner, wide = ((x - half) * 4, (y - half) * 4), 8 * half
+        axes[i].add_patch(
+            plt.Rectangle(corner, wide, wide, fill=False, edgecolor=ORANGE, linewidth=2)
+        )
+        close = seen.crop((x - half, y - half, x + half, y + half))
+        show_image(axes[2 + i], close, f"{part}: {one.code(part)}")
+        axes[2 + i].set_xlabel(f"{2 * half} x {2 * half} of 96 x 96 pixels", fontsize=9)
+    return figure
+
+
+def draw_valley(learning_rate=0.1, momentum=0.7, updates=60):
+    """The way of a ball down the valley x^2 / 20 + y^2, and its loss by update."""
+    place, velocity = np.array([-9.0, 2.5]), np.zeros(2)
+    path = [place]
+    for _ in range(updates):
+        velocity = momentum * velocity + place * [0.1, 2.0]
+        place = np.clip(place - learning_rate * velocity, -1e6, 1e6)
+        path.append(place)
+    path = np.array(path)
+    losses = path[:, 0] ** 2 / 20 + path[:, 1] ** 2
+    figure, (left, right) = panels(2, size=(4.6, 2.8))
+    x, y = np.meshgrid(np.linspace(-10.5, 10.5, 80), np.linspace(-3.2, 3.2, 60))
+    left.contour(x, y, x**2 / 20 + y**2, levels=10, colors="#d5d8dc", linewidths=0.8)
+    left.plot(*path.T, "-o", color=BLUE, markersize=2.5, linewidth=1)
+    left.plot(*path[0], "o", color=GREY)
+    left.plot(*path[-1], "o", color=RED)
+    left.set(xlim=(-10.5, 10.5), ylim=(-3.2, 3.2), xticks=[], yticks=[])
+    left.set_title(f"learning rate {learning_rate:g}, momentum {momentum:g}")
+    right.semilogy(np.clip(losses, 1e-8, 1e8), color=ORANGE)
+    right.set(xlabel="update", title="loss", ylim=(1e-8, 1e4))
+    return figure

@@ -1,0 +1,69 @@
+"""Losses that fall while the reader watches."""
+
+import numpy as np
+
+from .style import GREY, PALETTE, plt
+
+
+def draw_learning(curves, floors=None, ylabel="loss", smooth=5, ax=None):
+    """Losses by update, one line per model; dashed lines where they can't go any lower.
+
+    Args:
+        curves: dict name -> list of losses. floors: dict name -> loss that was expected, or None.
+        smooth: each point is the mean of that many updates.
+        ax: where to draw; a new figure if None.
+
+    Returns:
+        the axes.
+    """
+    if ax is None:
+        _, ax = plt.subplots(figsize=(6.4, 3.0), layout="constrained")
+    for (name, losses), colour in zip(curves.items(), PALETTE):
+        mean = np.convolve(losses, np.ones(smooth) / smooth, mode="valid")
+        ax.plot(np.arange(len(mean)) + smooth // 2, mean, color=colour, label=name, linewidth=2)
+        if floors and name in floors:
+            ax.axhline(floors[name], color=colour, linewidth=1, linestyle="--")
+    ax.axhline(0, color=GREY, linewidth=0.8)
+    ax.set(xlabel="update", ylabel=ylabel)
+    ax.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    return ax
+
+
+def draw_learned_table(table, wanted, losses):
+    """A learned bias table beside the losses of the layers that were compared.
+
+    Args:
+        table: (2 Wh - 1, 2 Ww - 1) values. wanted: (dy, dx), the displacement that solves the task.
+        losses: as the curves of `draw_learning`.
+
+    Returns:
+        the matplotlib figure.
+    """
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(9.6, 3.1), layout="constrained", width_ratios=[1, 1.35]
+    )
+    high, wide = (side // 2 for side in np.shape(table))
+    shown = left.imshow(
+        np.asarray(table), cmap="magma", extent=(-wide - 0.5, wide + 0.5, high + 0.5, -high - 0.5)
+    )
+    left.plot(
+        wanted[1],
+        wanted[0],
+        marker="s",
+        markersize=15,
+        markerfacecolor="none",
+        markeredgecolor="#35c4ff",
+        markeredgewidth=2,
+    )
+    left.set(
+        title="the learned table",
+        xlabel="query column - key column",
+        ylabel="query row - key row",
+        xticks=range(1 - wide, wide, 2),
+        yticks=range(1 - high, high, 2),
+    )
+    figure.colorbar(shown, ax=left, shrink=0.85, label="added to the score")
+    draw_learning(losses, ylabel="share of the variance missed", ax=right)
+    right.set(ylim=(-0.03, 1.1))
+    right.legend(frameon=False, fontsize=9, loc="center right")
+    return figure
