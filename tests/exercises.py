@@ -20,6 +20,12 @@ def solutions(notebook):
     return runpy.run_path(str(FOLDER / f"solutions_{notebook}.py"))
 
 
+def source(sheet):
+    """The text of the solutions of a notebook such as ``"01"``."""
+    (path,) = FOLDER.glob(f"solutions_{sheet}_*.py")
+    return path.read_text(encoding="utf-8")
+
+
 def names_in_the_notebook(notebook):
     """The calls of checks in a notebook: name of the check -> name of the answer."""
     book = nbformat.read(NOTEBOOKS / f"{notebook}.ipynb", as_version=4)

@@ -1,227 +1,529 @@
-"""Checks of notebooks 06 and 07: attention written out, positions, heads; squeeze and
-excitation.
+"""Checks of notebooks 06 and 07: how sharp attention is, a distance that it learns to prefer, heads
+switched off; squeeze and excitation, what it costs, and how it scales a map.
 """
 
 import torch
 import torch.nn.functional as F
 
-from ..attention import ChannelAttention
-from ..windows import relative_position_index
-from .core import ask, exercise, expect, expect_close, expect_shape
+from .cases import Draw, compare
+from .core import exercise
+
+# ---- notebook 06 ----
 
 
-def _first_that_fits(got, candidates):
-    """The text of the first plausible mistake whose result equals ``got``."""
-    for wrong, text in candidates:
-        if (
-            isinstance(got, torch.Tensor)
-            and got.shape == wrong.shape
-            and torch.allclose(got, wrong, atol=1e-5)
-        ):
-            return text
-    return ""
+def _weights(q, k, bias, sharpness, exponent=0.5):
+    return (sharpness * (q @ k.mT) / q.shape[-1] ** exponent + bias).softmax(-1)
+
+
+def _entropy(weights):
+    return -torch.special.xlogy(weights, weights).sum(-1)
 
 
 @exercise("Exercise 6.1")
-def check_attention_weights(attention_weights):
-    """Rows of A' with and without E_pos, on numbers where every omission shows."""
-    generator = torch.Generator().manual_seed(0)
-    q, k = torch.randn(2, 5, 8, generator=generator), torch.randn(2, 5, 8, generator=generator)
-    bias = torch.randn(5, 5, generator=generator)
-    scores = q @ k.mT / 8**0.5
-    right = (scores + bias).softmax(-1)
-    got = ask(attention_weights, q, k, bias)
-    hint = _first_that_fits(
-        got,
+def check_effective_positions(effective_positions):
+    """exp(entropy) of each row, with and without bias, flat, sharp and with exact zeros."""
+    draw = Draw()
+    cases = []
+    for batch, n, d, sharpness in ((2, 5, 8, 1.0), (3, 4, 2, 0.0), (1, 6, 3, 4.0), (2, 7, 5, 0.3)):
+        q, k, bias = draw.normal(batch, n, d), draw.normal(batch, n, d), draw.normal(n, n)
+        cases.append((q, k, bias, sharpness))
+        cases.append((q, k, torch.zeros(n, n), sharpness))
+    q, k = draw.normal(2, 4, 3), draw.normal(2, 4, 3)
+    cases.append((q, k, torch.eye(4).log(), 1.0))  # each position sees itself alone
+    cases.append((q, k, torch.ones(4, 4).tril().log(), 1.0))
+
+    def of(weights):
+        return _entropy(weights).exp()
+
+    compare(
+        effective_positions,
+        lambda q, k, b, s: of(_weights(q, k, b, s)),
+        cases,
         [
-            ((q @ k.mT + bias).softmax(-1), "The scores are not divided by sqrt(d)."),
-            ((q @ k.mT / 8 + bias).softmax(-1), "You divide by d; it must be sqrt(d)."),
             (
-                ((q @ k.mT + bias) / 8**0.5).softmax(-1),
-                "Only Q K^T is divided by sqrt(d), E_pos is not.",
-            ),
-            (scores.softmax(-1), "E_pos is missing."),
-            (
-                scores.softmax(-1) + bias,
-                "E_pos belongs inside the softmax; added afterwards, rows no longer sum to 1.",
+                "That is the entropy; exp turns it into a number of positions.",
+                lambda *a: _entropy(_weights(*a)),
             ),
             (
-                (scores + bias).softmax(-2),
-                "The softmax runs over the queries (columns); rows must sum to 1.",
+                "The scores are not divided by sqrt(d).",
+                lambda q, k, b, s: of(_weights(q, k, b, s, 0)),
             ),
             (
-                (scores.mT + bias).softmax(-1),
+                "You divide by d; it must be sqrt(d).",
+                lambda q, k, b, s: of(_weights(q, k, b, s, 1)),
+            ),
+            (
+                "Only Q K^T is made sharper; E_pos is added as it is.",
+                lambda q, k, b, s: of((s * (q @ k.mT / q.shape[-1] ** 0.5 + b)).softmax(-1)),
+            ),
+            (
+                "sharpness multiplies the scores; you divide by it.",
+                lambda q, k, b, s: of(_weights(q, k, b, 1 / s if s else 0)),
+            ),
+            ("sharpness is not used.", lambda q, k, b, s: of(_weights(q, k, b, 1))),
+            ("E_pos is missing.", lambda q, k, b, s: of(_weights(q, k, 0 * b.clamp(-9, 9), s))),
+            (
+                "The softmax runs over the queries; rows must sum to 1.",
+                lambda q, k, b, s: of(
+                    (s * (q @ k.mT) / q.shape[-1] ** 0.5 + b).softmax(-2).transpose(-1, -2)
+                ),
+            ),
+            (
                 "Q and K are exchanged: row i holds the scores of QUERY i.",
+                lambda q, k, b, s: of(_weights(k, q, b, s)),
             ),
-            (scores + bias, "These are scores; the softmax is missing."),
+            (
+                "0 * log(0) is NaN; a weight of 0 adds nothing to the entropy "
+                "(torch.special.xlogy).",
+                lambda *a: (-(_weights(*a) * _weights(*a).log()).sum(-1)).exp(),
+            ),
+            (
+                "One number for each query, not their mean.",
+                lambda *a: of(_weights(*a)).mean(-1),
+            ),
+            (
+                "Entropy uses the natural logarithm, and exp undoes it.",
+                lambda *a: (_entropy(_weights(*a)) / 2**0.5 * 2**0.5 / 0.6931472).exp(),
+            ),
+            (
+                "The sign: entropy is MINUS the sum of p ln p.",
+                lambda *a: (-_entropy(_weights(*a))).exp(),
+            ),
         ],
+        describe=lambda q, k, b, s: (
+            f"{q.shape[0]} images, {q.shape[1]} positions, d = {q.shape[2]}, sharpness {s:g}"
+        ),
+        form="a (B, N) tensor",
+        hint="softmax(sharpness * Q K^T / sqrt(d) + E_pos) over the keys; the entropy of each row "
+        "is -sum p ln p, and the answer its exp.",
+        tolerance=1e-4,
     )
-    expect_close("A' for 5 positions", got, right, 1e-5, hint)
+
+
+def _distance_table(grid, slope, metric=lambda y, x: (y**2 + x**2) ** 0.5):
+    h, w = grid
+    y = torch.arange(-(h - 1), h)[:, None].float()
+    x = torch.arange(-(w - 1), w)[None].float()
+    return (-slope * metric(y, x)).flatten()
 
 
 @exercise("Exercise 6.2", points=2)
-def check_position_bias(position_bias):
-    """A table whose entries name themselves, on a grid that is not square."""
-    for grid in ((2, 2), (2, 3), (3, 2)):
-        rows = (2 * grid[0] - 1) * (2 * grid[1] - 1)
-        table = torch.arange(rows, dtype=torch.float32)
-        right = table[relative_position_index(grid)]
-        got = ask(position_bias, table, grid)
-        n = grid[0] * grid[1]
-        expect_shape(
-            f"bias of a {grid[0]} x {grid[1]} grid",
-            got,
-            (n, n),
-            "One number for each pair (query, key).",
-        )
-        hint = _first_that_fits(
-            got,
-            [
-                (
-                    right.T,
-                    "The sign of the offset is turned: take the query's place MINUS the key's.",
+def check_distance_table(distance_table):
+    """Tables of square, oblong, one-row and one-column grids, and several slopes."""
+    draw = Draw()
+    cases = [((2, 2), 1.0), ((3, 3), 0.5), ((2, 4), 2.0), ((5, 2), 1.0), ((1, 4), 1.0), ((3, 1), 0)]
+    cases += [(tuple(draw.integers(2, 2, 7)), draw.integer(1, 30) / 10) for _ in range(3)]
+    compare(
+        distance_table,
+        _distance_table,
+        cases,
+        [
+            (
+                "The sign: the further away, the LOWER the score.",
+                lambda g, s: -_distance_table(g, s),
+            ),
+            (
+                "The straight distance is sqrt(dy^2 + dx^2); yours is |dy| + |dx|.",
+                lambda g, s: _distance_table(g, s, lambda y, x: y.abs() + x.abs()),
+            ),
+            (
+                "The straight distance is sqrt(dy^2 + dx^2); yours is the larger of |dy|, |dx|.",
+                lambda g, s: _distance_table(g, s, lambda y, x: torch.maximum(y.abs(), x.abs())),
+            ),
+            (
+                "That is the square of the distance; take the root.",
+                lambda g, s: _distance_table(g, s, lambda y, x: y**2 + x**2),
+            ),
+            (
+                "Rows and columns are exchanged: one row of the table holds all dx of one dy.",
+                lambda g, s: _distance_table(g[::-1], s),
+            ),
+            (
+                "The table starts at the offset -(h - 1), -(w - 1); the middle entry is offset 0.",
+                lambda g, s: (
+                    -s
+                    * torch.cartesian_prod(
+                        torch.arange(2 * g[0] - 1.0), torch.arange(2 * g[1] - 1.0)
+                    )
+                    .reshape(-1, 2)
+                    .norm(dim=1)
                 ),
-                (table.new_zeros(n, n), "The table is not read."),
-            ],
-        )
-        if not hint and grid[0] != grid[1]:
-            hint = (
-                "A row of the table has 2 w - 1 entries: index = (dy + h - 1) * (2 w - 1) + "
-                "dx + w - 1."
-            )
-        elif not hint:
-            hint = "Check the offsets: each runs from -(size - 1) to size - 1, so add size - 1."
-        expect_close(f"bias of a {grid[0]} x {grid[1]} grid", got, right, 1e-6, hint)
+            ),
+            (
+                "These are the h * w offsets from one corner; the table has (2h - 1)(2w - 1).",
+                lambda g, s: (
+                    -s
+                    * torch.cartesian_prod(torch.arange(0.0, g[0]), torch.arange(0.0, g[1])).norm(
+                        dim=1
+                    )
+                ),
+            ),
+            (
+                "One row of numbers, as in relative_position_index; not a grid.",
+                lambda g, s: _distance_table(g, s).view(2 * g[0] - 1, 2 * g[1] - 1),
+            ),
+            ("The slope is missing.", lambda g, s: _distance_table(g, 1)),
+        ],
+        describe=lambda g, s: f"grid of {g[0]} x {g[1]}, slope {s}",
+        form="(2h - 1)(2w - 1) numbers in one row",
+        hint="Entry (dy + h - 1) * (2w - 1) + dx + w - 1 belongs to the offset (dy, dx); it is "
+        "-slope * sqrt(dy^2 + dx^2).",
+    )
+
+
+def _split(t, heads):
+    return t.unflatten(2, (heads, -1)).transpose(1, 2)  # (B, heads, N, d)
+
+
+def _without_head(q, k, v, heads, off, scale=None, mixed=False, joined=True):
+    b, n, c = q.shape
+    if mixed:
+        q, k, v = (t.reshape(b, heads, n, c // heads) for t in (q, k, v))
+    else:
+        q, k, v = (_split(t, heads) for t in (q, k, v))
+    out = F.scaled_dot_product_attention(q, k, v, scale=scale).clone()
+    if off is not None:
+        out[:, off] = 0
+    return out.transpose(1, 2).reshape(b, n, c) if joined else out.reshape(b, n, c)
+
+
+def _keys_off(q, k, v, heads, off):
+    """The head's scores are zero, so that it averages all values."""
+    k = k.clone()
+    d = k.shape[2] // heads
+    k[:, :, off * d : (off + 1) * d] = 0
+    return _without_head(q, k, v, heads, None)
+
+
+def _renormalised(q, k, v, heads, off):
+    return _without_head(q, k, v, heads, off) * (heads / (heads - 1) if heads > 1 else 1)
 
 
 @exercise("Exercise 6.3", points=2)
-def check_many_heads(many_heads):
-    """Several heads against torch's own attention; the ways of splitting channels wrongly."""
-    generator = torch.Generator().manual_seed(1)
-    q, k, v = (torch.randn(2, 6, 8, generator=generator) for _ in range(3))
-    for heads in (1, 2, 4):
+def check_without_head(without_head):
+    """Several heads, each of them switched off; the ways of splitting channels wrongly."""
+    draw = Draw()
+    cases = []
+    for batch, n, channels, heads in ((2, 6, 8, 2), (1, 5, 12, 3), (3, 4, 8, 4), (2, 3, 4, 1)):
+        q, k, v = (draw.normal(batch, n, channels) for _ in range(3))
+        cases += [(q, k, v, heads, off) for off in {0, heads - 1, draw.integer(0, heads - 1)}]
+    compare(
+        without_head,
+        _without_head,
+        cases,
+        [
+            (
+                "No head is switched off.",
+                lambda q, k, v, h, off: _without_head(q, k, v, h, None),
+            ),
+            (
+                "That is one head: the channels are not split.",
+                lambda q, k, v, h, off: F.scaled_dot_product_attention(q, k, v),
+            ),
+            (
+                "d is the width of one head, C / heads, not of all.",
+                lambda q, k, v, h, off: _without_head(q, k, v, h, off, scale=q.shape[2] ** -0.5),
+            ),
+            (
+                "The scores are not divided by sqrt(d).",
+                lambda q, k, v, h, off: _without_head(q, k, v, h, off, scale=1.0),
+            ),
+            (
+                "Bring the heads back next to their channels before you join them: transpose, "
+                "then flatten.",
+                lambda *a: _without_head(*a, joined=False),
+            ),
+            (
+                "reshape(B, heads, N, d) mixes positions; split the channels first, then "
+                "transpose.",
+                lambda *a: _without_head(*a, mixed=True),
+            ),
+            (
+                "reshape(B, heads, N, d) mixes positions, and the heads must come back by "
+                "transpose.",
+                lambda *a: _without_head(*a, mixed=True, joined=False),
+            ),
+            (
+                "Heads count from 0, and head `off` holds the channels off * d to (off + 1) * d.",
+                lambda q, k, v, h, off: _without_head(q, k, v, h, off - 1),
+            ),
+            (
+                "The head next to it is switched off; heads count from 0.",
+                lambda q, k, v, h, off: _without_head(q, k, v, h, (off + 1) % h),
+            ),
+            (
+                "Zeroed keys make the head average all values; its OUTPUT must be 0.",
+                _keys_off,
+            ),
+            ("The other heads must stay as they were; do not rescale them.", _renormalised),
+            (
+                "The others are switched off; switch off this one alone.",
+                lambda q, k, v, h, off: (
+                    _without_head(q, k, v, h, None) - _without_head(q, k, v, h, off)
+                ),
+            ),
+            (
+                "The head is dropped; its channels must stay, as zeros.",
+                lambda q, k, v, h, off: (
+                    _split(_without_head(q, k, v, h, None), h)[:, [i for i in range(h) if i != off]]
+                    .transpose(1, 2)
+                    .flatten(2)
+                ),
+            ),
+        ],
+        describe=lambda q, k, v, h, off: (
+            f"{q.shape[1]} positions, {q.shape[2]} channels, {h} heads, head {off} off"
+        ),
+        form="a (B, N, C) tensor",
+        hint="Split the channels into heads, attend in each with d = C / heads, set the output of "
+        "head `off` to 0, put the parts side by side again.",
+    )
 
-        def split(t):
-            return t.unflatten(2, (heads, -1)).transpose(1, 2)
 
-        right = (
-            F.scaled_dot_product_attention(split(q), split(k), split(v)).transpose(1, 2).flatten(2)
-        )
-        got = ask(many_heads, q, k, v, heads)
-        d = 8 // heads
-        scores = split(q) @ split(k).mT
-        hint = ""
-        if heads > 1:
-            hint = _first_that_fits(
-                got,
-                [
-                    (
-                        F.scaled_dot_product_attention(q, k, v),
-                        "That is one head: the channels are not split.",
-                    ),
-                    (
-                        (scores / 8**0.5).softmax(-1).matmul(split(v)).transpose(1, 2).flatten(2),
-                        f"d is the width of one head, here {d}, not of all.",
-                    ),
-                    (
-                        F.scaled_dot_product_attention(split(q), split(k), split(v))
-                        .flatten(1)
-                        .reshape(2, 6, 8),
-                        "Bring the heads back next to their channels before you join them: "
-                        "transpose, then flatten.",
-                    ),
-                    (
-                        F.scaled_dot_product_attention(
-                            *(t.reshape(2, heads, 6, d) for t in (q, k, v))
-                        )
-                        .transpose(1, 2)
-                        .flatten(2),
-                        "reshape(B, heads, N, d) mixes positions; split the channels first, then "
-                        "transpose.",
-                    ),
-                ],
-            )
-        expect_close(f"{heads} head{'s' if heads > 1 else ''}", got, right, 1e-5, hint)
+# ---- notebook 07 ----
+
+
+def _mlp(squeezed, w1, w2):
+    return F.relu(squeezed @ w1.T) @ w2.T
+
+
+def _mean(x):
+    return x.mean((2, 3))
+
+
+def _peak(x):
+    return x.amax((2, 3))
 
 
 @exercise("Exercise 7.1", answer="channel_weights_of")
 def check_channel_weights(channel_weights):
-    """s for two maps, and the mistakes that still give numbers between 0 and 1."""
-    generator = torch.Generator().manual_seed(2)
-    x = torch.randn(2, 6, 3, 4, generator=generator) + torch.randn(2, 6, 1, 1, generator=generator)
-    w1, w2 = torch.randn(3, 6, generator=generator), torch.randn(6, 3, generator=generator)
-    mean = x.mean((2, 3))
-    right = torch.sigmoid(F.relu(mean @ w1.T) @ w2.T)
-    got = ask(channel_weights, x, w1, w2)
-    hint = _first_that_fits(
-        got,
+    """s from mean and maximum, for several maps, and the mistakes that still give numbers in
+    (0, 1).
+    """
+    draw = Draw()
+    cases = []
+    for batch, channels, hidden, height, width in (
+        (2, 6, 3, 3, 4),
+        (3, 4, 2, 5, 2),
+        (1, 8, 2, 1, 6),
+    ):
+        x = draw.normal(batch, channels, height, width) + draw.normal(batch, channels, 1, 1)
+        cases.append((x, draw.normal(hidden, channels) / 2, draw.normal(channels, hidden) / 2))
+        cases.append((-x.abs(), *cases[-1][1:]))
+    compare(
+        channel_weights,
+        lambda x, a, b: (_mlp(_mean(x), a, b) + _mlp(_peak(x), a, b)).sigmoid(),
+        cases,
         [
             (
-                torch.softmax(F.relu(mean @ w1.T) @ w2.T, 1),
+                "Only the mean is squeezed; the maximum goes through W1 and W2 as well.",
+                lambda x, a, b: _mlp(_mean(x), a, b).sigmoid(),
+            ),
+            (
+                "Only the maximum is squeezed; the mean goes through W1 and W2 as well.",
+                lambda x, a, b: _mlp(_peak(x), a, b).sigmoid(),
+            ),
+            (
+                "Mean and maximum are added before W1; the relu between W1 and W2 must see them "
+                "one by one.",
+                lambda x, a, b: _mlp(_mean(x) + _peak(x), a, b).sigmoid(),
+            ),
+            (
+                "Add what comes out of W2, then take ONE sigmoid.",
+                lambda x, a, b: _mlp(_mean(x), a, b).sigmoid() + _mlp(_peak(x), a, b).sigmoid(),
+            ),
+            (
+                "Add what comes out of W2 and take one sigmoid; no mean of two sigmoids.",
+                lambda x, a, b: (
+                    (_mlp(_mean(x), a, b).sigmoid() + _mlp(_peak(x), a, b).sigmoid()) / 2
+                ),
+            ),
+            (
+                "The two are added, not averaged.",
+                lambda x, a, b: ((_mlp(_mean(x), a, b) + _mlp(_peak(x), a, b)) / 2).sigmoid(),
+            ),
+            (
+                "The two are added, not multiplied.",
+                lambda x, a, b: (_mlp(_mean(x), a, b) * _mlp(_peak(x), a, b)).sigmoid(),
+            ),
+            (
                 "Softmax lets channels compete; SE uses a sigmoid for each.",
+                lambda x, a, b: (_mlp(_mean(x), a, b) + _mlp(_peak(x), a, b)).softmax(1),
             ),
-            (torch.sigmoid(mean @ w1.T @ w2.T), "The relu between W1 and W2 is missing."),
             (
-                torch.sigmoid(F.relu(F.relu(mean @ w1.T) @ w2.T)),
+                "The relu between W1 and W2 is missing.",
+                lambda x, a, b: ((_mean(x) + _peak(x)) @ a.T @ b.T).sigmoid(),
+            ),
+            (
                 "The relu stands between W1 and W2 only.",
+                lambda x, a, b: (
+                    F.relu(_mlp(_mean(x), a, b)) + F.relu(_mlp(_peak(x), a, b))
+                ).sigmoid(),
             ),
             (
-                torch.sigmoid(F.relu(x.amax((2, 3)) @ w1.T) @ w2.T),
-                "Squeeze with the mean over positions, not the maximum.",
-            ),
-            (
-                torch.sigmoid(F.relu(x.sum((2, 3)) @ w1.T) @ w2.T),
                 "Squeeze with the mean over positions, not the sum.",
+                lambda x, a, b: (_mlp(x.sum((2, 3)), a, b) + _mlp(_peak(x), a, b)).sigmoid(),
             ),
-            (F.relu(mean @ w1.T) @ w2.T, "The sigmoid is missing."),
+            (
+                "The maximum is of the numbers, not of their sizes: no abs.",
+                lambda x, a, b: (_mlp(_mean(x), a, b) + _mlp(x.abs().amax((2, 3)), a, b)).sigmoid(),
+            ),
+            (
+                "The sigmoid is missing.",
+                lambda x, a, b: _mlp(_mean(x), a, b) + _mlp(_peak(x), a, b),
+            ),
+            (
+                "Return the weights s, one for each channel; not the scaled map.",
+                lambda x, a, b: (
+                    x * (_mlp(_mean(x), a, b) + _mlp(_peak(x), a, b)).sigmoid()[:, :, None, None]
+                ),
+            ),
         ],
+        describe=lambda x, a, b: f"channel weights of maps {tuple(x.shape)}",
+        form="a (B, C) tensor",
+        hint="Squeeze each channel to its mean and, a second time, to its maximum; send both "
+        "through W1, relu and W2; add; then the sigmoid.",
     )
-    if isinstance(got, torch.Tensor) and got.shape == x.shape:
-        hint = "Return the weights s, one for each channel; not the scaled map."
-    expect_close("channel weights of 2 maps with 6 channels", got, right, 1e-5, hint)
+
+
+def _divisors(channels):
+    return [r for r in range(1, channels + 1) if channels % r == 0]
+
+
+def _reduction(channels, budget, cost=lambda c, r: 2 * c * (c // r), best=min, strict=False):
+    good = [
+        r
+        for r in _divisors(channels)
+        if (cost(channels, r) < budget if strict else cost(channels, r) <= budget)
+    ]
+    return best(good) if good else 0
 
 
 @exercise("Exercise 7.2")
-def check_se_parameters(se_parameters):
-    """Counts for the widths of the course and of Swin-B."""
-    for c, r in ((1024, 16), (256, 16), (64, 4)):
-        got, right = (
-            ask(se_parameters, c, r),
-            sum(p.numel() for p in ChannelAttention(c, r).parameters()),
-        )
-        hints = {
-            c * c // r: "Two matrices: one down to C / r, one back up.",
-            2 * c * c: "The squeezed width is C / r.",
-            right + c + c // r: "The paper's equation has no biases.",
-        }
-        expect(
-            got == right,
-            f"C = {c}, r = {r}: expected {right} weights, got {got}. {hints.get(got, '')}".rstrip(),
-        )
+def check_smallest_reduction(smallest_reduction):
+    """Budgets that are met exactly, nearly, easily and not at all."""
+    draw = Draw()
+    cases = [
+        (1024, 131072),
+        (1024, 131071),
+        (64, 8192),
+        (64, 8191),
+        (64, 8224),
+        (64, 128),
+        (64, 127),
+        (12, 96),
+    ]
+    cases += [(12, 95), (12, 71), (7, 14), (7, 97), (7, 13), (1, 2), (1, 1)]
+    for _ in range(4):
+        channels = draw.choice([24, 36, 48, 60, 90])
+        cases.append((channels, draw.integer(channels, 2 * channels**2)))
+
+    def any_number(channels, budget):
+        return next((r for r in range(1, channels + 1) if 2 * channels * channels / r <= budget), 0)
+
+    compare(
+        smallest_reduction,
+        _reduction,
+        cases,
+        [
+            (
+                "That is the LARGEST reduction; the smallest keeps the most of the module.",
+                lambda c, b: _reduction(c, b, best=max),
+            ),
+            (
+                "A module that costs exactly the budget is allowed: <=.",
+                lambda c, b: _reduction(c, b, strict=True),
+            ),
+            (
+                "There are two matrices: one down to C / r, one back up.",
+                lambda c, b: _reduction(c, b, lambda c, r: c * (c // r)),
+            ),
+            (
+                "The paper's equation has no biases.",
+                lambda c, b: _reduction(c, b, lambda c, r: 2 * c * (c // r) + c + c // r),
+            ),
+            (
+                "r must divide the channels.",
+                any_number,
+            ),
+            (
+                "r must divide the channels; C // r would cut some off.",
+                lambda c, b: next((r for r in range(1, c + 1) if 2 * c * (c // r) <= b), 0),
+            ),
+            (
+                "Any divisor of C may be taken, not only powers of 2.",
+                lambda c, b: next(
+                    (r for r in _divisors(c) if r & (r - 1) == 0 and 2 * c * (c // r) <= b), 0
+                ),
+            ),
+            (
+                "r = 1 is allowed: nothing is reduced.",
+                lambda c, b: next((r for r in _divisors(c)[1:] if 2 * c * (c // r) <= b), 0),
+            ),
+            (
+                "If even r = C costs too much, return 0.",
+                lambda c, b: _reduction(c, b) or c,
+            ),
+            (
+                "That is the number of weights; return r.",
+                lambda c, b: 2 * c * (c // _reduction(c, b)) if _reduction(c, b) else 0,
+            ),
+        ],
+        describe=lambda c, b: f"C = {c}, at most {b} weights",
+        form="an integer",
+        hint="One module has 2 * C * (C / r) weights; go through the divisors of C from 1 upwards.",
+        integers=True,
+    )
 
 
 @exercise("Exercise 7.3")
 def check_scale_map(scale_map):
-    """x * s on a map whose height equals its channels, where broadcasting along the wrong side goes
-    unnoticed.
+    """x * s; one of the maps has 4 images, 4 channels and 4 x 4 positions, where any broadcasting
+    goes unnoticed.
     """
-    generator = torch.Generator().manual_seed(3)
-    x, s = torch.randn(2, 4, 4, 4, generator=generator), torch.rand(2, 4, generator=generator)
-    right = x * s[:, :, None, None]
-    got = ask(scale_map, x, s)
-    hint = _first_that_fits(
-        got,
+    draw = Draw()
+    cases = [
+        (draw.normal(b, c, h, w), draw.uniform(b, c))
+        for b, c, h, w in ((4, 4, 4, 4), (2, 3, 5, 4), (1, 2, 3, 3), (3, 5, 1, 2))
+    ]
+    compare(
+        scale_map,
+        lambda x, s: x * s[:, :, None, None],
+        cases,
         [
             (
-                x * s[:, None, None, :],
                 "s was spread along the columns; give it the shape (B, C, 1, 1).",
+                lambda x, s: x * s[:, None, None, :],
             ),
             (
-                x * s[:, None, :, None],
                 "s was spread along the rows; give it the shape (B, C, 1, 1).",
+                lambda x, s: x * s[:, None, :, None],
             ),
-            (x * s[0][None, :, None, None], "Every image has its own s."),
-            (x + right, "No residual here: the map is scaled."),
+            (
+                "(B, C) meets (H, W) here, rows and columns; give s the shape (B, C, 1, 1).",
+                lambda x, s: x * s,
+            ),
+            (
+                "Images and channels are exchanged: s has the shape (B, C).",
+                lambda x, s: x * s.T[:, :, None, None],
+            ),
+            ("Every image has its own s.", lambda x, s: x * s[0][None, :, None, None]),
+            (
+                "Every channel has its own weight; no mean over s.",
+                lambda x, s: x * s.mean(1)[:, None, None, None],
+            ),
+            (
+                "No residual here: the map is scaled.",
+                lambda x, s: x + x * s[:, :, None, None],
+            ),
+            ("The map is multiplied, not added to.", lambda x, s: x + s[:, :, None, None]),
+            (
+                "The weights are used as they are; no second sigmoid.",
+                lambda x, s: x * s.sigmoid()[:, :, None, None],
+            ),
         ],
+        describe=lambda x, s: f"a map {tuple(x.shape)} and weights {tuple(s.shape)}",
+        form="a tensor of the map's shape",
+        hint="One weight for each image and channel, the same at all positions.",
+        tolerance=1e-6,
     )
-    expect_close("scaled map", got, right, 1e-6, hint)

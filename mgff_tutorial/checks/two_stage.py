@@ -1,69 +1,206 @@
-"""Checks of notebook 12: a weighted merge, boxes in original pixels, the surer of two stages."""
+"""Checks of notebook 12: a weighted merge, boxes of a padded view in original pixels, the surer of
+two looks.
+"""
 
 import torch
 
-from .core import ask, exercise, expect_close, expect_shape
+from .cases import Draw, compare
+from .core import exercise
 
 
-def _probabilities(batch, classes, seed, sharpness=2.0):
-    generator = torch.Generator().manual_seed(seed)
-    return (torch.randn(batch, classes, generator=generator) * sharpness).softmax(dim=1)
+def _probabilities(draw, batch, classes, sharpness=2.0):
+    return (draw.normal(batch, classes) * sharpness).softmax(dim=1)
+
+
+def _weighted(looks, weights):
+    return sum(w * p for w, p in zip(weights, looks))
 
 
 @exercise("Exercise 12.1")
 def check_merge_many(merge_many):
-    """Two and three stages, weights that sum to 1 and weights that don't."""
-    for weights in ([0.5, 0.5], [1.0, 3.0], [2, 1, 1], [0.0, 5.0]):
-        stages = [_probabilities(4, 5, seed) for seed in range(len(weights))]
-        right = sum(w * p for w, p in zip(weights, stages)) / sum(weights)
-        got = ask(merge_many, [p.clone() for p in stages], list(weights))
-        expect_shape(f"merged with weights {weights}", got, right.shape)
-        hint = ""
-        if torch.allclose(got, right * sum(weights), atol=1e-6):
-            hint = "Divide by the sum of the weights, so that rows sum to 1."
-        elif torch.allclose(got, torch.stack(stages).mean(dim=0), atol=1e-6):
-            hint = "The weights are not used."
-        elif torch.allclose(
-            got, (sum(w * p for w, p in zip(weights, stages))).softmax(dim=1), atol=1e-6
-        ):
-            hint = "These are probabilities already; a second softmax flattens them."
-        elif torch.allclose(
-            got, sum(w * p for w, p in zip(weights, stages)) / len(weights), atol=1e-6
-        ):
-            hint = "Divide by the sum of the weights, not by their number."
-        expect_close(f"merged with weights {weights}", got, right, 1e-5, hint)
+    """One to four looks, weights that sum to 1 and weights that don't, zeros among them."""
+    draw = Draw()
+    lists = [[0.5, 0.5], [1.0, 3.0], [2, 1, 1], [0.0, 5.0], [0.2], [7], [0.25, 0.5, 0.125]]
+    lists += [[draw.integer(1, 9) / 2 for _ in range(4)]]
+    cases = []
+    for weights in lists:
+        batch, classes = draw.integer(1, 5), draw.integer(2, 7)
+        cases.append(([_probabilities(draw, batch, classes) for _ in weights], weights))
+    compare(
+        merge_many,
+        lambda p, w: _weighted(p, w) / sum(w),
+        cases,
+        [
+            (
+                "Divide by the sum of the weights, so that rows sum to 1.",
+                _weighted,
+            ),
+            ("The weights are not used.", lambda p, w: torch.stack(p).mean(dim=0)),
+            (
+                "These are probabilities already; a second softmax flattens them.",
+                lambda p, w: (_weighted(p, w) / sum(w)).softmax(dim=1),
+            ),
+            (
+                "These are probabilities already, and a softmax is no division by the weights.",
+                lambda p, w: _weighted(p, w).softmax(dim=1),
+            ),
+            (
+                "Divide by the sum of the weights, not by their number.",
+                lambda p, w: _weighted(p, w) / len(w),
+            ),
+            (
+                "The weights are exchanged: the first belongs to the first look.",
+                lambda p, w: _weighted(p, w[::-1]) / sum(w),
+            ),
+            (
+                "A softmax over the weights changes their ratio; divide them by their sum.",
+                lambda p, w: _weighted(p, torch.tensor(w).float().softmax(0)),
+            ),
+            (
+                "There may be more than two looks.",
+                lambda p, w: _weighted(p[:2], w[:2]) / sum(w[:2]),
+            ),
+            (
+                "That is the weighted geometric mean; the mean of the probabilities is asked for.",
+                lambda p, w: _weighted([x.log() for x in p], [v / sum(w) for v in w]).softmax(1),
+            ),
+            (
+                "Return probabilities of all classes, not the winner.",
+                lambda p, w: _weighted(p, w).argmax(1),
+            ),
+        ],
+        describe=lambda p, w: f"{len(p)} looks of {tuple(p[0].shape)} with weights {w}",
+        form="a (B, K) tensor",
+        hint="Multiply each look by its weight, add up, divide by the sum of the weights.",
+    )
+
+
+def _from_padded_view(boxes, view, sizes, fit=torch.minimum, pad=0.5, clip=True, late=False):
+    sizes = sizes.to(boxes.dtype)
+    height, width = view
+    scale = fit(width / sizes[:, 0], height / sizes[:, 1])[:, None]  # (B, 1)
+    free = torch.tensor([width, height]) - sizes * scale  # (B, 2)
+    offset = (pad * free).repeat(1, 2)
+    out = boxes / scale - offset if late else (boxes - offset) / scale
+    limit = sizes.repeat(1, 2)
+    return torch.minimum(out.clamp(min=0), limit) if clip else out
+
+
+def _stretched(boxes, view, sizes):
+    scale = sizes / torch.tensor([view[1], view[0]])
+    return torch.minimum((boxes * scale.repeat(1, 2)).clamp(min=0), sizes.repeat(1, 2))
 
 
 @exercise("Exercise 12.2")
-def check_to_original(to_original):
-    """Inputs and originals that are not square."""
-    generator = torch.Generator().manual_seed(1)
-    for view in ((224, 224), (96, 160)):
-        boxes = torch.rand(3, 4, generator=generator) * 90
-        sizes = torch.tensor([[500, 333], [120, 480], [256, 256]])
-        scale = torch.stack([sizes[:, 0] / view[1], sizes[:, 1] / view[0]], dim=1)
-        right = boxes * torch.cat([scale, scale], dim=1)
-        got = ask(to_original, boxes.clone(), view, sizes.clone())
-        expect_shape("boxes", got, (3, 4))
-        swapped = torch.stack([sizes[:, 1] / view[1], sizes[:, 0] / view[0]], dim=1)
-        view_swapped = torch.stack([sizes[:, 0] / view[0], sizes[:, 1] / view[1]], dim=1)
-        hint = ""
-        if torch.allclose(got, boxes * torch.cat([swapped, swapped], dim=1), atol=1e-3):
-            hint = "sizes holds WIDTH and height; x goes with the width."
-        elif torch.allclose(got, boxes * torch.cat([view_swapped, view_swapped], dim=1), atol=1e-3):
-            hint = "view is (HEIGHT, width), as in tensors; x goes with the width."
-        elif torch.allclose(got, boxes * scale.repeat_interleave(2, dim=1), atol=1e-3):
-            hint = "The order is x, y, x, y: the factors alternate."
-        elif torch.allclose(got, boxes / torch.cat([scale, scale], dim=1), atol=1e-3):
-            hint = "The other way round: original size divided by input size."
-        elif torch.allclose(got, boxes * torch.cat([scale, scale], dim=1)[:1], atol=1e-3):
-            hint = "Every image has a scale of its own."
-        expect_close(f"boxes from a view of {view}", got, right, 1e-3, hint)
+def check_from_padded_view(from_padded_view):
+    """Wide, tall and square originals, larger and smaller than views of several shapes; boxes that
+    reach into the padding.
+    """
+    draw = Draw()
+    cases = []
+    for view in ((224, 224), (96, 160), (160, 96), (100, 100)):
+        sizes = [[500, 333], [120, 480], [256, 256], [40, 30], draw.integers(2, 30, 600)]
+        sizes = torch.tensor(draw.shuffled(sizes)[: draw.integer(3, 5)])
+        x = (draw.uniform(len(sizes), 2) * view[1]).sort(1).values
+        y = (draw.uniform(len(sizes), 2) * view[0]).sort(1).values
+        cases.append((torch.stack([x[:, 0], y[:, 0], x[:, 1], y[:, 1]], 1), view, sizes))
+        whole = torch.tensor([0.0, 0, view[1], view[0]]).repeat(len(sizes), 1)
+        cases.append((whole, view, sizes))
+        inside = whole * 0.1 + whole.flip(1)[:, [1, 0, 1, 0]] * 0.4  # near the middle
+        cases.append((inside, view, sizes))
+
+    compare(
+        from_padded_view,
+        _from_padded_view,
+        cases,
+        [
+            (
+                "That undoes a stretch; here both sides were scaled by ONE factor, and the rest is "
+                "padding.",
+                _stretched,
+            ),
+            (
+                "The padding is not subtracted: the picture begins at the offset.",
+                lambda b, v, s: _from_padded_view(b, v, s, pad=0),
+            ),
+            (
+                "Half of the free room lies on each side; you subtract all of it.",
+                lambda b, v, s: _from_padded_view(b, v, s, pad=1),
+            ),
+            (
+                "The offset is in pixels of the view: subtract it before you divide by the scale.",
+                lambda b, v, s: _from_padded_view(b, v, s, late=True),
+            ),
+            (
+                "The picture fits INTO the view: the smaller of the two scales.",
+                lambda b, v, s: _from_padded_view(b, v, s, fit=torch.maximum),
+            ),
+            (
+                "A box may reach into the padding: clip it to the original.",
+                lambda b, v, s: _from_padded_view(b, v, s, clip=False),
+            ),
+            (
+                "sizes holds WIDTH and height; x goes with the width.",
+                lambda b, v, s: _from_padded_view(b, v, s.flip(1)),
+            ),
+            (
+                "view is (HEIGHT, width), as in tensors; x goes with the width.",
+                lambda b, v, s: _from_padded_view(b, v[::-1], s),
+            ),
+            (
+                "Every image has a scale and an offset of its own.",
+                lambda b, v, s: _from_padded_view(b, v, s[:1].expand_as(s)),
+            ),
+            (
+                "Boxes are clipped at 0 only; they end at width and height of the original.",
+                lambda b, v, s: _from_padded_view(b, v, s, clip=False).clamp(min=0),
+            ),
+            (
+                "Boxes are clipped at the far sides only; they begin at 0.",
+                lambda b, v, s: torch.minimum(
+                    _from_padded_view(b, v, s, clip=False), s.repeat(1, 2).float()
+                ),
+            ),
+            (
+                "The other way round: from the view to the original, divide by the scale.",
+                lambda b, v, s: _towards_the_view(b, v, s),
+            ),
+            (
+                "Pictures smaller than the view were enlarged: the scale may exceed 1.",
+                lambda b, v, s: _from_padded_view(
+                    b, v, s, fit=lambda x, y: torch.minimum(x, y).clamp(max=1)
+                ),
+            ),
+        ],
+        describe=lambda b, v, s: (
+            f"{len(b)} boxes of a view of {v[0]} x {v[1]} (height x width), originals "
+            f"{s.tolist()} (width, height)"
+        ),
+        form="a (B, 4) tensor",
+        hint="scale = the smaller of view width / width and view height / height; subtract half of "
+        "the free room along each side, divide by the scale, clip to the original.",
+        tolerance=1e-4,
+    )
 
 
-@exercise("Exercise 12.3", points=2)
+def _towards_the_view(boxes, view, sizes):
+    scale = torch.minimum(view[1] / sizes[:, 0], view[0] / sizes[:, 1])[:, None]
+    offset = (torch.tensor([view[1], view[0]]) - sizes * scale) / 2
+    out = boxes * scale + offset.repeat(1, 2)
+    return torch.minimum(out.clamp(min=0), sizes.repeat(1, 2))
+
+
+def _entropy(p):
+    return -torch.special.xlogy(p, p).sum(dim=1, keepdim=True)
+
+
+def _surer(first, second, measure=_entropy, margin=1e-6):
+    return torch.where(measure(second) < measure(first) - margin, second, first)
+
+
+@exercise("Exercise 12.3", answer="follow_the_surer", points=2)
 def check_follow(follow_the_surer):
-    """Rows where entropy and largest probability disagree, exact zeros, and ties."""
+    """Rows where entropy and largest probability disagree, exact zeros, ties, and random rows."""
     first = torch.tensor(
         [
             [0.60, 0.39, 0.01],
@@ -71,6 +208,8 @@ def check_follow(follow_the_surer):
             [1.00, 0.00, 0.00],
             [0.34, 0.33, 0.33],
             [0.25, 0.50, 0.25],
+            [0.00, 0.50, 0.50],
+            [0.50, 0.45, 0.05],
         ]
     )
     second = torch.tensor(
@@ -80,33 +219,83 @@ def check_follow(follow_the_surer):
             [0.50, 0.50, 0.00],
             [0.00, 1.00, 0.00],
             [0.50, 0.25, 0.25],
+            [0.50, 0.00, 0.50],
+            [0.48, 0.26, 0.26],
         ]
     )
-    right = torch.stack([first[0], second[1], first[2], second[3], first[4]])
-    got = ask(follow_the_surer, first.clone(), second.clone())
-    expect_shape("probabilities", got, right.shape)
-    by_peak = torch.where((first.amax(1) >= second.amax(1))[:, None], first, second)
-    hint = ""
-    if got.isnan().any():
-        hint = (
-            "0 * log(0) is NaN; a probability of 0 adds nothing (torch.special.xlogy, or clamp "
-            "before the log)."
-        )
-    elif torch.allclose(got, by_peak):
-        hint = (
-            "This compares the largest probabilities. Entropy looks at all of them: see the "
-            "first row."
-        )
-    elif torch.allclose(got[:4], torch.stack([second[0], first[1], second[2], first[3]])):
-        hint = "The SMALLER entropy is the surer one. Mind the minus sign."
-    elif torch.allclose(got[[2, 3]], second[[2, 3]].roll(0)) or torch.allclose(got[2], second[2]):
-        hint = "Row 2 of stage 1 is certain; its entropy is 0. Did a zero probability upset it?"
-    elif torch.allclose(got[:4], right[:4]):
-        hint = "Where both are equally sure, take stage 1."
-    elif (
-        torch.allclose(got, got[0].expand_as(got))
-        or torch.equal(got, first)
-        or torch.equal(got, second)
-    ):
-        hint = "Decide for each picture (row) on its own."
-    expect_close("probabilities", got, right, 1e-6, hint)
+    draw = Draw()
+    order = torch.tensor(draw.shuffled(list(range(len(first)))))
+    cases = [(first[order], second[order]), (second[order], first[order])]
+    for batch, classes in ((1, 4), (8, 2), (9, 10)):
+        cases.append(tuple(_probabilities(draw, batch, classes) for _ in "ab"))
+
+    def peak(p):
+        return -p.amax(1, keepdim=True)
+
+    def nan_entropy(p):
+        return -(p * p.log()).sum(1, keepdim=True)
+
+    def margin(p):
+        best = p.topk(2, dim=1).values
+        return best[:, 1:] - best[:, :1]
+
+    compare(
+        follow_the_surer,
+        _surer,
+        cases,
+        [
+            (
+                "This compares the largest probabilities. Entropy looks at all of them.",
+                lambda a, b: _surer(a, b, peak),
+            ),
+            (
+                "This compares how far the first place is ahead. Entropy looks at all of them.",
+                lambda a, b: _surer(a, b, margin),
+            ),
+            (
+                "The SMALLER entropy is the surer one. Mind the minus sign.",
+                lambda a, b: _surer(a, b, lambda p: -_entropy(p)),
+            ),
+            (
+                "0 * log(0) is NaN; a probability of 0 adds nothing (torch.special.xlogy, or clamp "
+                "before the log).",
+                lambda a, b: torch.where(nan_entropy(b) < nan_entropy(a), b, a),
+            ),
+            (
+                "0 * log(0) is NaN, and NaN is never smaller; a probability of 0 adds nothing "
+                "(torch.special.xlogy, or clamp before the log).",
+                lambda a, b: torch.where(nan_entropy(a) <= nan_entropy(b), a, b),
+            ),
+            (
+                "Where both are equally sure, take the first look.",
+                lambda a, b: _surer(b, a),
+            ),
+            (
+                "Decide for each picture (row) on its own, not for all together.",
+                lambda a, b: b if _entropy(b).sum() < _entropy(a).sum() else a,
+            ),
+            ("This is always the first look.", lambda a, b: a),
+            ("This is always the second look.", lambda a, b: b),
+            ("This is the mean; one of the two must be taken, as it is.", lambda a, b: (a + b) / 2),
+            (
+                "Return the probabilities of the surer look, not its class.",
+                lambda a, b: _surer(a, b).argmax(1),
+            ),
+            (
+                "Choose by the sum over classes of each picture; a choice for each class mixes the "
+                "two looks.",
+                lambda a, b: torch.where(
+                    torch.special.xlogy(b, b) > torch.special.xlogy(a, a), b, a
+                ),
+            ),
+            (
+                "ln p alone is no entropy: weight it by p.",
+                lambda a, b: _surer(a, b, lambda p: -p.clamp(min=1e-9).log().sum(1, keepdim=True)),
+            ),
+        ],
+        describe=lambda a, b: f"{a.shape[0]} pictures, {a.shape[1]} classes",
+        form="a (B, K) tensor",
+        hint="For each row, -sum p ln p of both looks, with 0 for p = 0; take the row with the "
+        "smaller one, and that of the first look where they are equal.",
+        tolerance=1e-6,
+    )

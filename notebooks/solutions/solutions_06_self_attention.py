@@ -3,27 +3,34 @@
 import torch
 
 
-def attention_weights(q, k, bias):
-    """Exercise 6.1. Scale the scores, add E_pos, then let every query's row sum to 1."""
-    scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
-    return (scores + bias).softmax(dim=-1)
+def effective_positions(q, k, bias, sharpness):
+    """Exercise 6.1. exp(entropy): N for a flat row, 1 for a row with a single weight.
+
+    With sharpness 0 and no bias every row is flat, whatever the image shows: N positions. The
+    sharper, the nearer to 1, where the query hears one position alone.
+    """
+    weights = (sharpness * (q @ k.transpose(-2, -1)) / q.shape[-1] ** 0.5 + bias).softmax(dim=-1)
+    return (-torch.special.xlogy(weights, weights).sum(dim=-1)).exp()  # xlogy: 0 where p is 0
 
 
-def position_bias(table, grid):
-    """Exercise 6.2. The offset of a pair, shifted to start at 0, names a row of the table."""
+def distance_table(grid, slope):
+    """Exercise 6.2. Rows of the table are vertical offsets, columns horizontal ones.
+
+    Global attention can become local by its table alone: with slope 3 a neighbour above has
+    exp(-3) = 5 % of the weight of the position itself.
+    """
     h, w = grid
-    n = h * w
-    bias = torch.zeros(n, n)
-    for i in range(n):  # query
-        for j in range(n):  # key
-            dy, dx = i // w - j // w, i % w - j % w
-            bias[i, j] = table[(dy + h - 1) * (2 * w - 1) + dx + w - 1]
-    return bias
+    dy = torch.arange(-(h - 1), h)[:, None]  # (2h - 1, 1)
+    dx = torch.arange(-(w - 1), w)[None, :]  # (1, 2w - 1)
+    return (-slope * (dy**2 + dx**2) ** 0.5).flatten()
 
 
-def many_heads(q, k, v, heads):
-    """Exercise 6.3. Split the channels into heads, attend in each, put the channels back side by
-    side.
+def without_head(q, k, v, heads, off):
+    """Exercise 6.3. Split the channels into heads, attend in each, silence one, put the channels
+    back side by side.
+
+    Only the channels of that head change, and they become 0: heads meet in the projection that
+    follows, not before.
     """
     batch, n, channels = q.shape
     d = channels // heads
@@ -32,4 +39,6 @@ def many_heads(q, k, v, heads):
         return t.reshape(batch, n, heads, d).transpose(1, 2)  # (B, heads, N, d)
 
     attention = (split(q) @ split(k).transpose(-2, -1) / d**0.5).softmax(dim=-1)
-    return (attention @ split(v)).transpose(1, 2).reshape(batch, n, channels)
+    out = attention @ split(v)
+    out[:, off] = 0
+    return out.transpose(1, 2).reshape(batch, n, channels)

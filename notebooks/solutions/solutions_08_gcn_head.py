@@ -11,20 +11,31 @@ def adjacency(links):
     return linked / linked.sum(dim=1, keepdim=True)
 
 
-def graph_conv(x, a, weight):
-    """Exercise 8.2. A mixes nodes, W mixes channels; in which order one multiplies doesn't
-    matter.
+def layers_until_all_heard(a):
+    """Exercise 8.2. Follow who has heard of whom, layer by layer, until the picture is full.
+
+    A path of n nodes needs n - 1 layers, a star 2, a full graph 1. After n - 1 layers nothing new
+    can come. MGFF's learned adjacency is full: one layer is enough.
     """
-    return a @ x @ weight
+    linked = (a > 0).float()
+    heard = torch.eye(len(a))  # before the first layer: of oneself
+    for layers in range(len(a)):
+        if heard.all():
+            return layers
+        heard = (linked @ heard > 0).float()
+    return -1
 
 
-def super_nodes(x, scores):
-    """Exercise 8.3. Every node divides itself among super-nodes; every super-node is a mean of what
-    it received.
+def hard_super_nodes(x, scores):
+    """Exercise 8.3. One-hot rows instead of a softmax; the means are taken as before.
+
+    argmax has no gradient, so nothing would tell the scores how to get better. With a softmax every
+    score has a share in the result, and learns.
     """
-    assignment = scores.softmax(dim=-1)  # (B, N, M), rows sum to 1
-    shares = assignment / assignment.sum(dim=1, keepdim=True)  # columns sum to 1
-    return shares.transpose(1, 2) @ x  # (B, M, C)
+    chosen = scores.argmax(dim=-1)  # (B, N), of equals the first
+    assignment = torch.nn.functional.one_hot(chosen, scores.shape[-1]).to(x.dtype)  # (B, N, M)
+    received = assignment.sum(dim=1).clamp(min=1)  # (B, M); 0 / 1 = 0 where nothing came
+    return assignment.transpose(1, 2) @ x / received[:, :, None]  # (B, M, C)
 
 
 def scale_adjacency(grid, granularities):

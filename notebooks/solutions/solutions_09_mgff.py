@@ -12,11 +12,15 @@ def count_nodes(grids, granularities):
     return nodes, max(nodes // 32, 8)
 
 
-def enter(last_map, vector, gate):
-    """Exercise 9.2. (B, C) becomes (B, C, 1, 1), so that every position of an image gets its own
-    image's vector.
+def share_heard(last_map, vector, gate):
+    """Exercise 9.2. Length of what MGFF adds, against the length of what was there.
+
+    0 at the start, since the gate is 0. A doubled gate does not double the share: with lengths 1
+    and 1 it goes from 1/2 to 2/3. And a share says how loud the update is, not whether it is right.
     """
-    return last_map + (gate * vector)[:, :, None, None]
+    pooled = last_map.mean(dim=(2, 3)).norm(dim=1)  # (B,)
+    update = (gate * vector).norm(dim=1)  # (B,)
+    return update / (pooled + update)
 
 
 def ablation(name):

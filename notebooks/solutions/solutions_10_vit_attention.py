@@ -3,12 +3,14 @@
 import torch
 
 
-def importance(matrices, prefix):
-    """Exercise 10.1. Columns of the patch-to-patch part: what each patch receives from all
-    patches.
+def text_importance(scores, prefix):
+    """Exercise 10.1. With features as columns a query is a column, and rows say who is asked.
+
+    These are the numbers that column sums give in today's convention, where scores are transposed
+    and rows sum to 1: the text is right, only its convention is another one.
     """
-    total = sum(matrix.mean(dim=0) for matrix in matrices)  # heads averaged, layers summed: (N, N)
-    return total[prefix:, prefix:].sum(dim=0)  # dim 0 is who asks; what is left is who is asked
+    total = sum(layer.softmax(dim=-2).mean(dim=0) for layer in scores)  # (N, N), columns sum to L
+    return total[prefix:, prefix:].sum(dim=1)  # dim 1 is who asks; what is left is who is asked
 
 
 def rollout(matrices, prefix):

@@ -8,11 +8,16 @@ def merge_many(stages, weights):
     return sum(weight * stage for weight, stage in zip(weights, stages)) / sum(weights)
 
 
-def to_original(boxes, view, sizes):
-    """Exercise 12.2. Tensors say (height, width), pictures say (width, height): here both meet."""
+def from_padded_view(boxes, view, sizes):
+    """Exercise 12.2. One scale for both sides, half of the free room before the picture.
+
+    Tensors say (height, width), pictures say (width, height): here both meet.
+    """
     height, width = view
-    scale = sizes / torch.tensor([width, height])  # (B, 2): for x, for y
-    return boxes * torch.cat([scale, scale], dim=1)  # x0, y0, x1, y1
+    scale = torch.minimum(width / sizes[:, 0], height / sizes[:, 1])[:, None]  # (B, 1)
+    offset = (torch.tensor([width, height]) - sizes * scale) / 2  # (B, 2)
+    corners = (boxes - offset.repeat(1, 2)) / scale  # x0, y0, x1, y1
+    return torch.minimum(corners.clamp(min=0), sizes.repeat(1, 2))
 
 
 def follow_the_surer(stage1, stage2):

@@ -1,4 +1,4 @@
-"""Solutions of notebook 13: boxes, joined tables, stratified splits, EXIF orientation."""
+"""Solutions of notebook 13: boxes, joined tables, a split by groups, EXIF orientation."""
 
 import numpy as np
 
@@ -21,21 +21,24 @@ def join(images, class_ids, classes):
     return [(path, label_of[class_ids[image_id]]) for image_id, path in images.items()]
 
 
-def split(labels, fraction, seed):
-    """Exercise 13.3. Shuffle each class by itself and cut off its share.
+def split_by_group(groups, fraction, seed):
+    """Exercise 13.3. Shuffle the groups, not the pictures, and take whole ones until there are
+    enough.
 
-    At least one image of a class goes to validation and at least one stays; the generator is seeded
-    once, so each class gets another shuffle and the whole split depends on the seed alone.
+    The share is no longer exact, and classes may come out unequal: that is the price. Without it a
+    validation picture may show the very bird, the very second, that a training picture shows.
     """
-    labels = np.asarray(labels)
-    shuffle = np.random.default_rng(seed)
-    validation = []
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        count = min(max(1, round(len(members) * fraction)), len(members) - 1)
-        validation += shuffle.permutation(members)[:count].tolist()
-    rest = sorted(set(range(len(labels))) - set(validation))
-    return rest, sorted(validation)
+    names = sorted(set(groups))
+    order = np.random.default_rng(seed).permutation(len(names))
+    chosen, count = set(), 0
+    for i in order:
+        if count >= fraction * len(groups):
+            break
+        chosen.add(names[i])
+        count += groups.count(names[i])
+    held = [i for i, group in enumerate(groups) if group in chosen]
+    rest = [i for i, group in enumerate(groups) if group not in chosen]
+    return rest, held
 
 
 def turn_box(box, size, orientation):
