@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from .align import MapNorm
-from .windows import relative_position_index
+from .windows import attend, relative_position_index
 
 
 class SpatialSelfAttention(nn.Module):
@@ -75,7 +75,7 @@ class SpatialSelfAttention(nn.Module):
             attention = (scores if bias is None else scores + bias).softmax(-1)
             out = attention @ v
         else:
-            out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+            out = attend(q, k, v, bias)
         out = out.transpose(1, 2).flatten(2)  # (B, N, C): heads side by side
         out = out.transpose(1, 2).unflatten(2, self.grid)  # (B, C, H, W)
         out = x + out if self.residual else out

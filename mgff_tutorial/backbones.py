@@ -1,9 +1,11 @@
-"""Any backbone as four feature maps: our Swin by its own code, every other architecture through
-timm.
+"""Any backbone as four feature maps: our Swin by its own code, timm's models through
+``forward_intermediates``, and whatever else yields four maps (`YieldsMaps`).
 
 What is known of a backbone (channels, grids, layout) is read from a dry run of the model itself, so
 nothing here is a table that a new architecture would have to be added to.
 """
+
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -17,11 +19,28 @@ from .swin import SwinTransformer
 LAST_MAPS = ("classifier", "stage")
 
 
+class YieldsMaps(Protocol):
+    """What a backbone of your own has to be: a `torch.nn.Module` that makes maps of images.
+
+    ``forward(images)`` takes (B, C, H, W) and gives a list, a tuple or a dict (in order) of at
+    least four maps (B, C_i, H_i, W_i), from the finest to the last; the last four are used. The
+    mean of the last one over its positions is what a classifier sees. From torchvision:
+
+        from torchvision.models import resnet18
+        from torchvision.models.feature_extraction import create_feature_extractor
+
+        nodes = {"layer1": "1", "layer2": "2", "layer3": "3", "layer4": "4"}
+        model = MGFFClassifier(create_feature_extractor(resnet18(), nodes), img_size=224)
+    """
+
+    def forward(self, images: torch.Tensor) -> list[torch.Tensor] | dict[str, torch.Tensor]: ...
+
+
 class Backbone(nn.Module):
     """A model seen as four feature maps, plus the pooling of its own classifier head.
 
     Attributes (all read by running the model once, on shapes alone):
-        img_size: (H, W) of the images in pixels.
+        img_size: (H, W) of the images in pixels. in_chans: their channels.
         channels: channels of the four maps. grids: their (H, W).
         embed_dim: width of what the model's own head hands to its linear classifier.
 
@@ -35,6 +54,7 @@ class Backbone(nn.Module):
         check_choice("last_map", last_map, LAST_MAPS)
         self.model, self.name, self.last_map = model, name, last_map
         self.img_size = to_pair(img_size, "img_size")
+        self.in_chans = channels_of(model)
         self._choose_taps()
         maps, final = self._dry_run(self.forward_features)
         self.channels = tuple(m.shape[1] for m in maps)
@@ -83,7 +103,7 @@ class Backbone(nn.Module):
         was built for.
         """
         dtype = next(self.parameters()).dtype
-        check_tensor("images", x, ("B", 3, *self.img_size), dtype)
+        check_tensor("images", x, ("B", self.in_chans, *self.img_size), dtype)
 
     def _dry_run(self, function, parameters=None):
         """Run ``function`` on one image in evaluation mode, on the meta device: shapes without
@@ -100,7 +120,7 @@ class Backbone(nn.Module):
         }
         state = {f"module.{name}": t for name, t in {**state, **(parameters or {})}.items()}
         image = torch.empty(
-            1, 3, *self.img_size, device="meta", dtype=next(self.parameters()).dtype
+            1, self.in_chans, *self.img_size, device="meta", dtype=next(self.parameters()).dtype
         )
         try:
             with torch.set_grad_enabled(parameters is not None):
@@ -117,6 +137,14 @@ class Backbone(nn.Module):
             ) from error
         finally:
             self.train(was_training)
+
+
+def channels_of(model):
+    """How many channels the images of a model have, by its first convolution."""
+    own = getattr(model, "in_chans", None)
+    convolutions = (m for m in model.modules() if isinstance(m, (nn.Conv2d, nn.Conv3d)))
+    first = next(convolutions, None)
+    return own or (first.in_channels if first is not None else 3)
 
 
 class _Call(nn.Module):
@@ -137,6 +165,8 @@ class SwinBackbone(Backbone):
     stage.
     """
 
+    layout = "NHWC"  # of the final features
+
     def _choose_taps(self):
         if len(self.model.layers) != 4:
             raise InputError(
@@ -155,6 +185,42 @@ class SwinBackbone(Backbone):
         return update[:, None, None, :]
 
 
+class MapsBackbone(Backbone):
+    """Any module that yields four maps, see `YieldsMaps`."""
+
+    layout = "NCHW"
+
+    def _choose_taps(self):
+        found = self._dry_run(lambda x: self.model(x))
+        maps = list(found.values()) if isinstance(found, dict) else found
+        if (
+            not isinstance(maps, (list, tuple))
+            or len(maps) < 4
+            or not all(isinstance(m, torch.Tensor) and m.ndim == 4 for m in maps)
+        ):
+            got = type(found).__name__
+            if isinstance(maps, (list, tuple)):
+                got = f"{len(maps)} of {[tuple(getattr(m, 'shape', ())) for m in maps]}"
+            raise InputError(
+                f"MGFF needs four feature maps (B, C, H, W), but {self.name} gives {got}; see "
+                "mgff_tutorial.backbones.YieldsMaps, for torchvision's models "
+                "create_feature_extractor."
+            )
+
+    def forward_features(self, x):
+        """Images (B, C, H, W) -> (list of four maps (B, C, h, w), the last of them)."""
+        found = self.model(x)
+        maps = list(found.values() if isinstance(found, dict) else found)[-4:]
+        return maps, maps[-1]
+
+    def pool(self, final):
+        """The mean over positions, (B, embed_dim)."""
+        return final.mean((2, 3))
+
+    def _along_channels(self, update, final):
+        return update[:, :, None, None]
+
+
 class TimmBackbone(Backbone):
     """Any timm model with ``forward_intermediates``.
 
@@ -164,16 +230,15 @@ class TimmBackbone(Backbone):
     """
 
     def _choose_taps(self):
-        if not hasattr(self.model, "forward_intermediates") or not hasattr(
-            self.model, "forward_head"
-        ):
+        self.indices, self.layout = None, None  # None: all
+        final, maps = None, []
+        if hasattr(self.model, "forward_intermediates") and hasattr(self.model, "forward_head"):
+            final, maps = self._dry_run(self.model.forward_intermediates)
+        if not isinstance(final, torch.Tensor) or any(m.ndim != 4 for m in maps):
             raise InputError(
                 f"Backbone {self.name!r} gives no feature maps in this version of timm; "
-                f"choose another "
-                "(Swin, ViT, ResNet, ConvNeXt, EfficientNet, ... do)."
+                f"choose another (Swin, ViT, ResNet, ConvNeXt, EfficientNet, ... do)."
             )
-        self.indices, self.layout = None, None  # None: all
-        final, maps = self._dry_run(self.model.forward_intermediates)
         grids = [tuple(m.shape[2:]) for m in maps]
         head_conv = final.ndim == 4 and maps[-1].shape[1] not in final.shape[1:]
         wanted = 3 if head_conv and self.last_map == "classifier" else 4
@@ -190,7 +255,8 @@ class TimmBackbone(Backbone):
                 f"MGFF needs four feature maps, but backbone {self.name!r} at {self.img_size[0]} x "
                 f"{self.img_size[1]} pixels gives grids {grids}; choose another backbone or size."
             )
-        self.indices, self.layout = taps, self._find_layout(final, grids[-1])
+        self.indices, self.grid = taps, grids[-1]
+        self.layout = self._find_layout(final, self.grid)
 
     def _find_layout(self, final, grid):
         """Where the channels of the final features are: "NCHW", "NHWC", or tokens "NLC"."""
@@ -212,13 +278,13 @@ class TimmBackbone(Backbone):
             f"which are no map of {grid[0]} x {grid[1]}; use last_map='stage' or another backbone."
         )
 
-    def _as_map(self, final, grid):
+    def _as_map(self, final):
         """Final features in the model's own layout -> (B, C, h, w), without class and register
         tokens.
         """
         if self.layout == "NLC":
-            tokens = final[:, final.shape[1] - grid[0] * grid[1] :]
-            return tokens.transpose(1, 2).unflatten(2, grid)
+            tokens = final[:, final.shape[1] - self.grid[0] * self.grid[1] :]
+            return tokens.transpose(1, 2).unflatten(2, self.grid)
         return final.permute(0, 3, 1, 2) if self.layout == "NHWC" else final
 
     def forward_features(self, x):
@@ -227,8 +293,7 @@ class TimmBackbone(Backbone):
         """
         final, maps = self.model.forward_intermediates(x, indices=self.indices)
         if self.last_map == "classifier":
-            last = self._as_map(final, tuple(maps[-1].shape[2:]))
-            maps = [*maps[:3], last]
+            maps = [*maps[:3], self._as_map(final)]
         return list(maps), final
 
     def _along_channels(self, update, final):
@@ -243,7 +308,7 @@ def build_backbone(name, img_size=None, pretrained=False, last_map="classifier",
     Args:
         name: one of the eight Swin builders or ``"swin_nano"`` (our own code), any timm model name,
             or a ready model (a `SwinTransformer` or a timm model, whose classifier is then left
-            out).
+            out, or any module as `YieldsMaps` describes).
         img_size: pixels, or (height, width); None takes what the model was made for.
         pretrained: as in `pretrained.plain_model`.
         last_map: ``"classifier"`` or ``"stage"``, see `Backbone`.
@@ -258,13 +323,18 @@ def build_backbone(name, img_size=None, pretrained=False, last_map="classifier",
     """
     if isinstance(name, nn.Module):
         model, name = name, type(name).__name__
-        model.reset_classifier(0)
+        if hasattr(model, "reset_classifier"):
+            model.reset_classifier(0)
     else:
         if img_size is not None:
             options["img_size"] = to_pair(img_size, "img_size")
         model = plain_model(name, pretrained, kind="backbone", num_classes=0, **options)
-    swin = isinstance(model, SwinTransformer)
+    kind = MapsBackbone
+    if isinstance(model, SwinTransformer):
+        kind = SwinBackbone
+    elif hasattr(model, "forward_intermediates") or hasattr(model, "forward_head"):
+        kind = TimmBackbone
     if img_size is None:
         own = getattr(model, "pretrained_cfg", {}).get("input_size", (3, 224, 224))[1:]
-        img_size = model.img_size if swin else own
-    return (SwinBackbone if swin else TimmBackbone)(model, name, img_size, last_map)
+        img_size = model.img_size if kind is SwinBackbone else own
+    return kind(model, name, img_size, last_map)

@@ -111,9 +111,17 @@ class SuperNodePool(nn.Module):
     def forward(self, x, return_assignment=False):
         """(B, N, C) -> (B, M, C), and with ``return_assignment`` also S."""
         assignment = self.assignment(x)
-        shares = assignment / assignment.sum(1, keepdim=True).clamp_min(torch.finfo(x.dtype).tiny)
+        shares = per_column(assignment)
         super_nodes = shares.transpose(1, 2).to(x.dtype) @ x
         return (super_nodes, assignment) if return_assignment else super_nodes
+
+
+def per_column(weights):
+    """(B, N, M) weights, each column scaled to a sum of 1."""
+    return weights / weights.sum(1, keepdim=True).clamp_min(torch.finfo(weights.dtype).tiny)
+
+
+torch.fx.wrap("per_column")  # it depends on the dtype: one step for those who trace with fx
 
 
 class GCNHead(nn.Module):

@@ -30,7 +30,7 @@ from .attention import ChannelAttention, SpatialSelfAttention, init_linear
 from .backbones import build_backbone
 from .graph import GCNHead, grid_adjacency
 from .options import PARTS, resolve_options
-from .support.errors import InputError, check_number
+from .support.errors import InputError, check_choice, check_number
 from .support.shapes import check_tensor
 
 
@@ -174,8 +174,10 @@ def check_maps(maps, channels, grids, dtype):
     if not isinstance(maps, (list, tuple)) or len(maps) != 4:
         got = len(maps) if isinstance(maps, (list, tuple)) else type(maps).__name__
         raise InputError(f"maps must be a list of four feature maps, got {got}.")
+    count = "B"
     for i, (x, width, grid) in enumerate(zip(maps, channels, grids)):
-        check_tensor(f"feature map {i}", x, ("B" if i == 0 else len(maps[0]), width, *grid), dtype)
+        check_tensor(f"feature map {i}", x, (count, width, *grid), dtype)
+        count = x.shape[0]
 
 
 class MGFFClassifier(nn.Module):
@@ -195,6 +197,7 @@ class MGFFClassifier(nn.Module):
         preset: "default", "literal", or "baseline" (no MGFF at all, for comparisons).
         drop_rate: dropout before the classifier. drop_path_rate: stochastic depth of the backbone,
             where it has it.
+        in_chans: channels of the images. global_pool: see `reset_classifier`.
         **changes: single options of MGFF, see `options.MGFFOptions`.
 
     Raises:
@@ -211,9 +214,15 @@ class MGFFClassifier(nn.Module):
         preset: str = "default",
         drop_rate: float = 0.0,
         drop_path_rate: float | None = None,
+        in_chans: int = 3,
+        global_pool: str = "avg",
         **changes: Any,
     ) -> None:
         super().__init__()
+        self._model_args = {  # what timm's `save_for_hf` notes for building it again
+            **{"num_classes": num_classes, "preset": preset, "in_chans": in_chans, **changes},
+            **({} if img_size is None else {"img_size": img_size}),
+        }
         check_number("num_classes", num_classes, 0, whole=True)
         check_number("drop_rate", drop_rate, 0, 1)
         if drop_path_rate is not None:
@@ -224,6 +233,8 @@ class MGFFClassifier(nn.Module):
                 f"preset 'baseline' has no MGFF, so {sorted(changes)[0]!r} doesn't apply to it."
             )
         extra = {} if drop_path_rate is None else {"drop_path_rate": drop_path_rate}
+        if in_chans != 3:
+            extra["in_chans"] = in_chans
         self.backbone = build_backbone(
             backbone, img_size, pretrained, self.options.last_map, **extra
         )
@@ -233,7 +244,10 @@ class MGFFClassifier(nn.Module):
             self.num_features = self.options.dim or self.backbone.channels[-1]
         self.head_hidden_size, self.drop_rate = self.num_features, drop_rate
         self.img_size, self.preset = self.backbone.img_size, preset
-        self.reset_classifier(num_classes)
+        self.in_chans, self.global_pool = self.backbone.in_chans, "avg"
+        self.output_fmt = self.backbone.layout
+        self.pretrained_cfg = self.default_cfg = self._cfg()
+        self.reset_classifier(num_classes, global_pool)
         self.mgff = None
         if preset != "baseline":
             self.mgff = MGFF(self.backbone.channels, self.backbone.grids, preset, **changes)
@@ -263,6 +277,8 @@ class MGFFClassifier(nn.Module):
         """Result of `forward_features` -> logits (B, num_classes), or with ``pre_logits`` the
         vector they come from.
         """
+        if not self.global_pool:
+            return x
         if self.mgff is not None and self.options.entry == "replace":
             x = self.mgff.drop(x.mean(1))
         else:
@@ -289,8 +305,7 @@ class MGFFClassifier(nn.Module):
 
     # What timm's tools ask of a model.
 
-    @property
-    def pretrained_cfg(self) -> dict[str, Any]:
+    def _cfg(self) -> dict[str, Any]:
         """How inputs are made (mean, std, input_size), as a dict in timm's terms."""
         own = dict(getattr(self.backbone.model, "pretrained_cfg", None) or {})
         first = own.get("first_conv")
@@ -298,27 +313,28 @@ class MGFFClassifier(nn.Module):
             own["first_conv"] = f"backbone.model.{first}"
         return {
             **own,
-            "architecture": f"mgff_{self.backbone.name}",
-            "input_size": (3, *self.img_size),
-            "num_classes": self.num_classes,
+            "architecture": f"mgff_{self.backbone.name.partition('.')[0]}",
+            "input_size": (self.in_chans, *self.img_size),
+            "pool_size": self.backbone.grids[-1],
             "classifier": "classifier",
             "fixed_input_size": True,
         }
-
-    default_cfg = pretrained_cfg
 
     def get_classifier(self) -> nn.Module:
         """The linear layer that gives the logits."""
         return self.classifier
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """A new, randomly initialised classifier for ``num_classes`` (0: none)."""
+        """A new, randomly initialised classifier for ``num_classes`` (0: none).
+
+        ``global_pool``: "avg" for what the backbone's own head does, "" for the last map as it is.
+        """
         check_number("num_classes", num_classes, 0, whole=True)
-        if global_pool not in (None, "avg"):
-            raise InputError(
-                f"global_pool can't be changed here, got {global_pool!r}; leave it out."
-            )
-        self.num_classes = num_classes
+        if global_pool is not None:
+            self.global_pool = check_choice("global_pool", global_pool, ("avg", ""))
+        if num_classes and not self.global_pool:
+            raise InputError("global_pool '' gives a map, which no classifier takes; use 'avg'.")
+        self.num_classes = self.pretrained_cfg["num_classes"] = num_classes
         weight = next(self.parameters())
         layer = nn.Identity()
         if num_classes:
@@ -327,13 +343,14 @@ class MGFFClassifier(nn.Module):
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Trade time for memory in the backbone, where it can."""
-        self.backbone.model.set_grad_checkpointing(enable)
+        if hasattr(self.backbone.model, "set_grad_checkpointing"):
+            self.backbone.model.set_grad_checkpointing(enable)
 
     def no_weight_decay(self) -> set[str]:
         """Names of parameters that weight decay should leave alone: bias tables, positions, the
         adjacency.
         """
-        inner = getattr(self.backbone.model, "no_weight_decay", set)()
+        inner = getattr(self.backbone.model, "no_weight_decay", set)() or set()
         own = {
             name
             for name, _ in self.named_parameters()
@@ -344,9 +361,17 @@ class MGFFClassifier(nn.Module):
         return {f"backbone.model.{name}" for name in inner} | own
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
-        """Patterns by which timm groups parameters into layers; MGFF and classifier come last."""
-        groups = self.backbone.model.group_matcher(coarse=coarse)
-        return {key: _prefixed(pattern) for key, pattern in groups.items()}
+        """Patterns by which timm groups parameters into layers; MGFF and classifier come last. A
+        backbone without patterns of its own is one layer.
+        """
+        own = getattr(self.backbone.model, "group_matcher", None)
+        if own is None:
+            return {"stem": r"^backbone\.", "blocks": [(r"^mgff\.", (0,))]}
+        return {key: _prefixed(pattern) for key, pattern in own(coarse=coarse).items()}
+
+    def set_input_size(self, *args: Any, **kwargs: Any) -> None:
+        """Not for MGFF: its alignment and position biases belong to one grid."""
+        raise InputError("MGFF is built for one size; build it again with img_size=...")
 
     def parameter_groups(
         self, lr: float, head_lr_scale: float = 1.0, weight_decay: float = 0.0

@@ -126,6 +126,42 @@ def resolve_options(preset="default", **changes):
     return PRESETS[preset].replace(**changes)
 
 
+# What timm and its models take beside the options of a model: ways to other weights, and to files.
+WAYS_TO_WEIGHTS = (
+    *("checkpoint_path", "cache_dir", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay"),
+    *("pretrained_custom_load", "pretrained_model_args", "pretrained_strict"),
+)
+# What a file may say of how a model is built. Names of functions or files are not among it.
+MODEL_OPTIONS = {
+    *(field.name for field in dataclasses.fields(MGFFOptions)),
+    *("num_classes", "img_size", "in_chans", "preset", "global_pool", "self_attention"),
+    *("drop_rate", "drop_path_rate", "proj_drop_rate", "attn_drop_rate", "pos_drop_rate"),
+    *("patch_size", "embed_dim", "depth", "depths", "dims", "num_heads", "window_size"),
+    *("mlp_ratio", "qkv_bias", "qk_norm", "init_values", "class_token", "reg_tokens"),
+    *("dynamic_img_size", "dynamic_img_pad", "strict_img_size", "no_embed_class", "fc_norm"),
+    *("drop_block_rate", "patch_drop_rate", "output_stride", "pad_first", "listing", "patch_norm"),
+    *("use_checkpoint", "ls_init_value", "kernel_sizes", "in_22k", "final_norm", "dim"),
+}
+
+
+def check_model_options(options, source=None):
+    """Fail in one sentence if options of a model open a way to other weights than those asked for.
+
+    Args:
+        options: name -> value. source: a file that they were read from; then only options that
+            are known to be harmless, with plain values, are accepted.
+    """
+    for name, value in options.items():
+        if name in WAYS_TO_WEIGHTS or name.startswith("pretrained"):
+            raise InputError(
+                f"{f'{source}: ' if source else ''}{name}: weights come by pretrained=True or "
+                "pretrained=PATH alone; leave it out."
+            )
+        plain = value is None or isinstance(value, (bool, int, float, str, list, tuple))
+        if source and (name not in MODEL_OPTIONS or not plain):
+            raise unknown_name(f"{source}: model option", name, MODEL_OPTIONS)
+
+
 def check_swin(
     in_chans, num_classes, global_pool, embed_dim, depths, num_heads, mlp_ratio, **rates
 ):
@@ -161,3 +197,23 @@ def _tuple(name, values):
     if not isinstance(values, (tuple, list)):
         raise InputError(f"{name} must be a tuple with one integer per stage, got {values!r}.")
     return values
+
+
+def model_cfg(
+    img_size, num_classes, in_chans=3, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
+):
+    """What timm's tools ask of a model: how its inputs are made, and where first and last layer
+    are.
+    """
+    return {
+        "input_size": (in_chans, *img_size),
+        "num_classes": num_classes,
+        "mean": mean,
+        "std": std,
+        "interpolation": "bicubic",
+        "crop_pct": 0.9 if img_size[0] < 384 else 1.0,
+        "fixed_input_size": True,
+        "pool_size": tuple(-(-s // 32) for s in img_size),
+        "first_conv": "patch_embed.proj",
+        "classifier": "head.fc",
+    }

@@ -5,6 +5,7 @@ next to each other in memory, so a linear layer or a layer norm reads a token in
 Source: Liu et al., "Swin Transformer", ICCV 2021, section 3.1 (MGFF paper, section 3.1).
 """
 
+import torch
 import torch.nn.functional as F
 from torch import nn
 
@@ -19,6 +20,9 @@ def pad_to_multiple(x, multiple):
     return F.pad(x, (0, 0, 0, right, 0, below)) if below or right else x
 
 
+torch.fx.wrap("pad_to_multiple")  # it depends on sizes: one step for those who trace with fx
+
+
 class PatchEmbed(nn.Module):
     """Cut the image into patches and project each to one token: (B, 3, H, W) -> (B, H/4, W/4, C).
 
@@ -30,15 +34,16 @@ class PatchEmbed(nn.Module):
         patch_size: side of a patch in pixels, or (height, width).
         in_chans: channels of the image.
         embed_dim: channels of a token.
+        norm_layer: what normalises the tokens, or None.
 
     Source: Swin paper, section 3.1, "patch partition" and "linear embedding".
     """
 
-    def __init__(self, patch_size=4, in_chans=3, embed_dim=96):
+    def __init__(self, patch_size=4, in_chans=3, embed_dim=96, norm_layer=nn.LayerNorm):
         super().__init__()
         self.patch_size = to_pair(patch_size, "patch_size")
         self.proj = nn.Conv2d(in_chans, embed_dim, self.patch_size, stride=self.patch_size)
-        self.norm = nn.LayerNorm(embed_dim)
+        self.norm = norm_layer(embed_dim) if norm_layer else nn.Identity()
 
     def forward(self, x):
         x = pad_to_multiple(x.permute(0, 2, 3, 1), self.patch_size)  # (B, H, W, 3)
@@ -53,14 +58,14 @@ class PatchMerging(nn.Module):
     or width is padded with one row or column of zeros.
 
     Args:
-        dim: channels C of the incoming tokens.
+        dim: channels C of the incoming tokens. norm_layer: what normalises the four.
 
     Source: Swin paper, section 3.1, "patch merging".
     """
 
-    def __init__(self, dim):
+    def __init__(self, dim, norm_layer=nn.LayerNorm):
         super().__init__()
-        self.norm = nn.LayerNorm(4 * dim)
+        self.norm = norm_layer(4 * dim)
         self.reduction = nn.Linear(4 * dim, 2 * dim, bias=False)
 
     def forward(self, x):

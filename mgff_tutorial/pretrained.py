@@ -3,7 +3,9 @@
 The one place that fetches or reads weights for a model without MGFF. Names inside our Swin are
 timm's. The original authors' files differ in three ways, all undone here: they store two buffers
 that can be computed, they count the patch merging to the end of a stage where timm counts it to the
-start of the next, and they call the classifier ``head`` where timm calls it ``head.fc``.
+start of the next, and they call the classifier ``head`` where timm calls it ``head.fc``. Hugging
+Face's files have names of their own on top of that. Files for timm's models go through timm's own
+loading, which knows the names and sizes of each.
 """
 
 import logging
@@ -12,15 +14,21 @@ import re
 import warnings
 
 import timm
-from timm.models.vision_transformer import VisionTransformer
+import torch
+from timm.models import adapt_input_conv, get_pretrained_cfg
+from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
 
-from .support.checkpoints import embedded, load_into, read_checkpoint, read_metadata
+from .options import check_model_options
+from .support.checkpoints import check_parts, embedded, is_npz, read_checkpoint, read_metadata
 from .support.errors import CheckpointError, InputError, no_weights, unknown_name
+from .support.files import as_path
 from .support.shapes import to_pair
+from .support.state_dicts import difference, foreign, with_counters, without_prefix
 from .swin import BUILDERS, SwinTransformer
 from .windows import resize_bias_table
 
 LOOK = 192  # side of the pictures in which the pretrained vit_nano looks for objects
+OWN_TAGS = ("swin_nano", "vit_nano")  # one set of weights each, so no tags
 logger = logging.getLogger(__name__)
 
 
@@ -28,27 +36,35 @@ def plain_model(name, pretrained=False, kind="model", **options):
     """A model without MGFF, by its name.
 
     Args:
-        name: ``"vit_nano"``, one of our Swins (`swin.BUILDERS`), or any timm name.
+        name: ``"vit_nano"``, one of our Swins (`swin.BUILDERS`), or any timm name; with a tag of
+            timm's (``"resnet50.a1_in1k"``) for one of several published sets of weights.
         pretrained: True for published weights (fetched by timm; for the nano models the checkpoint
-            that travels with this package), or the path of a file. With ``num_classes=0`` the
-            file's classifier is left out.
+            that travels with this package), or the path of a file. A classifier of another number
+            of classes than ``num_classes`` is left out, and a warning says so.
         kind: what messages call the name.
-        **options: ``num_classes``, ``img_size``, and what the model's builder accepts.
+        **options: ``num_classes``, ``img_size``, ``in_chans``, and what the builder accepts.
 
     Raises:
-        InputError: unknown name or tag.
+        InputError: unknown name, tag or options.
         CheckpointError: weights that can't be had or don't fit.
     """
     if not isinstance(name, str) or not (
         name == "vit_nano" or name in BUILDERS or timm.is_model(name)
     ):
-        raise unknown_name(kind, name, ["vit_nano", *BUILDERS, *timm.list_models()])
-    if name == "vit_nano":
+        choices = [one for one in timm.list_models() if not one.startswith("mgff_")]
+        raise unknown_name(kind, name, ["vit_nano", *BUILDERS, *choices])
+    check_model_options(options)
+    architecture, _, tag = name.partition(".")
+    if tag and architecture in OWN_TAGS:
+        raise InputError(
+            f"Unknown tag in {name!r}: {architecture!r} has one set of weights; leave the tag out."
+        )
+    if architecture == "vit_nano":
         return _looking_vit(pretrained, options)
-    if name == "swin_nano" and pretrained is not False:
+    if architecture == "swin_nano" and pretrained is not False:
         return with_weights(BUILDERS[name], name, pretrained, **options)
-    if name in BUILDERS:
-        model = BUILDERS[name](**options)
+    if architecture in BUILDERS:
+        model = BUILDERS[architecture](**options)
         return model if pretrained is False else _fill_swin(model, name, pretrained)
     return _timm_model(name, pretrained, options)
 
@@ -66,6 +82,7 @@ def with_weights(build, name, pretrained, num_classes=None, **options):
         with embedded(name) as path:
             return with_weights(build, name, path, num_classes, **options)
     card = read_metadata(pretrained)
+    check_model_options(card.get("kwargs") or {}, pretrained)
     count = len(card.get("classes") or ()) or num_classes
     options = {**(card.get("kwargs") or {}), **options}
     options.pop("num_classes", None)
@@ -76,12 +93,11 @@ def with_weights(build, name, pretrained, num_classes=None, **options):
     return model
 
 
-def fill(model, path, ignore=()):
-    """Load a file into a model, all or nothing; returns its card (see `load_into`)."""
-    if not isinstance(model, SwinTransformer):
-        return load_into(model, path, ignore)
+def fill(model, path):
+    """Load a file into a model, all or nothing (see `load_weights`); returns its card."""
     state, card = read_checkpoint(path)
-    load_weights(model, state, str(path))
+    check_parts(path, model, card)
+    load_weights(model, state, str(path), card.get("model"))
     return card
 
 
@@ -97,11 +113,12 @@ def _looking_vit(pretrained, options):
     if min(size) < 8:
         raise InputError(f"img_size must be at least one patch of 8 pixels, got {size}.")
     model.set_input_size(img_size=size)  # timm resamples the position embeddings
-    model.pretrained_cfg["input_size"] = (3, *size)
+    model.pretrained_cfg["input_size"] = (model.patch_embed.proj.in_channels, *size)
+    model._model_args["img_size"] = size
     return model
 
 
-def vit_nano(num_classes=20, img_size=96, **options):
+def vit_nano(num_classes=20, img_size=96, in_chans=3, **options):
     """The small ViT of this tutorial, timm's `VisionTransformer`: patch 8, width 128, 6 layers of 4
     heads.
 
@@ -115,22 +132,25 @@ def vit_nano(num_classes=20, img_size=96, **options):
         depth=6,
         num_heads=4,
         num_classes=num_classes,
+        in_chans=in_chans,
     )
     model = VisionTransformer(**{**settings, **options})
     side = model.patch_embed.img_size
     model.pretrained_cfg = model.default_cfg = {
         "architecture": "vit_nano",
-        "input_size": (3, *side),
+        "input_size": (in_chans, *side),
         "num_classes": num_classes,
         "mean": (0.5,) * 3,
         "std": (0.5,) * 3,
         "interpolation": "bicubic",
         "crop_pct": 1.0,
         "fixed_input_size": True,
+        "pool_size": model.patch_embed.grid_size,
         "first_conv": "patch_embed.proj",
         "classifier": "head",
-        "response_rule": "attended_object_values",
     }
+    model.response_rule = "attended_object_values"
+    model._model_args = {"num_classes": num_classes, "img_size": side, **options}
     return model
 
 
@@ -140,6 +160,7 @@ def _fill_swin(model, name, pretrained):
         model.card = fill(model, pretrained)
         return model
     theirs = timm_name(name)
+    check_tag(theirs)
     try:
         source = timm.create_model(theirs, pretrained=True)
     except Exception as error:  # hub, network and cache each have their own kinds
@@ -152,37 +173,102 @@ def timm_name(name):
     return name.removesuffix("_in22k") + ".ms_in22k" if name.endswith("_in22k") else name
 
 
-def _timm_model(name, pretrained, options):
-    path = None if isinstance(pretrained, bool) else pretrained
+def check_tag(name):
+    """timm's description of the weights of that name (None: it has none); an unknown tag is an
+    `InputError`.
+    """
     try:
-        try:
-            model = timm.create_model(name, pretrained=pretrained is True, **options)
-        except TypeError as error:  # convolutional networks take any size without being told
-            if "img_size" not in options or "img_size" not in str(error):
-                raise
-            options = {key: value for key, value in options.items() if key != "img_size"}
-            model = timm.create_model(name, pretrained=pretrained is True, **options)
+        return get_pretrained_cfg(name)
+    except RuntimeError:
+        raise InputError(
+            f"Unknown tag in {name!r}: {name.partition('.')[0]!r} has no weights of that name; "
+            "leave the tag out."
+        ) from None
+
+
+def _timm_model(name, pretrained, options):
+    described = check_tag(name)
+    if not isinstance(pretrained, bool):
+        return _timm_model_from_file(name, described, as_path(pretrained), options)
+    try:
+        return _create(name, pretrained, options)
     except (OSError, RuntimeError) as error:
-        if "Invalid pretrained tag" in str(error):
-            raise InputError(
-                f"Unknown tag in {name!r}: {name.partition('.')[0]!r} has no weights of that name; "
-                "leave the tag out."
-            ) from None
-        if pretrained is not True:
+        if not pretrained:
             raise
         raise no_weights(name, error) from error
-    if path is not None:
-        classifier = model.pretrained_cfg.get("classifier") or "head"
-        names = [classifier] if isinstance(classifier, str) else classifier
-        ignore = () if options.get("num_classes") != 0 else tuple(f"{n}." for n in names)
-        model.card = fill(model, path, ignore)
+
+
+def _create(name, pretrained, options, **more):
+    try:
+        return timm.create_model(name, pretrained=pretrained, **options, **more)
+    except TypeError as error:  # convolutional networks take any size without being told
+        if "img_size" not in options or "img_size" not in str(error):
+            raise
+        options = {key: value for key, value in options.items() if key != "img_size"}
+        return timm.create_model(name, pretrained=pretrained, **options, **more)
+
+
+def _timm_model_from_file(name, described, path, options):
+    """A timm model with the weights of a file, through timm's own loading: it is built for the
+    classes of the file, so that everything has to fit, and then for those that are wanted.
+    """
+    options = dict(options)
+    wanted, (state, card) = options.pop("num_classes", None), read_checkpoint(path)
+    archive = is_npz(path)
+    if options.get("features_only"):
+        raise InputError("features_only: take the maps of the whole model, or pretrained=True.")
+    with torch.device("meta"):
+        sketch = _create(name, False, options)
+    own, cfg = sketch.state_dict(), sketch.pretrained_cfg
+    if archive and not hasattr(sketch, "load_pretrained"):
+        raise CheckpointError(foreign(str(path), state, own))
+    state = with_counters(without_prefix(state, own))
+    count = _classes(state, cfg)
+    overlay = {"num_classes": count, "label_offset": None, "custom_load": archive}
+    overlay |= {"file": str(path)} if archive else {"state_dict": state}
+    conv = cfg.get("first_conv")
+    if isinstance(conv, str) and f"{conv}.weight" in own:
+        if state.get(f"{conv}.weight", own[f"{conv}.weight"]).shape == own[f"{conv}.weight"].shape:
+            overlay["first_conv"] = None  # nothing to adapt
+    try:
+        model = _create(name, True, options, num_classes=count, pretrained_cfg_overlay=overlay)
+    except (RuntimeError, KeyError, ValueError, IndexError, AttributeError, AssertionError):
+        raise CheckpointError(foreign(str(path), state, own)) from None
+    model.pretrained_cfg.pop("state_dict", None)
+    model.pretrained_cfg.update(first_conv=conv)
+    model.card = card
+    if wanted not in (None, count):
+        model.reset_classifier(wanted)
+        _say_new_classifier(str(path), count, wanted)
     return model
 
 
+def _classes(state, cfg):
+    """How many classes the classifier of a state dict has; 0: there is none."""
+    names = cfg.get("classifier") or ()
+    names = [names] if isinstance(names, str) else list(names)
+    for name in [*names, "head.fc", "head", "fc", "classifier", "head/kernel"]:
+        for key in (f"{name}.weight", name):
+            if key in state and state[key].ndim >= 2:
+                return state[key].shape[-1 if key == "head/kernel" else 0]
+    return 0
+
+
+def _say_new_classifier(source, theirs, ours):
+    if ours:
+        count = f"a classifier of {theirs} classes" if theirs else "no classifier"
+        warnings.warn(
+            f"{source} has {count}; the model gets a new, untrained one of {ours} classes.",
+            stacklevel=3,
+        )
+
+
 def convert_names(state):
-    """The original authors' names in timm's; a state dict that has timm's names comes back
-    unchanged.
+    """The original authors' names, or Hugging Face's, of a Swin in timm's; a state dict that has
+    timm's names comes back unchanged.
     """
+    if any(".attention.self.query." in key for key in state):
+        state = _from_hugging_face(state)
     state = {
         k: v for k, v in state.items() if not k.endswith(("relative_position_index", "attn_mask"))
     }
@@ -198,59 +284,97 @@ def convert_names(state):
     return {rename(k): v for k, v in state.items()}
 
 
-def load_weights(model, state, source="the state dict"):
-    """Copy a state dict (timm's or the original names) into a `SwinTransformer`.
+HUGGING_FACE = (  # what to replace, in this order
+    (r"^.*?(?=embeddings\.|encoder\.layers\.|layernorm\.)", ""),
+    (r"^embeddings\.patch_embeddings\.projection", "patch_embed.proj"),
+    (r"^embeddings\.norm", "patch_embed.norm"),
+    (r"^encoder\.", ""),
+    (r"\.attention\.self\.(?=relative)", ".attn."),
+    (r"\.attention\.output\.dense", ".attn.proj"),
+    (r"\.layernorm_before", ".norm1"),
+    (r"\.layernorm_after", ".norm2"),
+    (r"\.intermediate\.dense", ".mlp.fc1"),
+    (r"(?<=\d)\.output\.dense", ".mlp.fc2"),
+    (r"^layernorm", "norm"),
+    (r"^classifier", "head"),
+)
 
-    Bias tables of another window are interpolated. A classifier of another class count is left out:
-    the model keeps its new one, and a warning says so. Everything is checked before anything is
-    written.
+
+def _from_hugging_face(state):
+    """Hugging Face's names of a Swin in the original authors'; queries, keys and values become one
+    matrix.
+    """
+    named = {}
+    for key, value in state.items():
+        for pattern, new in HUGGING_FACE:
+            key = re.sub(pattern, new, key)
+        named[key] = value
+    for key in [key for key in named if ".attention.self.query." in key]:
+        parts = [named.pop(key.replace("query", part)) for part in ("query", "key", "value")]
+        named[key.replace("attention.self.query", "attn.qkv")] = torch.cat(parts)
+    return named
+
+
+def load_weights(model, state, source="the state dict", holds=None):
+    """Copy a state dict into a model of our own, fitted where that is the custom.
+
+    Prefixes of wrappers go. A Swin takes the original and Hugging Face's names, and bias tables of
+    another window, interpolated; a ViT position embeddings of another size. The first convolution
+    is summed or repeated for another number of channels, as in timm. A classifier of another class
+    count is left out: the model keeps its new one, and a warning says so (MGFF: refused).
+    Everything is checked before anything is written.
 
     Args:
         model: the model to fill. state: name -> tensor. source: what messages call the weights.
+        holds: the name of the model that the file says it holds.
 
     Raises:
         CheckpointError: names or shapes that belong to another model.
     """
-    state, own, news = convert_names(state), model.state_dict(), None
-    for key in [k for k in state if k.endswith("relative_position_bias_table") and k in own]:
-        state[key] = fit_table(key, state[key], own[key], model, source)
-    head = [k for k in own if k.startswith("head.fc.")]
-    theirs = state.get("head.fc.weight")
-    if theirs is None or not head or theirs.shape[0] != model.num_classes:
-        state = {k: v for k, v in state.items() if not k.startswith("head.fc.")}
-        if head:
-            count = (
-                "no classifier" if theirs is None else f"a classifier of {theirs.shape[0]} classes"
-            )
-            news = (
-                f"{source} has {count}; the model gets a new, untrained one of "
-                f"{model.num_classes} classes."
-            )
-            state.update({k: own[k] for k in head})
-    missing, foreign = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-    if missing or foreign:
-        parts = [
-            f"{what} {len(keys)} ({keys[0]}{', ...' if len(keys) > 1 else ''})"
-            for what, keys in (("lacks", missing), ("has unknown", foreign))
-            if keys
-        ]
+    own = model.state_dict()
+    state = translate(model, state, source)
+    classifier = model.pretrained_cfg["classifier"] if hasattr(model, "pretrained_cfg") else ""
+    theirs, ours = (_classes(names, {"classifier": classifier}) for names in (state, own))
+    plain = not hasattr(model, "backbone")
+    if theirs != ours and plain and classifier:
+        state = {k: v for k, v in state.items() if not k.startswith(f"{classifier}.")}
+        state |= {k: v for k, v in own.items() if k.startswith(f"{classifier}.")}
+    elif theirs != ours and state.keys() == own.keys():
         raise CheckpointError(
-            f"{source} belongs to another model than this Swin: it {' and '.join(parts)}."
+            f"{source}: holds {holds or 'a model'!r} for {theirs} classes, this model has {ours}; "
+            f"build it with num_classes={theirs}."
         )
-    for key in own:
-        if state[key].shape != own[key].shape:
-            raise CheckpointError(
-                f"{source} belongs to another model than this Swin: {key} has shape "
-                f"{tuple(state[key].shape)}, "
-                f"expected {tuple(own[key].shape)}."
-            )
+    if difference(state, own):
+        raise CheckpointError(foreign(source, state, own, holds and repr(holds)))
     model.load_state_dict(state)
-    if news:
-        warnings.warn(news, stacklevel=2)
+    if theirs != ours:
+        _say_new_classifier(source, theirs, ours)
     return model
 
 
-def fit_table(key, table, own, model, source):
+def translate(model, state, source="the state dict"):
+    """A state dict with the names and shapes of a model of our own, as far as that can be; nothing
+    is written.
+    """
+    own = model.state_dict()
+    state = without_prefix(state, own)
+    if any(key.endswith("num_batches_tracked") for key in own):
+        state = with_counters(state)
+    if isinstance(model, SwinTransformer):
+        state = convert_names(state)
+        for key in [k for k in state if k.endswith("relative_position_bias_table") and k in own]:
+            state[key] = fit_table(key, state[key], own[key], model, state, source)
+    elif isinstance(model, VisionTransformer) and "patch_embed.proj.weight" in state:
+        state = checkpoint_filter_fn(state, model)
+    conv = f"{(getattr(model, 'pretrained_cfg', None) or {}).get('first_conv')}.weight"
+    if conv in own and conv in state and own[conv].ndim == state[conv].ndim == 4:
+        channels = own[conv].shape[1]
+        if state[conv].shape[1] != channels and 3 in (state[conv].shape[1], channels):
+            state = {**state, conv: adapt_input_conv(channels, state[conv].float())}
+    return state
+
+
+def fit_table(key, table, own, model, state, source):
     """A bias table (rows, heads) in the shape that ``model`` has under ``key``; older windows are
     square.
     """
@@ -259,11 +383,7 @@ def fit_table(key, table, own, model, source):
     window = model.get_submodule(key.rpartition(".")[0]).window
     side = math.isqrt(table.shape[0])
     if side * side != table.shape[0] or side % 2 == 0 or table.shape[1:] != own.shape[1:]:
-        raise CheckpointError(
-            f"{source} belongs to another model than this Swin: {key} has shape "
-            f"{tuple(table.shape)}, expected {tuple(own.shape)} or the table of another square "
-            "window."
-        )
+        raise CheckpointError(foreign(source, state, model.state_dict()))
     old = ((side + 1) // 2,) * 2
     logger.info("%s: interpolated from a window of %s to %s", key, old, window)
     return resize_bias_table(table, old, window)

@@ -377,13 +377,13 @@ DEFAULT_RULE = "attended_object"
 
 
 def rule_of(vit):
-    """Name of the rule for a ViT: the one that its ``pretrained_cfg`` names as ``response_rule``,
-    else the default.
+    """Name of the rule for a ViT: its attribute ``response_rule``, where it has one, else the
+    default.
 
     Which of its signals tells an object apart depends on how a ViT was trained, as do its mean and
     its input size.
     """
-    return dict(getattr(vit, "pretrained_cfg", None) or {}).get("response_rule", DEFAULT_RULE)
+    return getattr(vit, "response_rule", DEFAULT_RULE)
 
 
 def get_rule(rule):

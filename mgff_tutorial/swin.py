@@ -6,16 +6,16 @@ Source: Liu et al., "Swin Transformer: Hierarchical Vision Transformer using Shi
 ICCV 2021.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from .options import check_swin
+from .options import check_swin, model_cfg
 from .patches import PatchEmbed, PatchMerging
-from .support.errors import InputError, check_number
+from .support.errors import InputError, check_choice, check_number
 from .support.shapes import check_tensor, to_pair
 from .windows import SwinBlock
 
@@ -33,13 +33,12 @@ class SwinStage(nn.Module):
     def __init__(self, dim, depth, num_heads, grid, window, downsample, drop_path, **options):
         super().__init__()
         self.grad_checkpointing = False
-        self.downsample = PatchMerging(dim // 2) if downsample else nn.Identity()
-        blocks = []
-        for i in range(depth):
-            shifted, rate = i % 2 == 1, drop_path[i]
-            blocks.append(
-                SwinBlock(dim, num_heads, grid, window, shifted, drop_path=rate, **options)
-            )
+        norm_layer = options.get("norm_layer", nn.LayerNorm)
+        self.downsample = PatchMerging(dim // 2, norm_layer) if downsample else nn.Identity()
+        blocks = [
+            SwinBlock(dim, num_heads, grid, window, i % 2 == 1, drop_path=drop_path[i], **options)
+            for i in range(depth)
+        ]
         self.blocks = nn.Sequential(*blocks)
 
     def run_blocks(self, x):
@@ -90,11 +89,20 @@ class SwinTransformer(nn.Module):
             attention.
         drop_path_rate: stochastic depth of the last block, rising linearly from 0 at the first.
         pad_first: see `SwinBlock`.
+        listing: follow to the last detail the widespread PyTorch listing that pads any image size
+            (its names: notebook 04): windows keep their size on small maps and are shifted and
+            masked there too, padding comes before the roll, the mask is -100, and ``drop_rate`` is
+            on tokens, projections and MLPs instead of before the head. The one thing not followed:
+            it pads a whole extra patch where only one side is no multiple of the patch.
+        norm_layer: what normalises everywhere, built with the channels. patch_norm: whether the
+            patch embedding is normalised. use_checkpoint: see `set_grad_checkpointing`.
 
     Raises:
         InputError: options that do not fit together; in ``forward``, images of a wrong rank,
             channels or dtype.
     """
+
+    output_fmt = "NHWC"  # of `forward_features`, as timm's Swin declares it
 
     def __init__(
         self,
@@ -114,6 +122,10 @@ class SwinTransformer(nn.Module):
         attn_drop_rate: float = 0.0,
         drop_path_rate: float = 0.1,
         pad_first: bool = False,
+        listing: bool = False,
+        norm_layer: Callable[[int], nn.Module] = nn.LayerNorm,
+        patch_norm: bool = True,
+        use_checkpoint: bool = False,
     ) -> None:
         super().__init__()
         check_swin(
@@ -132,7 +144,10 @@ class SwinTransformer(nn.Module):
         self.img_size = to_pair(img_size, "img_size")
         self.window_size = to_pair(window_size, "window_size")
         self.in_chans, self.num_classes, self.global_pool = in_chans, num_classes, global_pool
-        self.patch_embed = PatchEmbed(patch_size, in_chans, embed_dim)
+        self.patch_embed = PatchEmbed(
+            patch_size, in_chans, embed_dim, norm_layer if patch_norm else None
+        )
+        self.pos_drop = nn.Dropout(drop_rate if listing else 0.0)
         rates = torch.linspace(0, drop_path_rate, sum(depths), device="cpu").split(list(depths))
         stages, self.feature_info = [], []
         for i, grid in enumerate(self._grids(len(depths))):
@@ -148,9 +163,11 @@ class SwinTransformer(nn.Module):
                     drop_path=rates[i].tolist(),
                     mlp_ratio=mlp_ratio,
                     qkv_bias=qkv_bias,
-                    proj_drop=proj_drop_rate,
+                    proj_drop=max(proj_drop_rate, drop_rate) if listing else proj_drop_rate,
                     attn_drop=attn_drop_rate,
                     pad_first=pad_first,
+                    listing=listing,
+                    norm_layer=norm_layer,
                 )
             )
             reduction = max(self.patch_embed.patch_size) * 2**i
@@ -159,10 +176,13 @@ class SwinTransformer(nn.Module):
             )
         self.layers = nn.Sequential(*stages)
         self.num_features = self.head_hidden_size = embed_dim * 2 ** (len(depths) - 1)
-        self.norm = nn.LayerNorm(self.num_features)
-        self.head = ClassifierHead(self.num_features, num_classes, global_pool, drop_rate)
+        self.norm = norm_layer(self.num_features)
+        head_drop = 0.0 if listing else drop_rate
+        self.head = ClassifierHead(self.num_features, num_classes, global_pool, head_drop)
         self.apply(init_weights)
+        self.set_grad_checkpointing(use_checkpoint)
         self.pretrained_cfg = self.default_cfg = model_cfg(self.img_size, num_classes, in_chans)
+        self._model_args = {}  # what timm's `save_for_hf` notes for building it again
 
     def _grids(self, stages):
         """(H, W) of the tokens inside each stage for ``img_size``."""
@@ -178,7 +198,7 @@ class SwinTransformer(nn.Module):
         check_tensor(
             "images", x, ("B", self.in_chans, "H", "W"), self.patch_embed.proj.weight.dtype
         )
-        return self.patch_embed(x)
+        return self.pos_drop(self.patch_embed(x))
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         """Images (B, 3, H, W) -> the last map after the final norm, (B, H/32, W/32, C)."""
@@ -197,7 +217,7 @@ class SwinTransformer(nn.Module):
 
         The maps after the patch merging that ends stages 1, 2 and 3, and the final stage after the
         final norm. For Swin-B at 384: 256 x 48 x 48, 512 x 24 x 24, 1024 x 12 x 12, 1024 x 12 x 12
-        (MGFF paper, section 3.1).
+        (MGFF paper, section 3.1). What timm's ``features_only`` gives is `forward_intermediates`.
         """
         x = self.layers[0](self.tokens(x))
         maps = []
@@ -207,6 +227,36 @@ class SwinTransformer(nn.Module):
             x = stage.run_blocks(x)
         return [m.permute(0, 3, 1, 2) for m in [*maps, self.norm(x)]]
 
+    def forward_intermediates(
+        self,
+        x: torch.Tensor,
+        indices: int | Sequence[int] | None = None,
+        norm: bool = False,
+        stop_early: bool = False,
+        output_fmt: str = "NCHW",
+        intermediates_only: bool = False,
+    ) -> Any:
+        """timm's view: the map at the END of each stage, before the merging to the next; reductions
+        4, 8, 16, 32.
+
+        Args:
+            indices: of stages; a number takes the last ones, None all.
+            norm: whether the last map gets the final norm. stop_early: skip later stages.
+            intermediates_only: return the list of maps alone, not (final features, maps).
+        """
+        check_choice("output_fmt", output_fmt, ("NCHW", "NHWC"))
+        stages, maps, x = list(range(len(self.layers))), [], self.tokens(x)
+        chosen = stages if indices is None else indices
+        taken = stages[-chosen:] if isinstance(chosen, int) else [stages[i] for i in chosen]
+        for i in stages[: max(taken) + 1] if stop_early else stages:
+            x = self.layers[i](x)
+            final = i == stages[-1]
+            if i in taken:
+                maps.append(self.norm(x) if norm and final else x)
+        if output_fmt == "NCHW":
+            maps = [m.permute(0, 3, 1, 2).contiguous() for m in maps]
+        return maps if intermediates_only else (self.norm(x) if final else x, maps)
+
     def get_classifier(self) -> nn.Module:
         """The linear layer that gives the logits."""
         return self.head.fc
@@ -215,9 +265,10 @@ class SwinTransformer(nn.Module):
         """A new, randomly initialised classifier for ``num_classes`` (0: none)."""
         check_number("num_classes", num_classes, 0, whole=True)
         if global_pool is not None:
+            check_choice("global_pool", global_pool, ("avg", ""))
             self.global_pool = self.head.global_pool = global_pool
         self.num_classes = num_classes
-        weight = self.norm.weight
+        weight = self.patch_embed.proj.weight
         head = nn.Linear(self.num_features, num_classes) if num_classes > 0 else nn.Identity()
         self.head.fc = head.apply(init_weights).to(weight.device, weight.dtype).train(self.training)
 
@@ -248,10 +299,9 @@ class SwinTransformer(nn.Module):
         for stage, grid in zip(self.layers, self._grids(len(self.layers))):
             for block in stage.blocks:
                 block.set_input_size(grid, self.window_size)
-        self.pretrained_cfg = self.default_cfg = {
-            **self.pretrained_cfg,
-            "input_size": (self.in_chans, *self.img_size),
-        }
+        sizes = {"input_size": (self.in_chans, *self.img_size), "pool_size": self._grids(4)[-1]}
+        self.pretrained_cfg = self.default_cfg = {**self.pretrained_cfg, **sizes}
+        self._model_args.update(img_size=self.img_size, window_size=self.window_size)
 
     def no_weight_decay(self) -> set[str]:
         """Names of parameters that weight decay should leave alone: the bias tables."""
@@ -261,15 +311,8 @@ class SwinTransformer(nn.Module):
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
         """Patterns by which timm groups parameters, as for layer-wise learning rates."""
-        blocks = (
-            r"^layers\.(\d+)"
-            if coarse
-            else [
-                (r"^layers\.(\d+).downsample", (0,)),
-                (r"^layers\.(\d+)\.\w+\.(\d+)", None),
-                (r"^norm", (99999,)),
-            ]
-        )
+        blocks = [(r"^layers\.(\d+).downsample", (0,)), (r"^layers\.(\d+)\.\w+\.(\d+)", None)]
+        blocks = r"^layers\.(\d+)" if coarse else [*blocks, (r"^norm", (99999,))]
         return {"stem": r"^patch_embed", "blocks": blocks}
 
 
@@ -281,26 +324,6 @@ def init_weights(module):
         nn.init.trunc_normal_(module.weight, std=0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
-
-
-def model_cfg(
-    img_size, num_classes, in_chans=3, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
-):
-    """What timm's tools ask of a model: how its inputs are made, and where first and last layer
-    are.
-    """
-    return {
-        "input_size": (in_chans, *img_size),
-        "num_classes": num_classes,
-        "mean": mean,
-        "std": std,
-        "interpolation": "bicubic",
-        "crop_pct": 0.9 if img_size[0] < 384 else 1.0,
-        "fixed_input_size": False,
-        "pool_size": tuple(-(-s // 32) for s in img_size),
-        "first_conv": "patch_embed.proj",
-        "classifier": "head.fc",
-    }
 
 
 TINY = dict(embed_dim=96, depths=(2, 2, 6, 2), num_heads=(3, 6, 12, 24))
@@ -323,6 +346,7 @@ def build(name, num_classes, options, *settings):
         options = {**setting, **options}
     model = SwinTransformer(num_classes=num_classes, **options)
     model.pretrained_cfg["architecture"] = name
+    model._model_args = {"num_classes": num_classes, **options}
     return model
 
 

@@ -10,6 +10,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from .patches import pad_to_multiple
+from .support.shapes import is_exporting
+
+for _name in ("pad_to_multiple", "stochastic_depth", "mask_for"):
+    torch.fx.wrap(_name)  # they depend on sizes: one step each for those who trace with fx
 
 
 def window_partition(x, window):
@@ -73,16 +77,25 @@ def shift_regions(height, width, window, shift, device=None):
     )
 
 
-def shift_mask(height, width, window, shift, device=None):
+def shift_mask(height, width, window, shift, device=None, value=float("-inf")):
     """What may not be looked at after a shift: (nW, N, N), 0 within a region and -inf between
     regions.
 
-    Added to the attention scores, -inf becomes a weight of exactly 0 after the softmax.
+    Added to the attention scores, -inf becomes a weight of exactly 0 after the softmax; another
+    ``value``, such as the original authors' -100, one of nearly 0.
     """
     regions = shift_regions(height, width, window, shift, device)
     regions = window_partition(regions[None, :, :, None], window).squeeze(-1)  # (nW, N)
     same = regions[:, :, None] == regions[:, None, :]  # (nW, N, N)
-    return torch.zeros(same.shape, device=device).masked_fill(~same, float("-inf"))
+    return torch.zeros(same.shape, device=device).masked_fill(~same, value)
+
+
+def mask_for(x, mask, grid, window, shift, value):
+    """The `shift_mask` of a map (B, H, W, C): ``mask`` where it has the size ``grid``."""
+    _, height, width, _ = x.shape
+    if (height, width) == grid:
+        return mask
+    return shift_mask(height, width, window, shift, x.device, value)
 
 
 def resize_bias_table(table, old_window, new_window):
@@ -97,6 +110,18 @@ def resize_bias_table(table, old_window, new_window):
     grid = table.detach().T.reshape(1, -1, oh, ow).float()
     grid = F.interpolate(grid, size=(nh, nw), mode="bicubic", align_corners=False)
     return grid.reshape(-1, nh * nw).T.contiguous().to(table.dtype)
+
+
+def attend(q, k, v, bias=None, dropout=0.0):
+    """softmax(Q K^T / sqrt(d) + bias) V for (..., N, d), by torch's fused function; as products and
+    a softmax where a model is exported, for there torch takes the fused one apart wrongly when the
+    bias has a gradient.
+    """
+    if not is_exporting():
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, dropout_p=dropout)
+    scores = q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5
+    weights = (scores if bias is None else scores + bias).softmax(-1)
+    return F.dropout(weights, dropout, dropout > 0) @ v
 
 
 class WindowAttention(nn.Module):
@@ -143,7 +168,7 @@ class WindowAttention(nn.Module):
         if mask is not None:  # the same for every image of the batch
             bias = bias.repeat(windows.shape[0] // mask.shape[0], 1, 1, 1)
         dropout = self.attn_drop if self.training else 0.0
-        x = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, dropout_p=dropout)
+        x = attend(q, k, v, bias, dropout)
         x = x.transpose(1, 2).flatten(2)  # (B * nW, N, C): heads side by side
         return self.proj_drop(self.proj(x))
 
@@ -154,17 +179,24 @@ class StochasticDepth(nn.Module):
 
     Args:
         rate: probability of dropping; kept branches are scaled by 1 / (1 - rate).
+        listing: draw as the listing of `swin.SwinTransformer` does; the odds are the same.
     """
 
-    def __init__(self, rate):
+    def __init__(self, rate, listing=False):
         super().__init__()
-        self.rate = rate
+        self.rate, self.listing = rate, listing
 
     def forward(self, x):
         if not self.training or self.rate == 0.0:
             return x
-        kept = x.new_empty((x.shape[0],) + (1,) * (x.ndim - 1)).bernoulli_(1 - self.rate)
-        return x * (kept / (1 - self.rate))
+        return stochastic_depth(x, self.rate, self.listing)
+
+
+def stochastic_depth(x, rate, listing=False):
+    """``x`` (B, ...) with some samples set to 0 and the others scaled by 1 / (1 - rate)."""
+    kept = x.new_empty((x.shape[0],) + (1,) * (x.ndim - 1))
+    kept = (1 - rate + kept.uniform_()).floor() if listing else kept.bernoulli_(1 - rate)
+    return x * (kept / (1 - rate))
 
 
 class Mlp(nn.Module):
@@ -198,6 +230,10 @@ class SwinBlock(nn.Module):
             order (shift, then pad), needed for equal numbers; True is the original authors' (pad,
             then shift), where the mask also keeps the wrapped rows of a padded map apart. Without
             padding both are the same.
+        listing: the rest of what the listing of `swin.SwinTransformer` has of its own: the window
+            stays as large as wanted, so that a smaller map is padded to it, shifted and masked;
+            what may not be looked at gets -100.
+        norm_layer: what normalises, built with the channels.
     """
 
     def __init__(
@@ -213,33 +249,28 @@ class SwinBlock(nn.Module):
         attn_drop=0.0,
         drop_path=0.0,
         pad_first=False,
+        listing=False,
+        norm_layer=nn.LayerNorm,
     ):
         super().__init__()
-        self.shifted, self.pad_first = shifted, pad_first
+        self.shifted, self.pad_first, self.listing = shifted, pad_first or listing, listing
+        self.forbidden = -100.0 if listing else float("-inf")
         self._fit_window(grid, window)
-        self.norm1 = nn.LayerNorm(dim)
+        self.norm1 = norm_layer(dim)
         self.attn = WindowAttention(dim, num_heads, self.window, qkv_bias, attn_drop, proj_drop)
-        self.norm2 = nn.LayerNorm(dim)
+        self.norm2 = norm_layer(dim)
         self.mlp = Mlp(dim, int(dim * mlp_ratio), proj_drop)
-        self.drop_path = StochasticDepth(drop_path)
-        self.register_buffer(
-            "attn_mask", self._mask(grid, self.norm1.weight.device), persistent=False
-        )
+        self.drop_path = StochasticDepth(drop_path, listing)
+        self.register_buffer("attn_mask", None, persistent=False)
+        self.init_non_persistent_buffers()
 
     def _fit_window(self, grid, window):
-        self.window = tuple(min(g, w) for g, w in zip(grid, window))
-        self.shift = tuple(w // 2 if self.shifted and g > w else 0 for g, w in zip(grid, window))
-        self.mask_grid = self._padded(grid)
-
-    def _padded(self, grid):
-        return tuple(-(-g // w) * w for g, w in zip(grid, self.window))
-
-    def _mask(self, grid, device):
-        return (
-            shift_mask(*self._padded(grid), self.window, self.shift, device)
-            if any(self.shift)
-            else None
+        pairs = [(w if self.listing else min(g, w), g > w) for g, w in zip(grid, window)]
+        self.window = tuple(w for w, _ in pairs)
+        self.shift = tuple(
+            w // 2 if self.shifted and (larger or self.listing) else 0 for w, larger in pairs
         )
+        self.mask_grid = tuple(-(-g // w) * w for g, w in zip(grid, self.window))
 
     def set_input_size(self, grid, window):
         """Rebuild for another grid or window: the bias table is interpolated, the mask computed
@@ -257,25 +288,29 @@ class SwinBlock(nn.Module):
 
     def init_non_persistent_buffers(self):
         """Compute mask and index again, as after ``to_empty`` or a change of size."""
-        device = self.norm1.weight.device
+        device, mask = self.attn.proj.bias.device, None
+        if any(self.shift):
+            mask = shift_mask(*self.mask_grid, self.window, self.shift, device, self.forbidden)
         self.attn.relative_position_index = relative_position_index(self.window, device)
-        self.attn_mask = self._mask(self.mask_grid, device)
+        self.attn_mask = mask
 
     def attention(self, x):
         """(Shifted) window attention on a normalised map (B, H, W, C) of any size."""
         _, height, width, _ = x.shape
-        (sh, sw), shifted = self.shift, any(self.shift)
+        (sh, sw), shifted, mask = self.shift, any(self.shift), None
         if self.pad_first:
             x = pad_to_multiple(x, self.window)
         if shifted:
             x = torch.roll(x, (-sh, -sw), dims=(1, 2))
-        inner = x.shape[1:3]
+        _, inner_height, inner_width, _ = x.shape
         x = pad_to_multiple(x, self.window)
-        padded = tuple(x.shape[1:3])
-        if shifted and padded != self.mask_grid:  # another size than the last: a new mask
-            self.attn_mask, self.mask_grid = self._mask(padded, x.device), padded
-        windows = self.attn(window_partition(x, self.window), self.attn_mask)
-        x = window_reverse(windows, self.window, *padded)[:, : inner[0], : inner[1]]
+        _, padded_height, padded_width, _ = x.shape
+        if shifted:  # a map of another size than the block was built for gets a mask of its own
+            grid = self.mask_grid
+            mask = mask_for(x, self.attn_mask, grid, self.window, self.shift, self.forbidden)
+        windows = self.attn(window_partition(x, self.window), mask)
+        x = window_reverse(windows, self.window, padded_height, padded_width)
+        x = x[:, :inner_height, :inner_width]
         if shifted:
             x = torch.roll(x, (sh, sw), dims=(1, 2))
         return x[:, :height, :width]

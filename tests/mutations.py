@@ -340,8 +340,8 @@ MUTANTS = [
     (
         "the ViT's rule ignored",
         "response.py",
-        "dict(getattr(vit, 'pretrained_cfg', None) or {}).get('response_rule', DEFAULT_RULE)",
-        "dict(getattr(vit, 'pretrained_cfg', None) or {}).get('rule', DEFAULT_RULE)",
+        "getattr(vit, 'response_rule', DEFAULT_RULE)",
+        "getattr(vit, 'rule', DEFAULT_RULE)",
         "test_response.py -k follows",
     ),
     (

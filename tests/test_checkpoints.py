@@ -124,7 +124,7 @@ def test_class_count_and_other_model_are_named_and_nothing_is_loaded(saved):
     assert same(before, model.state_dict())
     with pytest.raises(
         CheckpointError,
-        match="holds 'toy', which is another model than this Linear.*missing.*unknown",
+        match="another model: it holds 'toy' .*, this one is .*missing.*unknown",
     ):
         load_into(nn.Linear(4, 3), saved)
 

@@ -278,7 +278,7 @@ def test_conventions_of_timm():
         "mgff.head.graph.adjacency",
     } <= kept
     assert {n for n in kept if "mgff" in n} <= names
-    with pytest.raises(InputError, match="global_pool can't be changed"):
+    with pytest.raises(InputError, match="global_pool must be 'avg' or ''"):
         model.reset_classifier(3, "max")
 
 

@@ -260,8 +260,8 @@ def test_a_vit_may_name_its_rule_and_the_cropper_follows():
         ViTCropper(vit).rule is RULES["attended_object_values"]
         and ViTCropper(vit, "literal").rule is RULES["literal"]
     )
-    del vit.pretrained_cfg["response_rule"]
+    del vit.response_rule
     assert ViTCropper(vit).rule is RULES[DEFAULT_RULE]
-    vit.pretrained_cfg["response_rule"] = "attended_objekt"
+    vit.response_rule = "attended_objekt"
     with pytest.raises(InputError, match="attended_objekt"):
         ViTCropper(vit)

@@ -2,9 +2,10 @@
 header.
 
 Nothing in such a file can be executed. A ``.pth`` of other projects is read with
-``weights_only=True`` alone.
+``weights_only=True`` alone, a NumPy archive without pickled objects.
 """
 
+import argparse
 import hashlib
 import io
 import json
@@ -13,6 +14,7 @@ import pickle
 import zipfile
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as safetensors_bytes
@@ -20,6 +22,7 @@ from safetensors.torch import save as safetensors_bytes
 from .errors import CheckpointError
 from .files import as_path, atomic_file
 from .paths import checkpoints_dir
+from .state_dicts import difference, foreign, unwrap, without_prefix
 
 FORMAT = "mgff_tutorial"
 FORMAT_VERSION = 1  # raised when older code could no longer read the file rightly
@@ -96,7 +99,7 @@ def read_metadata(path):
             package.
     """
     path = _existing(path)
-    if _is_pickle(path):
+    if _is_pickle(path):  # a NumPy archive is a zip file as well
         return {}
     with _open_safetensors(path) as file:
         return _checked_metadata(path, file.metadata())
@@ -120,14 +123,16 @@ def read_checkpoint(path):
     """Read a checkpoint: ``(state, metadata)``, tensors on the CPU in the precision they are stored
     in.
 
-    A ``.pth`` or ``.pt`` file of plain tensors is accepted too (its ``model`` or ``state_dict``
-    entry is unwrapped, and its metadata are empty); anything that would need unpickling of other
-    objects is refused unexecuted.
+    A ``.pth`` or ``.pt`` file of plain tensors is accepted too, with its metadata empty; of a
+    training checkpoint the weights are taken (see `state_dicts.unwrap`). So is a NumPy archive.
+    Anything that would need unpickling of other objects is refused unexecuted.
 
     Raises:
         CheckpointError: missing, corrupt, truncated, unsafe, or written by a newer version.
     """
     path = _existing(path)
+    if is_npz(path):
+        return _read_npz(path), {}
     if _is_pickle(path):
         return _read_pickle(path), {}
     with _open_safetensors(path) as file:
@@ -157,21 +162,33 @@ def load_into(model, path, ignore=()):
         CheckpointError: names the file and the difference: class count, other keys, other shapes.
     """
     state, metadata = read_checkpoint(path)
-    ignore = tuple(ignore)
+    ignore, own = tuple(ignore), model.state_dict()
+    state = without_prefix(state, own)
     state = {key: value for key, value in state.items() if not key.startswith(ignore)}
-    own = {key: value for key, value in model.state_dict().items() if not key.startswith(ignore)}
-    foreign = (metadata.get("parts") or {}).keys() - _parts(model).keys()
-    if foreign:
-        name = min(foreign)
+    own = {key: value for key, value in own.items() if not key.startswith(ignore)}
+    check_parts(path, model, metadata)
+    if difference(state, own):
+        classes, expected = metadata.get("classes"), getattr(model, "num_classes", None)
+        if classes and expected not in (None, len(classes)) and state.keys() == own.keys():
+            raise CheckpointError(
+                f"{path}: holds {metadata.get('model')!r} for {len(classes)} classes, this model "
+                f"has {expected}; build it with num_classes={len(classes)}."
+            )
+        name = metadata.get("model")
+        raise CheckpointError(foreign(path, state, own, holds=name and repr(name)))
+    model.load_state_dict(state, strict=False)
+    return metadata
+
+
+def check_parts(path, model, metadata):
+    """Fail if a checkpoint was trained with parts of its author's own that ``model`` lacks."""
+    missing = (metadata.get("parts") or {}).keys() - _parts(model).keys()
+    if missing:
+        name = min(missing)
         raise CheckpointError(
             f"{path}: was trained with a part of its author's own, {name}="
             f"{metadata['parts'][name]}; pass the same one again ({name}=...)."
         )
-    difference = _difference(state, own, metadata, model, ignore)
-    if difference:
-        raise CheckpointError(f"{path}: {difference}")
-    model.load_state_dict(state, strict=False)
-    return metadata
 
 
 def _parts(model):
@@ -181,40 +198,6 @@ def _parts(model):
         for module in (model.modules() if isinstance(model, torch.nn.Module) else ())
         for name, part in getattr(module, "foreign_parts", {}).items()
     }
-
-
-def _difference(state, own, metadata, model, ignore):
-    """One sentence on how the file differs from the model, or None."""
-    missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-    shapes = [
-        key for key in sorted(own.keys() & state.keys()) if own[key].shape != state[key].shape
-    ]
-    if not (missing or extra or shapes):
-        return None
-    holds = (
-        f"holds {metadata['model']!r}" if metadata.get("model") else f"holds {len(state)} tensors"
-    )
-    classes, expected = metadata.get("classes"), getattr(model, "num_classes", None)
-    if classes and expected is not None and len(classes) != expected and not (missing or extra):
-        return (
-            f"{holds} for {len(classes)} classes, this model has {expected}; build it with "
-            f"num_classes={len(classes)}."
-        )
-    parts = [
-        f"{name} {len(keys)} ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
-        for name, keys in (("missing", missing), ("unknown", extra))
-        if keys
-    ]
-    if shapes:
-        key = shapes[0]
-        parts.append(
-            f"{len(shapes)} of another shape ({key}: {tuple(state[key].shape)} in the file, "
-            f"{tuple(own[key].shape)} in the model)"
-        )
-    return (
-        f"{holds}, which is another model than this {type(model).__name__}: weights "
-        f"{'; '.join(parts)}."
-    )
 
 
 def _existing(path):
@@ -235,6 +218,33 @@ def _is_pickle(path):
     return start == b"PK" or (
         start[:1] == b"\x80" and start[1] in b"\x02\x03\x04\x05" and path.suffix != ".safetensors"
     )
+
+
+def is_npz(path):
+    """Whether a file is a NumPy archive of arrays."""
+    if not zipfile.is_zipfile(path):
+        return False
+    try:
+        with zipfile.ZipFile(path) as parts:
+            names = parts.namelist()
+    except (zipfile.BadZipFile, OSError):
+        return False
+    return bool(names) and all(name.endswith(".npy") for name in names)
+
+
+def _read_npz(path):
+    with zipfile.ZipFile(path) as parts:
+        size = sum(part.file_size for part in parts.infolist())
+    if size > 20 * os.path.getsize(path):  # weights are noise, which shrinks to no less than half
+        raise CheckpointError(f"{path}: would unpack to {size} bytes; refused unread.")
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: torch.from_numpy(np.array(arrays[name])) for name in arrays.files}
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise CheckpointError(
+            f"{path}: not a readable NumPy archive of numbers ({type(error).__name__}); it is "
+            "damaged, or holds Python objects."
+        ) from None
 
 
 def _open_safetensors(path):
@@ -280,7 +290,11 @@ def _checked_metadata(path, header):
 
 def _read_pickle(path):
     try:
-        content = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
+        # timm's and the Swin authors' training checkpoints note their arguments in a Namespace
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            content = torch.load(
+                io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True
+            )
     except pickle.UnpicklingError:
         raise CheckpointError(
             f"{path}: holds Python objects other than tensors, which could run code; refused. "
@@ -290,9 +304,7 @@ def _read_pickle(path):
         raise CheckpointError(
             f"{path}: not a readable torch file ({type(error).__name__}); it is damaged or cut off."
         ) from None
-    for key in ("model", "state_dict"):
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
+    content = unwrap(content)
     if not isinstance(content, dict) or not all(
         isinstance(value, torch.Tensor) for value in content.values()
     ):

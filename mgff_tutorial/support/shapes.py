@@ -5,6 +5,11 @@ import torch
 from .errors import InputError
 
 
+def is_exporting():
+    """Whether a model is being exported (`torch.export`, ONNX); before torch 2.7, or compiled."""
+    return getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)()
+
+
 def to_pair(value, name):
     """``7`` -> (7, 7) and ``(7, 14)`` -> (7, 14): sizes are (height, width), positive integers.
 

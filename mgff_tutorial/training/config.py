@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from ..options import check_model_options
 from ..support.errors import InputError, unknown_name
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
@@ -165,6 +166,8 @@ def load_config(name: str | Path = "nano", **overrides: Any) -> TrainConfig:
         raise InputError(
             f"{path}: expected entries like 'epochs: 40', got {type(values).__name__}."
         )
+    if isinstance(values.get("model_kwargs"), dict):
+        check_model_options(values["model_kwargs"], path)
     values.update({key: value for key, value in overrides.items() if value is not None})
     known = [entry.name for entry in fields(TrainConfig)]
     for key in values:
