@@ -69,7 +69,13 @@ MUTANTS = [
         "dx * (2 * wh - 1) + dy",
         "test_windows.py",
     ),
-    ("mask dropped", "windows.py", "float('-inf')", "0.0", "test_windows.py"),
+    (
+        "mask dropped",
+        "windows.py",
+        "masked_fill(~same, value)",
+        "masked_fill(~same, 0.0)",
+        "test_windows.py",
+    ),
     (
         "region off by one",
         "windows.py",
@@ -101,7 +107,7 @@ MUTANTS = [
     (
         "stochastic depth not scaled",
         "windows.py",
-        "kept / (1 - self.rate)",
+        "kept / (1 - rate)",
         "kept",
         "test_swin.py -k stochastic",
     ),
@@ -119,7 +125,13 @@ MUTANTS = [
         "x = stage.run_blocks(x)\nmaps.append(x)",
         "test_numbers.py -k merging",
     ),
-    ("last map without its norm", "swin.py", "self.norm(x)", "x", "test_swin.py -k last_map"),
+    (
+        "last map without its norm",
+        "swin.py",
+        "[*maps, self.norm(x)]",
+        "[*maps, x]",
+        "test_swin.py -k last_map",
+    ),
     (
         "maximum for mean in the head",
         "swin.py",
@@ -176,8 +188,8 @@ MUTANTS = [
     (
         "batches of maps unchecked",
         "mgff.py",
-        "'B' if i == 0 else len(maps[0])",
-        "'B'",
+        "count = x.shape[0]",
+        "pass",
         "test_numbers.py -k broadcast",
     ),
     (
@@ -190,8 +202,8 @@ MUTANTS = [
     (
         "E_pos lost",
         "attention.py",
-        "F.scaled_dot_product_attention(q, k, v, attn_mask=bias)",
-        "F.scaled_dot_product_attention(q, k, v)",
+        "attend(q, k, v, bias)",
+        "attend(q, k, v)",
         "test_attention.py",
     ),
     (
@@ -233,8 +245,8 @@ MUTANTS = [
     (
         "super-nodes no mean",
         "graph.py",
-        "assignment.sum(1, keepdim=True)",
-        "assignment.sum(2, keepdim=True)",
+        "weights.sum(1, keepdim=True)",
+        "weights.sum(2, keepdim=True)",
         "test_graph.py",
     ),
     (
@@ -296,8 +308,8 @@ MUTANTS = [
     (
         "class token as a patch",
         "backbones.py",
-        "final[:, final.shape[1] - grid[0] * grid[1] :]",
-        "final[:, : grid[0] * grid[1]]",
+        "final[:, final.shape[1] - self.grid[0] * self.grid[1] :]",
+        "final[:, : self.grid[0] * self.grid[1]]",
         "test_backbones.py",
     ),
     # response, cropper, two stages
@@ -750,8 +762,8 @@ MUTANTS = [
     (
         "difference not looked at",
         "support/checkpoints.py",
-        'if difference:\n    raise CheckpointError(f"{path}: {difference}")',
-        "pass",
+        "difference(state, own)",
+        "None",
         "test_checkpoints.py -k nothing_is_loaded",
     ),
     (
