@@ -72,8 +72,8 @@ MUTANTS = [
     (
         "mask dropped",
         "windows.py",
-        "masked_fill(~same, value)",
-        "masked_fill(~same, 0.0)",
+        "torch.zeros(same.shape, device=device).masked_fill(~same, value)",
+        "torch.zeros(same.shape, device=device)",
         "test_windows.py",
     ),
     (
