@@ -307,7 +307,7 @@ def _from_hugging_face(state):
     named = {}
     for key, value in state.items():
         for pattern, new in HUGGING_FACE:
-            key = re.sub(pattern, new, key)
+            key = re.sub(pattern, new, key, count=1)
         named[key] = value
     for key in [key for key in named if ".attention.self.query." in key]:
         parts = [named.pop(key.replace("query", part)) for part in ("query", "key", "value")]
@@ -331,7 +331,7 @@ def load_weights(model, state, source="the state dict", holds=None):
     Raises:
         CheckpointError: names or shapes that belong to another model.
     """
-    own = model.state_dict()
+    own, given = model.state_dict(), state
     state = translate(model, state, source)
     classifier = model.pretrained_cfg["classifier"] if hasattr(model, "pretrained_cfg") else ""
     theirs, ours = (_classes(names, {"classifier": classifier}) for names in (state, own))
@@ -345,7 +345,7 @@ def load_weights(model, state, source="the state dict", holds=None):
             f"build it with num_classes={theirs}."
         )
     if difference(state, own):
-        raise CheckpointError(foreign(source, state, own, holds and repr(holds)))
+        raise CheckpointError(foreign(source, state, own, holds and repr(holds), given))
     model.load_state_dict(state)
     if theirs != ours:
         _say_new_classifier(source, theirs, ours)

@@ -231,14 +231,15 @@ def difference(state, own):
     return f"weights {'; '.join(parts)}"
 
 
-def foreign(source, state, own, holds=None):
+def foreign(source, state, own, holds=None, given=None):
     """The one sentence for weights of another model.
 
     Args:
         source: what the sentence calls them. state, own: name -> tensor, of the file and the model.
         holds: what the file says of itself, such as ``"'swin_nano'"``.
+        given: the file's weights as they were, where ``state`` has been translated.
     """
-    (theirs, fits), (ours, _) = describe(state), describe(own)
+    (theirs, fits), (ours, _) = describe(state if given is None else given), describe(own)
     theirs = f"{holds} ({theirs})" if holds else theirs
     inner = {f"backbone.model.{key}" for key in state}
     if len(inner & own.keys()) > len(state) / 2:
