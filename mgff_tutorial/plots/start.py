@@ -1,4 +1,4 @@
-"""Figures of the whole system: what both stages saw of an image, and what they said."""
+"""Figures of the whole system: what both looks saw of an image, and what they said."""
 
 import numpy as np
 
@@ -37,8 +37,8 @@ def draw_two_stages(image, result, classes, label=None, index=0, top=4):
         interpolation="bilinear",
     )
     x0, y0, x1, y1 = (int(round(v)) for v in box)
-    show_image(axes[2], pixels[y0:y1, x0:x1], "crop for stage 2")
-    names = ("stage 1: whole image", "stage 2: crop", "both merged")
+    show_image(axes[2], pixels[y0:y1, x0:x1], "crop for the second look")
+    names = ("first look: whole image", "second look: crop", "both merged")
     for ax, name, probabilities in zip(
         axes[3:], names, (result.stage1, result.stage2, result.merged)
     ):
@@ -87,7 +87,7 @@ def draw_row(images, result, classes, labels, columns=4):
         ax.set_title(classes[merged[i]], color=GREEN if right else RED, fontsize=9)
         note = "" if right else f"truth: {classes[labels[i]]}"
         if right and first[i] != labels[i]:
-            note = f"stage 1 said: {classes[first[i]]}"
+            note = f"first look said: {classes[first[i]]}"
         ax.set_xlabel(note, fontsize=8, color=GREY)
     return figure
 
