@@ -2,9 +2,9 @@
 
 The MGFF paper (section 3.4, "ViT-based cropping") sums the attention matrices of all layers, reads
 a token's importance off them, arranges the numbers on the grid of patches and enlarges the grid to
-the image. Its "row sums" can't be meant literally: every row of a softmax sums to 1. What differs
-between tokens is the attention they RECEIVE, the column sums. `RULES` holds that reading
-(``literal``) beside others.
+the image. Its softmax runs over columns (features are columns there), so its row sums are the
+attention that tokens RECEIVE; with rows that sum to 1, as here, that is the column sum. `RULES`
+holds that reading (``literal``) beside others.
 
 The model is any timm ViT, untouched: while a block's attention runs, `watch_attention` notes the
 queries, keys and values that it hands to ``scaled_dot_product_attention``. Blocks that no rule asks
@@ -227,8 +227,8 @@ def received(record):
     literal rule).
 
     W_j = sum over layers and queries i of A[i, j]; class token and registers dropped as queries and
-    as keys. Uniform attention gives a flat map. (MGFF paper, section 3.4; reading: columns where it
-    says rows.)
+    as keys. Uniform attention gives a flat map. (MGFF paper, section 3.4, whose matrices are
+    the transpose of these.)
     """
     patches = slice(record.prefix, None)
     return sum(
