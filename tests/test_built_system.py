@@ -6,12 +6,15 @@ import functools
 import json
 import re
 
+import numpy as np
 import pytest
 import torch
 from notebook_cells import FOLDER, definitions, source
 
 from mgff_tutorial import SketchBirds, create_model
 from mgff_tutorial.datasets.transforms import eval_transform
+from mgff_tutorial.experiments.intervals import resampled_difference
+from mgff_tutorial.experiments.results import stored_results
 from mgff_tutorial.options import DEFAULT, LITERAL
 from mgff_tutorial.swin import SwinTransformer
 
@@ -117,3 +120,55 @@ def test_the_reader_is_told_of_every_option_of_the_default():
     for field in dataclasses.fields(DEFAULT):
         if getattr(DEFAULT, field.name) != getattr(LITERAL, field.name):
             assert re.search(rf"`{field.name}`", text), field.name
+
+
+TEST, SMALL = ("test",), ("scale=0.2", "scale=0.3")
+WORTH = [  # notebook, results, left out, splits, "points (low to high)" as the text has it
+    ("05_granularities", "fusion-sketchbirds", "mgff-step-norms", TEST, "-0.2 (-1.4 to +1.0)"),
+    ("05_granularities", "controlled", "mgff-step-norms", SMALL, "+0.1 (-2.4 to +2.5)"),
+    (
+        "06_self_attention",
+        "fusion-sketchbirds",
+        "mgff-no-self-attention",
+        TEST,
+        "+0.0 (-1.7 to +1.6)",
+    ),
+    ("06_self_attention", "controlled", "mgff-no-self-attention", SMALL, "+1.2 (-1.4 to +3.8)"),
+    ("06_self_attention", "controlled-300", "mgff-no-self-attention", SMALL, "+1.8 (-1.1 to +4.9)"),
+    ("06_self_attention", "fusion-sketchbirds", "mgff-step-residuals", TEST, "-0.1 (-1.7 to +1.5)"),
+    ("06_self_attention", "controlled", "mgff-step-residuals", SMALL, "+1.6 (-0.6 to +3.8)"),
+    (
+        "07_channel_attention",
+        "controlled",
+        "mgff-no-channel-attention",
+        SMALL,
+        "+0.4 (-0.9 to +1.6)",
+    ),
+    ("08_gcn_head", "controlled", "mgff-no-graph", SMALL, "+0.4 (-1.5 to +2.2)"),
+    ("08_gcn_head", "controlled-300", "mgff-no-graph", SMALL, "+2.9 (+0.8 to +5.2)"),
+    ("09_mgff", "fusion-sketchbirds", "mgff-step-replace", TEST, "+0.3 (-1.2 to +1.9)"),
+    ("09_mgff", "controlled", "mgff-step-replace", SMALL, "+0.3 (-2.4 to +2.9)"),
+    ("09_mgff", "fusion-sketchbirds", "mgff-literal", TEST, "+1.2 (-1.2 to +3.5)"),
+    ("09_mgff", "controlled", "mgff-literal", SMALL, "+4.0 (+0.5 to +7.6)"),
+]
+
+
+@pytest.mark.parametrize("notebook, name, without, splits, said", WORTH)
+def test_the_worth_of_a_part_is_what_the_stored_results_say(notebook, name, without, splits, said):
+    results, differences = stored_results(name), []
+    look = "" if splits == TEST else "/stage1"
+    for split in splits:
+        truth = results.predictions[f"labels/{split}"]
+        right = [
+            [results.predictions[f"{head}{look}/{seed}/{split}"] == truth for seed in range(5)]
+            for head in ("mgff", without)
+        ]
+        differences.append(np.subtract(*np.array(right, dtype=float)))
+    e, _ = resampled_difference([(np.mean(differences, axis=0), truth)])
+    found = f"{100 * e.mean:+.1f} ({100 * e.low:+.1f} to {100 * e.high:+.1f})"
+    assert found == said
+    page = json.loads((FOLDER / f"{notebook}.ipynb").read_text(encoding="utf-8"))["cells"]
+    points, interval = said.split(" ", 1)
+    assert re.search(
+        re.escape(points) + "( points)? " + re.escape(interval), "".join(map(source, page))
+    )
