@@ -6,7 +6,7 @@ of stage 1 had thrown away.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, floor, isfinite
 
 import numpy as np
@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from scipy import ndimage
 from torch import nn
 
-from .response import check_vit, enlarge, get_rule, rule_of, token_weights
+from .response import check_vit, class_row, enlarge, get_rule, rule_of, weigh
 from .support.errors import InputError, check_number, no_weights, unknown_name
 from .support.shapes import check_tensor, to_pair
 
@@ -111,14 +111,65 @@ class CropResult:
         response: (B, 1, H, W) response maps.
         mask: (B, 1, H, W) boolean, the largest component; all True where it fell back.
         boxes: (B, 4) xyxy pixels with padding, right and bottom exclusive.
-        fallback: (B,) boolean, True where the map was flat, empty or not finite and the box is the
-            whole image.
+        fallback: (B,) boolean, True where there is nothing to cut out (the map is flat, empty or
+            not finite, or the ViT is not sure enough) and the box is the whole image.
+        sureness: (B,) from 0 to 1, how sure the ViT is that the mask is on an object (see
+            `response.Presence`); None where that is not known.
     """
 
     response: torch.Tensor
     mask: torch.Tensor
     boxes: torch.Tensor
     fallback: torch.Tensor
+    sureness: torch.Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Presence:
+    """How sure a ViT is that there is an object: a logistic function of two things it saw anyway.
+
+    The parts of an object differ, while the patches of a sky, a wall or noise are alike; and the
+    class token looks at an object more than at what surrounds it.
+
+    Attributes:
+        bias, likeness, focus: the weights of 1, of the mean cosine between the final tokens inside
+            a mask, and of the logarithm of the class token's attention inside over outside.
+        limit: below this there is nothing.
+    """
+
+    bias: float
+    likeness: float
+    focus: float
+    limit: float
+
+    def sureness(self, record, mask):
+        """(B,) numbers from 0 to 1 for masks (B, 1, H, W); the last four blocks are read."""
+        inside = F.interpolate(mask.float(), size=record.grid, mode="area").flatten(1)  # (B, N)
+        outside = (1 - inside) + 1e-6
+        inside = inside / inside.sum(1, keepdim=True).clamp_min(1e-6)
+        outside = outside / outside.sum(1, keepdim=True)
+        tokens = F.normalize(record.tokens[:, record.prefix :].float(), dim=-1)  # (B, N, C)
+        # the mean of all cosines is the squared length of the mean direction
+        likeness = (inside[:, None] @ tokens).square().sum((1, 2))
+        looks = class_row(replace(record, layers=record.layers[-4:])).float()
+        focus = ((inside * looks).sum(1) / (outside * looks).sum(1).clamp_min(1e-9)).clamp(
+            1e-3, 1e3
+        )
+        return torch.sigmoid(self.bias + self.likeness * likeness + self.focus * focus.log())
+
+
+# Fitted on 300 training birds and 425 pictures without one (backgrounds, flat, smooth, sky, noise):
+# photographs at 224 pixels for DINOv2, drawings at 192 for vit_nano. Other ViTs: not known.
+PRESENCE = {
+    "vit_small_patch14_dinov2": Presence(6.13, -9.19, 0.0, 0.22),
+    "vit_nano": Presence(-1.18, -10.2, 2.47, 0.38),
+}
+
+
+def presence_of(vit):
+    """The `Presence` of a ViT by its architecture, or None where it is not known."""
+    cfg = dict(getattr(vit, "pretrained_cfg", None) or {})
+    return PRESENCE.get(cfg.get("architecture"))
 
 
 class ViTCropper(nn.Module):
@@ -134,6 +185,8 @@ class ViTCropper(nn.Module):
         input_size: side, or (height, width), at which the ViT looks; None: its own input size.
             Images of another size are resized for the ViT; maps and boxes are in the pixels of the
             images given.
+        presence: what tells that there is nothing to cut out: a `Presence`, True for the ViT's own
+            (two ViTs have one), False for a box in every picture whose map is not flat.
 
     Raises:
         InputError: unknown rule or model, a model that is no ViT, or numbers out of range.
@@ -146,6 +199,7 @@ class ViTCropper(nn.Module):
         tau: float | str | None = None,
         padding: float = 0.05,
         input_size: int | tuple[int, int] | None = None,
+        presence: Presence | bool = True,
     ) -> None:
         super().__init__()
         vit = open_vit(vit) if isinstance(vit, str) else getattr(vit, "_orig_mod", vit)
@@ -157,6 +211,7 @@ class ViTCropper(nn.Module):
             check_number("tau, if not 'otsu',", self.tau, 0)
         check_number("padding", padding, 0, 1)
         self.padding = float(padding)
+        self.presence = presence_of(self.vit) if presence is True else presence or None
         if input_size is None:
             input_size = (
                 getattr(self.vit.patch_embed, "img_size", None)
@@ -180,9 +235,13 @@ class ViTCropper(nn.Module):
         self.vit.eval()
         return self
 
-    @torch.no_grad()
     def weights(self, x: torch.Tensor) -> torch.Tensor:
         """The rule's number for each patch: (B, rows, columns). ``x`` as for `forward`."""
+        return self._seen(x)[0]
+
+    @torch.no_grad()
+    def _seen(self, x):
+        """(Weights of the patches, what the ViT left behind: a `ViTRecord`, None of no image)."""
         check_tensor("x: images", x, ("B", 3, "H", "W"))
         parameter = next(self.vit.parameters())
         x = x.detach().to(parameter.device, parameter.dtype)
@@ -191,8 +250,8 @@ class ViTCropper(nn.Module):
                 x, size=self.input_size, mode="bilinear", align_corners=False, antialias=True
             )
         if not len(x):
-            return x.new_zeros(0, 1, 1, dtype=torch.float32)
-        return token_weights(self.vit, x, self.rule)
+            return x.new_zeros(0, 1, 1, dtype=torch.float32), None
+        return weigh(self.vit, x, self.rule)
 
     def response_map(self, x: torch.Tensor) -> torch.Tensor:
         """(B, 1, H, W) response maps of images ``x`` (B, 3, H, W) normalised for the ViT."""
@@ -207,8 +266,19 @@ class ViTCropper(nn.Module):
 
         The masks cross to the CPU once a batch, not once an image.
         """
-        weights = self.weights(x)  # checks x
-        return self.locate(weights, x.shape[-2:])
+        weights, record = self._seen(x)
+        found = self.locate(weights, x.shape[-2:])
+        if self.presence and record and len(record.layers) >= 4:
+            found.sureness = self.presence.sureness(record, found.mask)
+            self._give_up(found, found.sureness < self.presence.limit)
+        return found
+
+    def _give_up(self, found, nothing):
+        """The whole image where there is ``nothing``, (B,) booleans, to cut out."""
+        height, width = found.mask.shape[-2:]
+        found.boxes[nothing] = found.boxes.new_tensor([0, 0, width, height])
+        found.mask = found.mask | nothing[:, None, None, None]
+        found.fallback = found.fallback | nothing
 
     def locate(
         self, weights: torch.Tensor, size: Sequence[int], tau: float | str | None = None

@@ -399,21 +399,22 @@ def get_rule(rule):
     return RULES[rule]
 
 
-def token_weights(vit, x, rule=None):
-    """One number a patch: (B, rows, columns) float32. Arguments as for `response_map`."""
-    rule = get_rule(rule_of(vit) if rule is None else rule)
+def weigh(vit, x, rule):
+    """(One number per patch, (B, rows, columns) float32; the `ViTRecord`). ``rule``: a `Rule`."""
     record = record_attention(vit, x, rule.last)
     weights = rule.weigh(record)
-    if (
-        not isinstance(weights, torch.Tensor)
-        or weights.numel() != len(x) * record.grid[0] * record.grid[1]
-    ):
-        got = tuple(weights.shape) if isinstance(weights, torch.Tensor) else type(weights).__name__
+    patches, got = record.grid[0] * record.grid[1], getattr(weights, "shape", None)
+    if not isinstance(weights, torch.Tensor) or weights.numel() != len(x) * patches:
+        got = type(weights).__name__ if got is None else tuple(got)
         raise InputError(
-            f"rule: it must give one number a patch, ({len(x)}, "
-            f"{record.grid[0] * record.grid[1]}), got {got}."
+            f"rule: it must give one number per patch, ({len(x)}, {patches}), got {got}."
         )
-    return weights.float().reshape(len(x), *record.grid)
+    return weights.float().reshape(len(x), *record.grid), record
+
+
+def token_weights(vit, x, rule=None):
+    """One number per patch: (B, rows, columns) float32. Arguments as for `response_map`."""
+    return weigh(vit, x, get_rule(rule_of(vit) if rule is None else rule))[0]
 
 
 def enlarge(weights, size):

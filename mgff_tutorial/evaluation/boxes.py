@@ -11,6 +11,7 @@ import json
 import os
 import time
 import warnings
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,7 @@ def describe(cropper, *more):
             cropper.input_size,
             cropper.mean,
             cropper.std,
+            cropper.presence and astuple(cropper.presence),
             str(weight.dtype),
             weight.device.type,
             *more,
