@@ -491,10 +491,12 @@ MUTANTS = [
         "evaluation/boxes.py",
         "[ARITHMETIC, __version__, type(cropper.vit).__name__, heads, "
         "fingerprint(cropper.vit), rule, cropper.tau, cropper.padding, cropper.input_size, "
-        "cropper.mean, cropper.std, str(weight.dtype), weight.device.type, *more]",
+        "cropper.mean, cropper.std, cropper.presence and astuple(cropper.presence), "
+        "str(weight.dtype), weight.device.type, *more]",
         "[ARITHMETIC, __version__, type(cropper.vit).__name__, heads, "
         "fingerprint(cropper.vit), rule, cropper.tau, cropper.input_size, cropper.mean, "
-        "cropper.std, str(weight.dtype), weight.device.type, *more]",
+        "cropper.std, cropper.presence and astuple(cropper.presence), str(weight.dtype), "
+        "weight.device.type, *more]",
         "test_boxes.py -k another_cropper",
     ),
     (

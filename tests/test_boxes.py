@@ -309,7 +309,9 @@ def test_training_finds_boxes_once_and_repeats(
     """From memory and from files, in this process or in workers: a second run asks no ViT and ends
     in the same weights.
     """
-    monkeypatch.setattr("mgff_tutorial.evaluation.predict.load_cropper", lambda *args: cropper())
+    monkeypatch.setattr(
+        "mgff_tutorial.training.loading.load_cropper", lambda *args, **options: cropper()
+    )
     if "cache" in changes:
         changes = {**changes, "cache": str(tmp_path / "resized")}
     states = []

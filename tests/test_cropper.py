@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+import real_weights
 import timm
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torchvision.transforms.v2 import functional as tv
 
+from mgff_tutorial import CUB200, SketchBirds
 from mgff_tutorial.cropper import (
     ViTCropper,
     box_of,
@@ -136,6 +139,48 @@ def test_degenerate_maps_fall_back_to_the_whole_image_and_say_so():
     assert nothing_above.fallback.all()
     broken = ViTCropper(vit())(torch.full((1, 3, 48, 48), float("nan")))
     assert broken.fallback.all() and broken.boxes.tolist() == [[0, 0, 48, 48]]
+
+
+def empty_pictures():
+    """Black, white, grey, a sky, and noise of three grains; each (3, 128, 160) in 0 to 1."""
+    generator = torch.Generator().manual_seed(9)
+    low, high = torch.tensor([0.75, 0.85, 0.95]), torch.tensor([0.25, 0.45, 0.8])
+    slope = torch.linspace(0, 1, 128)[None, :, None].expand(3, 128, 160)
+    sky = high[:, None, None] + (low - high)[:, None, None] * slope
+    grains = [torch.rand(1, 3, side, side, generator=generator) for side in (8, 32, 128)]
+    noise = [
+        torch.nn.functional.interpolate(g, size=(128, 160), mode="bilinear")[0] for g in grains
+    ]
+    return [*(torch.full((3, 128, 160), v) for v in (0.0, 0.5, 1.0)), sky, *noise]
+
+
+def test_a_picture_with_nothing_on_it_gives_the_whole_image():
+    cropper = ViTCropper("vit_nano")
+    found = cropper.find(empty_pictures())
+    assert found.fallback.all() and (found.sureness < 0.1).all() and found.mask.all()
+    assert found.boxes.tolist() == [[0, 0, 160, 128]] * 7
+    without = ViTCropper(cropper.vit, presence=False).find(empty_pictures())
+    assert without.sureness is None and not without.fallback[3:].any()  # a box in every sky
+
+
+def test_birds_are_given_up_at_most_once_in_fifty():
+    birds = SketchBirds("test")
+    images = [tv.to_dtype(tv.to_image(birds.image(i)), scale=True) for i in range(0, 600, 6)]
+    found = ViTCropper("vit_nano").find([image.as_subclass(torch.Tensor) for image in images])
+    assert found.fallback.sum() <= 2 and found.sureness.median() > 0.8
+
+
+def test_how_sure_another_vit_is_is_not_known():
+    assert ViTCropper(vit())(torch.randn(1, 3, 48, 48)).sureness is None
+
+
+def test_the_photographed_birds_are_there_and_an_empty_photograph_is_not():
+    cropper = ViTCropper(real_weights.dinov2_vit_small(224))
+    birds = CUB200(real_weights.cub20(), split="test")
+    images = [tv.to_dtype(tv.to_image(birds.image(i)), scale=True) for i in range(0, 500, 10)]
+    found = cropper.find([image.as_subclass(torch.Tensor) for image in images])
+    assert found.fallback.sum() <= 2
+    assert cropper.find(empty_pictures()).fallback.all()
 
 
 def test_the_vit_is_frozen_in_eval_mode_and_sees_no_gradient():

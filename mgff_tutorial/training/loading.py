@@ -80,7 +80,8 @@ class RunData:
         if config.close_views:  # boxes found by the processes together, or stored by an earlier run
             boxes = find_boxes(
                 self.train_set,
-                load_cropper(config.cropper, config.device),
+                # every training image shows its class: a box is wanted in each
+                load_cropper(config.cropper, config.device, presence=False),
                 self.memory and self.memory.images,
                 rank=team.rank,
                 processes=team.processes,
