@@ -6,13 +6,12 @@ the image. Its softmax runs over columns (features are columns there), so its ro
 attention that tokens RECEIVE; with rows that sum to 1, as here, that is the column sum. `RULES`
 holds that reading (``literal``) beside others.
 
-The model is any timm ViT, untouched: while a block's attention runs, `watch_attention` notes the
-queries, keys and values that it hands to ``scaled_dot_product_attention``. Blocks that no rule asks
-for are not watched, and none loses its fused attention.
+The model is any timm ViT, untouched: while it runs, its calls of ``scaled_dot_product_attention``
+are counted, one per block, and the queries, keys and values of the blocks that a rule asks for are
+noted. No block loses its fused attention, and threads that share a ViT do not see each other.
 """
 
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -49,25 +48,25 @@ class LayerAttention:
 
 
 class _AttentionWatch(TorchFunctionMode):
-    """While ``layer`` is set, notes what goes into (or comes out of) its softmax; changes
-    nothing.
+    """Counts the softmaxes of attention that this thread computes, and notes what goes into (or
+    comes out of) those with a number in ``chosen``; changes nothing, neither here nor in others.
     """
 
-    def __init__(self):
+    def __init__(self, chosen):
         super().__init__()
-        self.layer, self.seen = None, {}
-
-    def note(self, attention):
-        self.seen.setdefault(self.layer, []).append(attention)
+        self.chosen, self.calls, self.layers = chosen, 0, []
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         out = func(*args, **kwargs)
-        if self.layer is not None:
-            if func is F.scaled_dot_product_attention:
-                self.note(_from_fused_call(*args, **kwargs))
-            elif func in (F.softmax, torch.softmax, torch.Tensor.softmax) and out.dim() == 4:
-                self.note(LayerAttention(weights=out))
+        fused = func is F.scaled_dot_product_attention
+        if fused or func in (F.softmax, torch.softmax, torch.Tensor.softmax) and out.dim() == 4:
+            if self.calls in self.chosen:
+                watched = (
+                    _from_fused_call(*args, **kwargs) if fused else LayerAttention(weights=out)
+                )
+                self.layers.append(watched)
+            self.calls += 1
         return out
 
 
@@ -139,34 +138,6 @@ def grid_of(vit, height, width):
     return height // rows, width // columns
 
 
-@contextmanager
-def watch_attention(vit, layers):
-    """Inside the ``with``, forward passes of ``vit`` fill the yielded dict: block index ->
-    [LayerAttention].
-    """
-    watch = _AttentionWatch()
-
-    def enter(index):
-        return lambda module, args: setattr(watch, "layer", index)
-
-    def leave(module, args, output):
-        watch.layer = None
-
-    hooks = []
-    for index in layers:
-        attention = vit.blocks[index].attn
-        hooks += [
-            attention.register_forward_pre_hook(enter(index)),
-            attention.register_forward_hook(leave, always_call=True),
-        ]
-    try:
-        with watch:
-            yield watch.seen
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
 def record_attention(vit, x, last=None):
     """One forward pass of ``vit`` on ``x``, keeping the attention of its last ``last`` blocks
     (None: of all).
@@ -186,24 +157,23 @@ def record_attention(vit, x, last=None):
     check_tensor("x: images", x, ("B", 3, "H", "W"), next(vit.parameters()).dtype)
     depth = len(vit.blocks)
     chosen = range(max(depth - (last or depth), 0), depth)
-    with watch_attention(vit, chosen) as seen:
-        try:
+    watch = _AttentionWatch(chosen)
+    try:
+        with watch:
             tokens = vit.forward_features(x)
-        except (AssertionError, RuntimeError) as error:
-            if isinstance(error, RuntimeError) and "size" not in str(error):
-                raise
-            reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
-            raise InputError(
-                f"x: the ViT does not accept images of shape {tuple(x.shape[1:])}: {reason}."
-            ) from error
+    except (AssertionError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "size" not in str(error):
+            raise
+        reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+        raise InputError(
+            f"x: the ViT does not accept images of shape {tuple(x.shape[1:])}: {reason}."
+        ) from error
     grid, prefix = grid_of(vit, *x.shape[-2:]), getattr(vit, "num_prefix_tokens", 0)
-    for index in chosen:
-        if len(seen.get(index, [])) != 1:
-            raise InputError(
-                f"vit: block {index} computes attention in {len(seen.get(index, []))} calls of "
-                f"softmax or "
-                "scaled_dot_product_attention; accepted: ViTs with one a block."
-            )
+    if watch.calls != depth:
+        raise InputError(
+            f"vit: its {depth} blocks compute attention in {watch.calls} calls of softmax or "
+            "scaled_dot_product_attention; accepted: ViTs with one a block."
+        )
     if tokens.dim() != 3 or tokens.shape[1] != prefix + grid[0] * grid[1]:
         raise InputError(
             f"vit: expected {prefix} + {grid[0]} x {grid[1]} tokens, got shape "
@@ -211,7 +181,7 @@ def record_attention(vit, x, last=None):
             "accepted: ViTs that keep all tokens (no patch dropout, eval mode)."
         )
     return ViTRecord(
-        [seen[i][0] for i in chosen],
+        watch.layers,
         tokens,
         prefix,
         grid,

@@ -11,6 +11,7 @@ from torch import nn
 
 from .cropper import ViTCropper, crop_batch, default_cfg, resize
 from .support.errors import InputError, check_choice, check_number, check_three
+from .support.modes import evaluation_mode
 from .support.shapes import check_tensor, to_pair
 
 MERGES = ("probabilities", "logits")
@@ -110,7 +111,7 @@ class TwoStageClassifier(nn.Module):
         batch_size: int = 64,
         boxes: torch.Tensor | None = None,
     ) -> TwoStageResult:
-        """Both stages for any number of images.
+        """Both stages for any number of images. Several threads may share one classifier.
 
         Args:
             images: a PIL image, a (B, 3, H, W) or (3, H, W) tensor normalised for the classifier,
@@ -131,20 +132,14 @@ class TwoStageClassifier(nn.Module):
         images = _as_list(images)
         boxes = None if boxes is None else _as_boxes(boxes, len(images))
         check_number("batch_size", batch_size, 1, whole=True)
-        modes = [(module, module.training) for module in self.modules()]
-        self.eval()
-        try:
-            with torch.no_grad():
-                parts = [
-                    self._predict_batch(
-                        images[i : i + batch_size],
-                        None if boxes is None else boxes[i : i + batch_size],
-                    )
-                    for i in range(0, len(images), batch_size)
-                ]
-        finally:
-            for module, mode in modes:
-                module.training = mode
+        with evaluation_mode(self), torch.no_grad():
+            parts = [
+                self._predict_batch(
+                    images[i : i + batch_size],
+                    None if boxes is None else boxes[i : i + batch_size],
+                )
+                for i in range(0, len(images), batch_size)
+            ]
         return TwoStageResult(
             **{
                 f.name: _joined([getattr(part, f.name) for part in parts])
