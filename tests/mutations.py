@@ -467,8 +467,8 @@ MUTANTS = [
     ),
     (
         "predict in training mode",
-        "two_stage.py",
-        "self.eval()",
+        "support/modes.py",
+        "part.training = False",
         "pass",
         "test_two_stage.py -k mode",
     ),

@@ -20,7 +20,6 @@ from ..support.device import pick_device, seed_everything
 from ..support.errors import InputError
 from ..support.fast import count_flops
 from ..support.images import image_geometry, upright_size
-from ..swin import BUILDERS
 from .frozen_features import FrozenFeatures, View, boxes_as_views, cut, random_views
 from .frozen_heads import FrozenHead, train_head
 from .localisation import central_box
@@ -294,10 +293,4 @@ def _weights(name, weights):
         raise InputError(
             f"{weights} is no file; pass pretrained weights in timm's names, or nothing at all."
         )
-    if name in BUILDERS:
-        return {"pretrained": weights}
-    # timm resamples position embeddings to the image size when it reads a pretrained file itself.
-    return {
-        "pretrained": True,
-        "pretrained_cfg_overlay": {"file": str(weights), "custom_load": False},
-    }
+    return {"pretrained": weights}
