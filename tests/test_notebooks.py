@@ -193,3 +193,12 @@ def test_nearly_all_outputs_are_compared():
     compared = [c for c in with_text if not tags(c) & NOT_COMPARED]
     assert len(compared) >= 0.85 * len(with_text)
     assert sum("nbval-skip" in tags(c) for p in NOTEBOOKS for c in code_cells(p)) <= 5
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS[1:], ids=lambda p: p.stem)
+def test_the_index_gives_the_notebooks_reading_time(path):
+    opening = source(load(path)[0])
+    minutes = re.search(r"reading (\d+) minutes|about (\d+) minutes to read", opening)
+    index = (FOLDER / "README.md").read_text(encoding="utf-8")
+    row = re.search(rf"\({path.name}\) \|.*\| (\d+) \|", index)
+    assert row[1] in minutes.groups()

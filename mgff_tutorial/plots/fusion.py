@@ -1,10 +1,92 @@
-"""Figures of notebook 09: what MGFF costs on each backbone, and what its gate let through after
-training.
+"""Figures of notebook 09: MGFF from the image to the logits, what it costs on each backbone, and
+what its gate let through after training.
 """
 
 import numpy as np
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from .style import BLUE, GREY, ORANGE, panels
+
+MAPS = ("48 × 48 × 256", "24 × 24 × 512", "12 × 12 × 1024", "12 × 12 × 1024")  # Swin-B at 384
+
+
+def draw_fusion(image):
+    """MGFF from the image to the logits, with the shapes of Swin-B at 384; what the default adds to
+    the paper's text is orange.
+
+    Args:
+        image: PIL image.
+
+    Returns:
+        the matplotlib figure.
+    """
+    figure, (ax,) = panels(1, size=(11.5, 4.3))
+    ax.set(xlim=(0, 115), ylim=(0, 43))
+    ax.axis("off")
+    ax.imshow(np.asarray(image.convert("RGB")), extent=(0, 12, 20, 32), zorder=2)
+    _box(ax, 15, 6, 6, 34, "Swin", GREY)
+    _arrow(ax, (12, 26), (15, 26))
+    for i, shape in enumerate(MAPS):
+        y = 34 - 9 * i
+        _box(ax, 24, y, 14, 6, shape, BLUE)
+        for start, end in ((21, 24), (38, 40), (52, 54), (66, 68), (78, 80)):
+            _arrow(ax, (start, y + 3), (end, y + 3))
+        align = f"conv {(4, 2, 1)[i]}" if i < 3 else "untouched"
+        _box(ax, 40, y, 12, 6, align, BLUE, "norm" if i < 3 else "")
+        _box(ax, 54, y, 12, 6, "self-attention", BLUE, "norm, heads, x + ...")
+        _box(ax, 68, y, 10, 6, "SE weights", BLUE, "start at 1")
+    _box(ax, 80, 6, 7, 34, "576\nnodes", BLUE, "norm")
+    _box(ax, 90, 30, 17, 10, "graph,\n18 super-nodes, mean", BLUE, "norm, GELU, x + ...")
+    _arrow(ax, (87, 35), (90, 35))
+    _box(ax, 90, 20, 17, 5, "exit norm, exit", ORANGE)
+    _box(ax, 90, 11, 17, 5, "× gate (0 at first)", ORANGE)
+    _box(ax, 96, 3, 5, 4, "+", ORANGE)
+    for top, bottom in ((30, 25), (20, 16), (11, 7)):
+        _arrow(ax, (98.5, top), (98.5, bottom))
+    ax.text(99.3, 27.5, "v", va="center", fontsize=10)
+    ax.plot([31, 31, 96], [7, 3.2, 3.2], color=GREY, linewidth=1.4, zorder=1)
+    _arrow(ax, (94, 3.2), (96, 3.2))
+    ax.text(61, 1.4, "p: mean of the last map", ha="center", va="center", fontsize=9)
+    _arrow(ax, (101, 5), (104, 5))
+    ax.text(104.5, 5, "e → linear,\nlogits", va="center", fontsize=9)
+    ax.text(0, 41, "the text", color=BLUE, fontsize=10, weight="bold")
+    ax.text(0, 37.5, "added", color=ORANGE, fontsize=10, weight="bold")
+    return figure
+
+
+def _box(ax, x, y, width, height, label, colour, added=""):
+    """A box with its label, and in orange below it what the default adds."""
+    box = FancyBboxPatch(
+        (x, y),
+        width,
+        height,
+        boxstyle="round,pad=0,rounding_size=0.8",
+        facecolor="white",
+        edgecolor=colour,
+        linewidth=1.4,
+        zorder=2,
+    )
+    ax.add_patch(box)
+    middle = y + height / 2
+    place = middle + (1.3 if added else 0)
+    ax.text(x + width / 2, place, label, ha="center", va="center", fontsize=9, zorder=3)
+    if added:
+        below = middle - 1.5 - 1.4 * label.count("\n")
+        ax.text(
+            x + width / 2,
+            below,
+            added,
+            ha="center",
+            va="center",
+            fontsize=8,
+            color=ORANGE,
+            zorder=3,
+        )
+
+
+def _arrow(ax, start, end):
+    style = {"arrowstyle": "-|>", "mutation_scale": 9, "color": GREY, "linewidth": 1.4}
+    ax.add_patch(FancyArrowPatch(start, end, shrinkA=0, shrinkB=0, zorder=1, **style))
 
 
 def draw_costs(names, backbone, added, unit):
