@@ -78,7 +78,7 @@ def _box(ax, x, y, width, height, label, colour, added=""):
             added,
             ha="center",
             va="center",
-            fontsize=8,
+            fontsize=7.5,
             color=ORANGE,
             zorder=3,
         )
