@@ -56,33 +56,30 @@ def main(arguments=None):
         arguments: list of text; ``sys.argv[1:]`` if None.
 
     Returns:
-        Exit code: 0 done, 1 done but not all is well, 2 the input cannot be used, 130 stopped with
-            Ctrl-C.
+        Exit code: 0 done, 1 done but not all is well, 2 the input cannot be used, 3 a defect of
+            this program, 130 stopped with Ctrl-C.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    parser = build_parser(arguments)
-    args = parser.parse_args(arguments)
-    if not hasattr(args, "run"):
-        parser.print_help()
-        return 2
-    from .support.errors import InputError
-
     try:
-        with warnings.catch_warnings():
+        parser = build_parser(arguments)
+        args = parser.parse_args(arguments)
+        if not hasattr(args, "run"):
+            parser.print_help()
+            return 2
+        from .support.terminal import harmless_output
+
+        with harmless_output(), warnings.catch_warnings():
             warnings.showwarning = _note
-            return args.run(args) or 0
+            try:
+                return args.run(args) or 0
+            except Exception as error:
+                return _failed(error)
     except BrokenPipeError:  # the reader of a pipe (head, less) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
         print("stopped.", file=sys.stderr)
         return 130
-    except (InputError, OSError) as error:
-        return _fail(error)
-    except RuntimeError as error:
-        if type(error).__name__ not in ("TrainingStopped", "OutOfMemoryError"):
-            raise  # a defect of ours: its traceback is what a report needs
-        return _fail(error)
 
 
 def _note(message, category, filename, lineno, file=None, line=None):
@@ -90,17 +87,58 @@ def _note(message, category, filename, lineno, file=None, line=None):
     print(f"note: {' '.join(str(message).split())}", file=sys.stderr)
 
 
-def _fail(error):
-    text = " ".join(str(error).split())
-    print(f"error: {text or type(error).__name__}", file=sys.stderr)
-    return 2
+def _failed(error):
+    """One sentence for what the user can mend; for a defect, where its traceback lies."""
+    from .support.errors import InputError
+
+    if isinstance(error, BrokenPipeError):
+        raise error
+    expected = isinstance(error, (InputError, OSError))
+    if expected or type(error).__name__ in ("TrainingStopped", "OutOfMemoryError"):
+        text = " ".join(str(error).split())
+        text = text if len(text) <= 1000 else f"{text[:1000]}..."
+        print(f"error: {text or type(error).__name__}", file=sys.stderr)
+        return 2
+    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+        print("error: there is not enough memory for this; take smaller values.", file=sys.stderr)
+        return 2
+    print(
+        f"error: this is a defect of mgff_tutorial, and not your fault ({type(error).__name__}: "
+        f"{' '.join(str(error).split())[:200]}). {_keep_traceback(error)}",
+        file=sys.stderr,
+    )
+    return 3
+
+
+def _keep_traceback(error):
+    """A sentence that says where the traceback was written."""
+    import tempfile
+    import traceback
+
+    text = "".join(traceback.format_exception(error))
+    command = " ".join(["python -m mgff_tutorial", *map(ascii, sys.argv[1:])])
+    try:
+        handle, path = tempfile.mkstemp(prefix="mgff-error-", suffix=".txt")
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as stream:
+            stream.write(f"{command}\n\n{text}")
+    except OSError as failure:
+        return f"Its traceback could not be written ({failure}):\n{text}"
+    return f"Its traceback is in {path}; please report it together with that file."
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        """A shell's pattern brings in file names, and these may try to steer the terminal."""
+        from .support.errors import printable
+
+        super().error(printable(message))
 
 
 def build_parser(arguments):
     """The parser; only the command that ``arguments`` name is imported, so that ``--help`` is
     quick.
     """
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m mgff_tutorial",
         description="Two-stage fine-grained image classification (MGFF).",
         epilog="Each command has its own --help.",

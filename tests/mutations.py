@@ -552,7 +552,7 @@ MUTANTS = [
     (
         "folder taken for a file",
         "support/files.py",
-        "path.is_dir()",
+        "target.is_dir()",
         "False",
         "test_refusals.py -k replaced",
     ),
@@ -729,8 +729,8 @@ MUTANTS = [
     (
         "checkpoints not atomic",
         "support/files.py",
-        "path.with_name(f'.{path.name}.{os.getpid()}.tmp')",
-        "path",
+        "target.with_name(f'.{target.name[:100]}{ENDING}')",
+        "target",
         "test_checkpoints.py -k disk",
     ),
     (

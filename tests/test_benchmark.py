@@ -66,7 +66,7 @@ def test_quick_run_reports_every_version(tmp_path, capsys):
 
 def test_wrong_numbers_get_a_sentence(capsys):
     assert main(["benchmark", "--quick", "--rounds", "0"]) == 2
-    assert "--rounds must be 1 or more, got 0" in capsys.readouterr().err
+    assert "--rounds must be an integer from 1 to 1000, got 0" in capsys.readouterr().err
 
 
 def test_versions_that_disagree_are_not_timed():

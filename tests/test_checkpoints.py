@@ -105,7 +105,7 @@ def test_corrupt_header_is_refused(saved):
     [
         ({"version": "99"}, "version 99"),
         ({"version": '"one"'}, "version 'one'"),
-        ({"version": "1", "kwargs": "[1]"}, "'kwargs' has the wrong type"),
+        ({"version": "1", "kwargs": "[1]"}, "kwargs must be a dict"),
         ({"version": "1", "classes": "{not json"}, "card in the header is damaged"),
     ],
 )

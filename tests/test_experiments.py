@@ -678,7 +678,7 @@ def test_bad_arguments_of_the_command_are_one_sentence(tmp_path, capsys):
         ([], "--experiment is missing"),
         (["--show"], "holds no results"),
         (["--experiment", "sketchbirds", "--update", "R.md"], "--update belongs to --show"),
-        (["--experiment", "sketchbirds", "--seeds", "0"], "--seeds must be 1 or more"),
+        (["--experiment", "sketchbirds", "--seeds", "0"], "--seeds must be an integer from 1"),
         (["--experiment", "sketchbirds", "--root", "x"], "--root is for photographs"),
         (["--experiment", "sketchbirds", "--configurations", "mgf"], "did you mean 'mgff'"),
     ):

@@ -149,12 +149,13 @@ def test_lines_logged_before_stay(small_disk):
     folder = object.__new__(RunFolder)
     folder.log_path = small_disk / "log.jsonl"
     log = PredictionLog(small_disk / "predictions.jsonl")
+    record = {"lr": 0.1, "train_loss": 1.0, "train_accuracy": 0.5}
     for number in (1, 2):
-        folder.log({"epoch": number})
-        log.write([{"image": f"{number}.jpg"}])
+        folder.log({"epoch": number, **record})
+        log.write([{"image": f"{number}.jpg", "error": "cut off"}])
     fill(small_disk)
     for write in (
-        lambda: folder.log({"epoch": 3, "text": "x" * 9000}),
+        lambda: folder.log({"epoch": 3, **record, "text": "x" * 9000}),
         lambda: log.write([{"image": "3.jpg", "text": "x" * 9000}]),
     ):
         with pytest.raises(OSError, match=r"No space left on device: '.*\.jsonl'"):
@@ -163,11 +164,11 @@ def test_lines_logged_before_stay(small_disk):
         log.close()
     (small_disk / "filler").unlink()
     assert [record["epoch"] for record in read_log(folder.log_path)] == [1, 2]
-    folder.cut_log(2)
+    folder.write_log(read_log(folder.log_path))
     assert len(folder.log_path.read_text().splitlines()) == 2
     again = PredictionLog(small_disk / "predictions.jsonl", resume=True)
     assert ["1.jpg" in again, "2.jpg" in again, "3.jpg" in again] == [True, True, False]
-    again.write([{"image": "3.jpg"}])
+    again.write([{"image": "3.jpg", "error": "cut off"}])
     again.close()
     assert [json.loads(line)["image"] for line in open(small_disk / "predictions.jsonl")] == [
         "1.jpg",

@@ -1,20 +1,27 @@
-"""SIGKILL at any moment while a checkpoint, a log or a table is written: the previous one or the
-next one is there, whole.
+"""SIGKILL while a file is written or a command runs: files are whole, and the command goes on to
+the same result.
 
-``MGFF_KILLS=200`` kills 200 writers of each instead of a few.
+Kills strike at named points (`support.files.reached`), so that no test depends on the speed of the
+machine. ``MGFF_KILLS=20`` kills 20 times of each instead of a few.
 """
 
 import json
 import os
-import random
+import shutil
 import signal
-import time
+from collections import Counter
 
+import kill_fakes
+import numpy as np
 import pytest
 import torch
+from training_fakes import start
+from trees import class_folders
 
 from mgff_tutorial.evaluation.metrics import Predictions
-from mgff_tutorial.support.checkpoints import load_into, save_checkpoint
+from mgff_tutorial.models import create_model
+from mgff_tutorial.support import files
+from mgff_tutorial.support.checkpoints import load_into, read_checkpoint, save_checkpoint
 from mgff_tutorial.support.files import remove_leftovers, write_json
 
 torch.set_num_threads(1)
@@ -22,21 +29,21 @@ KILLS = int(os.environ.get("MGFF_KILLS", 8))
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills processes made by fork")
 
 
-def killed_while(write, draw):
-    """Fork, write version after version, SIGKILL it after a random time; returns whether it was
-    killed.
+POINTS = ("opened", "written", "synced", "replaced")
+
+
+def killed_while(write, point, number):
+    """Fork, write version after version, SIGKILL at the ``number``-th time that a point of the
+    writer is reached; returns whether it was killed.
     """
     child = os.fork()
     if child == 0:
-        version = 0
+        files.reached = kill_fakes.Killer(point, number)
         try:
-            while True:
-                version += 1
+            for version in range(1, number + 2):
                 write(version)
         finally:
             os._exit(1)
-    time.sleep(draw.uniform(0, 0.15))
-    os.kill(child, signal.SIGKILL)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 
 
@@ -80,10 +87,80 @@ def read_table_back(path):
     ids=["checkpoint", "table", "json"],
 )
 def test_what_was_written_last_is_whole(tmp_path, write, read):
-    path, draw = tmp_path / "file", random.Random(0)
+    path = tmp_path / "file"
     write(path, 0)
-    for _ in range(KILLS):
-        assert killed_while(lambda version: write(path, version), draw)
+    for number in range(KILLS):
+        point = POINTS[number % len(POINTS)]
+        assert killed_while(lambda version: write(path, version), point, 1 + number % 3)
         read(path)
     remove_leftovers(tmp_path)
     assert [one.name for one in tmp_path.iterdir()] == ["file"]
+
+
+# --- whole commands, killed at named points ----------
+
+
+def prepared(kind, folder):
+    """What the command of a kind starts from."""
+    folder.mkdir()
+    if kind == "predict":
+        class_folders(folder / "birds", ("a", "b"))
+    elif kind == "evaluate --publish":
+        class_folders(folder / "birds", ("a", "b"), per_class=8)
+    if kind in ("predict", "evaluate --publish"):
+        torch.manual_seed(0)
+        card = {"model": "swin_nano", "kwargs": {"img_size": 32}, "classes": ["a", "b"]}
+        card |= {"img_size": 32, "resize": 32, "data": str(folder / "birds")}
+        model = create_model("swin_nano", num_classes=2, img_size=32)
+        save_checkpoint(folder / "model.safetensors", model, card)
+
+
+def finish(kind, folder, *more):
+    process = start(kill_fakes.killed, kind, folder, *more)
+    process.join()
+    return process.exitcode
+
+
+def content(folder):
+    """Every file, with what counts in it: not how long a run took, nor the order of a header."""
+    found = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = path.relative_to(folder).as_posix()
+        if path.suffix == ".safetensors":
+            state, card = read_checkpoint(path)
+            tensors = {key: tensor.numpy().tobytes() for key, tensor in state.items()}
+            found[name] = tensors, card
+        elif path.name == "result.json":
+            found[name] = {**json.loads(path.read_text()), "seconds": 0}
+        elif path.suffix == ".npz":
+            with np.load(path) as arrays:
+                found[name] = {key: arrays[key].tobytes() for key in arrays.files}
+        elif path.name not in ("resume.pt", "environment.json", "curves.png"):
+            found[name] = path.read_bytes()
+    return found
+
+
+@pytest.mark.parametrize("kind", list(kill_fakes.KINDS))
+def test_a_killed_command_goes_on_to_the_same_files(kind, tmp_path):
+    """Killed once at each of a few points, evenly spread over all that a whole run passes; each
+    time continued. ``MGFF_KILLS=20`` kills at 20 points of each command.
+    """
+    folder, tally = tmp_path / "work", tmp_path / "tally"
+    prepared(kind, folder)
+    assert finish(kind, folder, tally) == 0
+    whole = content(folder)
+    counts = [line.rsplit(" ", 1) for line in tally.read_text().splitlines()]
+    points = [(name, number + 1) for name, count in counts for number in range(int(count))]
+    step = max(1, len(points) / int(os.environ.get("MGFF_KILLS", 4)))
+    struck = Counter()
+    for place in np.arange(step / 2, len(points), step).astype(int):
+        point, number = points[place]
+        shutil.rmtree(folder)
+        prepared(kind, folder)
+        assert finish(kind, folder, None, point, number) == -signal.SIGKILL, (point, number)
+        for path in folder.rglob("*.safetensors"):
+            read_checkpoint(path)  # whole, whatever was being written
+        assert finish(kind, folder) == 0, (point, number)
+        assert content(folder) == whole, (point, number)
+        struck[point] += 1
+    print(f"\nkills of {kind}: {dict(struck)} of {len(points)} points")

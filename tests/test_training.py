@@ -3,12 +3,6 @@ is cut up.
 """
 
 import json
-import os
-import random
-import shutil
-import signal
-import time
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -17,7 +11,6 @@ from training_fakes import (
     Colours,
     SmallNet,
     free_port,
-    long_run,
     shared_run,
     small_config,
     small_net,
@@ -66,6 +59,7 @@ def test_a_run_leaves_everything_that_explains_it(tmp_path):
     assert names == {
         "config.yaml",
         "environment.json",
+        "data.json",
         "log.jsonl",
         "curves.png",
         "resume.pt",
@@ -171,64 +165,9 @@ def test_resume_after_a_stop_at_any_update_gives_the_same_weights(
     assert {**whole, "seconds": 0} == {**resumed, "seconds": 0}
 
 
-def test_sigkill_at_random_moments(tmp_path):
-    """Two kills by default; ``MGFF_KILLS=20 pytest -s tests/test_training.py -k sigkill`` is the
-    long version.
-
-    A kill counts if it struck the process in mid-epoch: after at least one update of its own,
-    before the run's end.
-    """
-    wanted, draw, tally = int(os.environ.get("MGFF_KILLS", 2)), random.Random(0), Counter()
-    cut, kept = tmp_path / "cut", tmp_path / "cut" / "resume.pt"
-    whole = start(long_run, tmp_path / "whole")
-    moment = first_save(whole, tmp_path / "whole" / "resume.pt")
-    finish(whole)
-    length = time.monotonic() - moment
-    while tally["in mid-epoch"] < wanted:
-        assert sum(tally.values()) < 10 * wanted + 20, f"too few kills strike: {dict(tally)}"
-        child = start(long_run, cut)
-        first_save(child, kept)
-        time.sleep(draw.uniform(0, 0.7 * length))
-        child.kill()
-        child.join()
-        if (
-            child.exitcode == 0 or (cut / "result.json").exists()
-        ):  # it was faster: the kills to come need a run to kill
-            tally["too late"] += 1
-            finish(start(long_run, cut))
-            assert_equal_runs(tmp_path)
-            shutil.rmtree(cut)
-            continue
-        assert child.exitcode == -signal.SIGKILL
-        step = torch.load(kept, weights_only=True)["step"]  # whole, whatever was being written
-        tally["in mid-epoch" if step % UPDATES else "between epochs"] += 1
-    finish(start(long_run, cut))
-    assert_equal_runs(tmp_path)
-    print(f"\nkills of a training run: {dict(tally)}")
-
-
-UPDATES = 3  # an epoch of these runs: 18 images in batches of 6
-
-
-def first_save(child, kept):
-    """Wait until the process has made an update and saved it; the time of that."""
-    before = kept.stat().st_mtime_ns if kept.exists() else 0
-    while child.is_alive() and not (kept.exists() and kept.stat().st_mtime_ns != before):
-        time.sleep(0.002)
-    return time.monotonic()
-
-
 def finish(process):
     process.join()
     assert process.exitcode == 0
-
-
-def assert_equal_runs(folder):
-    for name in ("last", "best"):
-        assert same(weights(folder / "whole", name), weights(folder / "cut", name))
-    logs = [read_log(folder / name / "log.jsonl") for name in ("whole", "cut")]
-    assert logs[0] == logs[1] and len(logs[0]) == 6
-    assert not list((folder / "cut").glob(".*.tmp"))
 
 
 def test_a_finished_run_is_not_evaluated_again(tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..experiments.registry import EXPERIMENTS, parts_of, run, run_localisation, settings_of
-from ..support.errors import InputError
+from ..support.errors import InputError, check_number
 
 PRECISION = {"choices": ["fp32", "bf16"], "default": "fp32"}
 OPTIONS = {  # option -> how it is parsed
@@ -129,8 +129,9 @@ def run_ablate(args):
     Raises:
         InputError: arguments that do not fit; a results file of another version.
     """
-    if args.seeds < 1:
-        raise InputError(f"--seeds must be 1 or more, got {args.seeds}.")
+    for name, most in (("seeds", 1000), ("img_size", 4096), ("dim", 8192)):
+        if getattr(args, name) is not None:
+            check_number(f"--{name.replace('_', '-')}", getattr(args, name), 1, most, whole=True)
     if args.show:
         return _show(args)
     if args.claims:

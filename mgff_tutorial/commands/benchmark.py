@@ -11,7 +11,8 @@ from itertools import product
 from pathlib import Path
 
 from ..benchmark.models import CASES
-from ..support.errors import InputError
+from ..support.errors import check_number
+from ..support.files import atomic_file, output_path
 from . import add_command
 
 DTYPES = ["float32", "bf16"]
@@ -59,10 +60,11 @@ def run_benchmark(args):
     from ..benchmark.timing import compiler_missing, environment, matmul_ceiling, measure
     from ..support.device import pick_device
 
-    for name in ("batch", "rounds", "threads"):
-        value = getattr(args, name)
-        if value is not None and value < 1:
-            raise InputError(f"--{name} must be 1 or more, got {value}.")
+    for name, most in (("batch", 4096), ("rounds", 1000), ("threads", 1024)):
+        if getattr(args, name) is not None:
+            check_number(f"--{name}", getattr(args, name), 1, most, whole=True)
+    if args.output:
+        output_path(args.output, "--output")
     device = pick_device(args.device)
     if args.quick:
         args.models, args.dtypes, args.rounds, args.execution = (
@@ -98,7 +100,8 @@ def run_benchmark(args):
             )
     text = report(rows, environment(device), args.format, profiles)
     if args.output:
-        args.output.write_text(text + "\n", encoding="utf-8")
+        with atomic_file(args.output, "w") as stream:
+            stream.write(text + "\n")
     else:
         print(text)
     return 0

@@ -2,7 +2,7 @@
 
 import sys
 
-from ..support.errors import DataError
+from ..support.errors import DataError, check_number
 from . import add_command
 
 
@@ -12,6 +12,8 @@ def run_check(args):
     """
     from ..datasets.check import check_dataset
 
+    if args.workers is not None:
+        check_number("--workers", args.workers, 1, 1024, whole=True)
     report = check_dataset(args.name, args.root, decode=not args.quick, workers=args.workers)
     for problem in report.errors:
         print(problem)

@@ -5,9 +5,11 @@ Under ``accelerate launch`` the processes share the images; the first one writes
 """
 
 import json
+import tempfile
 from pathlib import Path
 
-from ..support.errors import InputError
+from ..support.errors import InputError, check_number
+from ..support.files import output_path
 from . import add_command
 from .predict import MODEL_FLAGS, cropper_options, default_checkpoint
 
@@ -61,18 +63,19 @@ def run_evaluate(args):
     from ..support.checkpoints import read_checkpoint, save_checkpoint
 
     team = Team(args.device)  # first of all: it gives each process its GPU
-    for option, target in (("--csv", args.csv), ("--publish", args.publish)):
-        if target and Path(target).is_dir():
-            raise InputError(
-                f"{option} {target} is a folder; expected the name of a file to write."
-            )
     path = args.checkpoint_file or args.checkpoint or default_checkpoint()
-    if args.publish:
-        state, card = read_checkpoint(path)
-        path = args.publish
-        team.first(lambda: save_checkpoint(path, state, public_card(card), half=True))
-    classifier = load_classifier(path, args.device)
-    card, cropper, two_stage = classifier.card, None, None
+    check_number("--workers", args.workers, 0, 1024, whole=True)
+    _check_outputs(path, args.csv, args.publish)
+    two_stage = None
+    with tempfile.TemporaryDirectory() as folder:
+        measured = path
+        if args.publish:  # what is measured is the copy; it takes its place only at the end
+            state, card = read_checkpoint(path)
+            measured = Path(folder) / "copy.safetensors"
+            save_checkpoint(measured, state, public_card(card), half=True)
+        classifier = load_classifier(measured, args.device)
+        state = read_checkpoint(measured)[0] if args.publish else None
+    card, cropper = classifier.card, None
     data = args.data or card.get("data") or "sketchbirds"
     if args.two_stage:
         cropper = load_cropper(args.cropper, args.device, **cropper_options(args))
@@ -89,7 +92,8 @@ def run_evaluate(args):
         card = {**card, "data": data, "split": args.split, **found["stage 1"].summary()}
         if two_stage:
             card["two_stage"] = {**found["merged"].summary(), **two_stage}
-        team.first(lambda: save_checkpoint(path, read_checkpoint(path)[0], card))
+        path = args.publish
+        team.first(lambda: save_checkpoint(path, state, card))
     claimed = claims(card, data, args.split, two_stage)
     verdicts = {
         name: claim == (found[name].correct, found[name].count) for name, claim in claimed.items()
@@ -105,6 +109,26 @@ def run_evaluate(args):
         else:
             print(report(path, card, data, args.split, found, claimed, verdicts))
     return 0 if all(verdicts.values()) else 1
+
+
+def _check_outputs(checkpoint, csv, publish):
+    """Refuse, before anything is measured, what could not or must not be written."""
+    from ..support.checkpoints import read_metadata
+
+    for option, target in (("--csv", csv), ("--publish", publish)):
+        if target is None:
+            continue
+        if Path(target).is_dir():
+            raise InputError(
+                f"{option} {target} is a folder; expected the name of a file to write."
+            )
+        there = output_path(target, option)
+        if there == Path(checkpoint).resolve():
+            raise InputError(f"{option} {target} is the checkpoint itself; choose another file.")
+        if option == "--publish" and there.exists() and not read_metadata(there):
+            raise InputError(f"{option} {target} is no checkpoint; choose another file.")
+    if csv and publish and output_path(csv) == output_path(publish):
+        raise InputError("--csv and --publish name the same file.")
 
 
 def report(path, card, data, split, found, claims, verdicts):

@@ -103,8 +103,9 @@ def run_predict(args):
         )
     if args.resume and not args.out:
         raise InputError("--resume continues the file of --out; name it.")
-    for option in ("batch_size", "threads", "top"):
-        check_number(f"--{option.replace('_', '-')}", getattr(args, option), 1, whole=True)
+    for option, most in (("batch_size", 4096), ("threads", 1024), ("top", 100_000)):
+        name = f"--{option.replace('_', '-')}"
+        check_number(name, getattr(args, option), 1, most, whole=True)
     first = next(iter(find_images(args.path)), None)
     if first is None:
         raise DataError(f"{args.path} holds no image.")
@@ -114,7 +115,13 @@ def run_predict(args):
         None if args.one_stage else load_cropper(args.cropper, args.device, **cropper_options(args))
     )
     predictor = Predictor(classifier, cropper, args.top)
-    log = team.first(lambda: PredictionLog(args.out, args.resume)) if args.out else None
+    log = None
+    if args.out:
+        log = team.first(
+            lambda: PredictionLog(
+                args.out, args.resume, predictor.classes, predictor.two_stage is not None
+            )
+        )
     finished = team.same(log.done if log else set())
     files = (
         (name, path) for name, path in find_images(args.path) if name_key(name) not in finished
@@ -156,6 +163,6 @@ def _emit(records, as_json, log):
     if log is not None:
         log.write(records)
     elif as_json:
-        print("\n".join(json.dumps(record) for record in records), flush=True)
+        print("\n".join(json.dumps(record, allow_nan=False) for record in records), flush=True)
     else:
         print("\n".join(map(table_row, records)), flush=True)

@@ -2,6 +2,7 @@
 species.
 """
 
+import re
 from pathlib import Path
 
 from PIL import Image
@@ -11,7 +12,7 @@ from ..renderer.backgrounds import BACKGROUNDS
 from ..renderer.bird import POSES
 from ..renderer.dataset import compare_with_render, verify_sketchbirds, write_sketchbirds
 from ..support.errors import InputError
-from ..support.files import atomic_file
+from ..support.files import atomic_file, output_path
 from ..support.paths import sketchbirds_dir
 from . import add_command
 
@@ -74,6 +75,9 @@ def run_render(args):
         args.out is None or args.species is not None or args.verify or args.compare
     ):
         raise InputError("--training-images belongs to --out DIR, which writes a data set.")
+    for option, target in (("--sheet", args.sheet), ("--out", args.out)):
+        if target is not None and (option == "--sheet" or args.species is not None):
+            output_path(target, option)
     if args.sheet is not None:
         _save(contact_sheet(seed=args.seed, **options), args.sheet)
     if args.species is not None:
@@ -83,7 +87,9 @@ def run_render(args):
             )
         if args.out is None:
             raise InputError("--species needs --out FILE.png for the picture.")
-        species = int(args.species) if args.species.lstrip("-").isdigit() else args.species
+        species = args.species
+        if re.fullmatch(r"-?[0-9]{1,9}", species):
+            species = int(species)
         scene = render(species, args.seed, **options)
         _save(scene.image, args.out)
         x0, y0, x1, y1 = (round(v) for v in scene.box)

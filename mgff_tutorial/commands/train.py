@@ -1,10 +1,9 @@
 """``python -m mgff_tutorial train``: a recipe, some changes to it, a run folder."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
-import yaml
-
-from ..support.errors import InputError, unknown_name
+from ..support.errors import InputError, check_number, shortened, unknown_name
+from ..support.files import as_path, parse_yaml
 from ..training.config import TrainConfig, config_names, load_config
 from . import add_command
 
@@ -74,12 +73,13 @@ def run_train(args):
     """Train as the arguments say; returns 0."""
     import torch
 
-    if args.threads:
+    if args.threads is not None:
+        check_number("--threads", args.threads, 1, 1024, whole=True)
         torch.set_num_threads(args.threads)
     entries = [flag[2:].replace("-", "_") for flag in FLAGS]
     changes = {key: vars(args)[key] for key in entries if vars(args)[key] is not None}
     changes |= parse_settings(args.set)
-    if args.config.startswith("pretrain"):
+    if args.config == "pretrain":
         return _pretrain(changes)
     if isinstance(changes.get("pretrained"), str):
         changes["pretrained"] = {"true": True, "false": False}.get(
@@ -91,7 +91,7 @@ def run_train(args):
         if key.startswith("model_kwargs.")
     }
     config = load_config(args.config, **changes)
-    config.model_kwargs.update(kwargs)
+    config = replace(config, model_kwargs={**config.model_kwargs, **kwargs})
     from ..training.trainer import train
 
     result = train(config, resume=args.resume, progress=not args.quiet)
@@ -111,13 +111,10 @@ def parse_settings(settings):
         key, sign, value = item.partition("=")
         if not sign or not key:
             raise InputError(
-                f"--set takes ENTRY=VALUE, got {item!r}; entries: "
+                f"--set takes ENTRY=VALUE, got {shortened(item)}; entries: "
                 f"{', '.join(f.name for f in fields(TrainConfig))}."
             )
-        try:
-            changes[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise InputError(f"--set {key}: {value!r} is not readable as a YAML value.") from None
+        changes[key] = parse_yaml(value, f"--set {shortened(key)}: {shortened(value)}")
     return changes
 
 
@@ -130,7 +127,7 @@ def _pretrain(changes):
     for key in changes:
         if key not in known:
             raise unknown_name("entry of the pretrain recipe", key, [*known, "out"])
-    figures = pretrain(PretrainConfig(**changes), out)
+    figures = pretrain(PretrainConfig(**changes), as_path(out, "out"))
     print("\n".join(f"{name}: {value}" for name, value in figures.items()))
     return 0
 
@@ -147,7 +144,7 @@ def summary(config, result):
                 f"test accuracy, {text} (epoch {found['epoch']}): {found['accuracy']:.2%} "
                 f"({found['correct']}/{found['count']})"
             )
-    if result["validation"]:
+    if result.get("validation"):
         lines.append(
             f"validation accuracy: last {result['validation']['last']:.2%}, best "
             f"{result['validation']['best']:.2%} "

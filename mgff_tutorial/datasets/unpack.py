@@ -5,9 +5,11 @@ another folder, or grow to a thousand times its size. Everything is checked befo
 written, and the folder gets the files only when all of them are there.
 """
 
+import contextlib
 import os
 import shutil
 import stat
+import struct
 import tarfile
 import tempfile
 import zipfile
@@ -16,9 +18,13 @@ from lzma import LZMAError
 from pathlib import Path
 
 from ..support.errors import DataError
+from ..support.files import as_path
 
 MAX_FILES = 2_000_000
-DAMAGE = (EOFError, RuntimeError, tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError)
+DAMAGE = (  # what the libraries raise for it; ValueError covers names that are no text
+    *(EOFError, RuntimeError, ValueError, IndexError, OverflowError, struct.error),
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError),
+)
 
 
 def unpack(archive, folder, max_bytes=None):
@@ -37,9 +43,11 @@ def unpack(archive, folder, max_bytes=None):
         DataError: no archive, damaged, too large, or a member that is not a plain file or folder
             inside the target; names the archive and the member. ``folder`` is then as before.
     """
-    archive, folder = Path(archive), Path(folder)
+    archive, folder = as_path(archive, "archive"), as_path(folder, "folder")
     if not archive.is_file():
         raise DataError(f"{archive} {'is not a file' if archive.exists() else 'does not exist'}.")
+    above = [path for path in (folder, *folder.parents) if not path.exists()]
+    names, moved = [], []
     try:
         folder.mkdir(parents=True, exist_ok=True)
         limit = shutil.disk_usage(folder).free if max_bytes is None else max_bytes
@@ -52,8 +60,16 @@ def unpack(archive, folder, max_bytes=None):
                 file.extractall(half, **({"filter": "data"} if safe else {}))
                 for name in names:
                     os.replace(Path(half) / name, folder / name)
-    except (OSError, *DAMAGE) as error:
-        raise DataError(f"{archive} cannot be unpacked: {error}.") from error
+                    moved.append(folder / name)
+    except BaseException as error:
+        for path in moved:  # none of them was there before
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for path in above:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        if isinstance(error, (OSError, *DAMAGE)) and not isinstance(error, DataError):
+            raise DataError(f"{archive} cannot be unpacked: {error}.") from error
+        raise
     return [folder / name for name in names]
 
 

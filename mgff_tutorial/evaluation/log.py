@@ -7,8 +7,25 @@ import json
 import os
 from pathlib import Path
 
-from ..support.errors import InputError
-from ..support.files import errors_naming
+from ..support import files
+from ..support.errors import InputError, check_entries, is_number, printable
+from ..support.files import errors_naming, output_path, parse_json
+from ..support.locks import hold_file
+
+START = b'{"image": "'  # of every line
+RECORD = {
+    "image": (lambda v: isinstance(v, str) and _can_name_a_file(v), "the name of an image"),
+    "error?": (lambda v: isinstance(v, str), "a sentence"),
+    "species?": (lambda v: isinstance(v, str), "the name of a class"),
+    "probability?": (lambda v: is_number(v, 0, 1), "from 0 to 1"),
+}
+
+
+def _can_name_a_file(text):
+    try:
+        return bool(text) and b"\0" not in text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
 
 
 class PredictionLog:
@@ -17,45 +34,73 @@ class PredictionLog:
     Args:
         path: the file.
         resume: continue it; a last line that a kill cut off is removed.
+        classes: names that the model knows; a line with another one is of another model.
+        two_stage: whether the lines to come are of two stages; those that are there must be, too.
 
     Raises:
-        InputError: the file exists and ``resume`` is false, or it holds something else.
+        InputError: the file exists and ``resume`` is false, it holds something else, or another
+            process is writing it. It is then as it was.
     """
 
-    def __init__(self, path, resume=False):
+    def __init__(self, path, resume=False, classes=None, two_stage=None):
         self.path, self.done, self.skipped = Path(path), set(), 0
-        if self.path.exists() and not resume:
+        self.classes, self.two_stage = classes and set(classes), two_stage
+        if self.path.is_dir():
+            raise InputError(f"{self.path} is a folder; expected a file such as predictions.jsonl.")
+        if output_path(self.path).exists() and not resume:
             raise InputError(
                 f"{self.path} exists; continue it with --resume, or choose another file."
             )
-        if self.path.is_dir():
-            raise InputError(f"{self.path} is a folder; expected a file such as predictions.jsonl.")
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError):
-            raise InputError(
-                f"{self.path.parent} is a file, so {self.path.name} cannot be written into it."
-            ) from None
-        if self.path.exists():
-            self._read()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        sound = self._read() if self.path.exists() else 0
         self.stream = open(self.path, "a", encoding="utf-8")
+        try:
+            hold_file(self.stream, self.path)
+            if os.fstat(self.stream.fileno()).st_size != self.size:
+                raise InputError(f"{self.path} is being written by another process.")
+            os.truncate(self.stream.fileno(), sound)
+        except BaseException:
+            self.stream.close()
+            raise
+
+    size = 0  # bytes when it was opened
 
     def _read(self):
-        sound = 0
+        """Bytes of whole lines, all of which are predictions."""
+        sound = self.size = 0
         with open(self.path, "rb") as stream:
             for number, line in enumerate(stream, 1):
-                if not line.endswith(b"\n"):
-                    break
-                try:
-                    record = json.loads(line)
-                    self.done.add(name_key(record["image"]))
-                except (ValueError, KeyError, TypeError):
-                    raise InputError(
-                        f"{self.path} line {number} is no prediction; choose another file."
-                    ) from None
-                self.skipped += "error" in record
+                self.size += len(line)
+                if not line.endswith(b"\n") and (line.startswith(START) or START.startswith(line)):
+                    break  # cut off by a kill
+                self._take(line, number)
                 sound += len(line)
-        os.truncate(self.path, sound)
+        return sound
+
+    def _take(self, line, number):
+        place = f"{self.path} line {number}"
+        try:
+            record = check_entries(place, parse_json(line, place), RECORD)
+            if "error" not in record and not {"species", "probability"} <= record.keys():
+                raise InputError(f"{place} has no species.")
+        except InputError as error:
+            reason = str(error).removeprefix(place).lstrip(": ")
+            raise InputError(
+                f"{place} is no prediction ({reason.rstrip('.')}); choose another file."
+            ) from None
+        if "error" not in record:
+            if self.classes and record["species"] not in self.classes:
+                raise InputError(
+                    f"{place} names {record['species']!r}, which this model does not know; "
+                    "continue the file with the model that began it."
+                )
+            if self.two_stage is not None and ("box" in record) != self.two_stage:
+                raise InputError(
+                    f"{place} was predicted in {'two stages' if 'box' in record else 'one stage'}; "
+                    "continue the file in the same way."
+                )
+        self.done.add(name_key(record["image"]))
+        self.skipped += "error" in record
 
     def __contains__(self, name):
         return name_key(name) in self.done
@@ -63,9 +108,12 @@ class PredictionLog:
     def write(self, records):
         """Append records; they are on the disk when this returns."""
         with errors_naming(self.path):
-            self.stream.write("".join(json.dumps(record) + "\n" for record in records))
+            lines = (json.dumps(record, allow_nan=False) + "\n" for record in records)
+            self.stream.write("".join(lines))
+            files.reached("line")
             self.stream.flush()
             os.fsync(self.stream.fileno())
+            files.reached("lines")
 
     def close(self):
         with errors_naming(self.path):
@@ -105,12 +153,3 @@ def table_row(record):
     )
     cells = [f"{probability:.1%}{mark}" for probability, mark in zip(stages, marks)]
     return f"{row}  {cells[0]:>7}  {cells[1]:>7}  {box}"
-
-
-def printable(text):
-    """``text`` with everything escaped that could steer a terminal or cannot be encoded."""
-    text = str(text).encode("utf-8", "backslashreplace").decode("utf-8")
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in text
-    )

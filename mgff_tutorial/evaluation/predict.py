@@ -158,6 +158,7 @@ class Predictor:
         return records, result
 
     def _record(self, probabilities):
+        finite(probabilities)
         values, places = probabilities.topk(self.top)
         top = [
             [self.classes[place], round(value, 4)]
@@ -171,6 +172,16 @@ class Predictor:
             "species": self.classes[place],
             "probability": round(float(probabilities[place]), 4),
         }
+
+
+def finite(probabilities):
+    """``probabilities``, if they are numbers; an `InputError` if the weights give none."""
+    if not bool(torch.isfinite(probabilities).all()):
+        raise InputError(
+            "The model gives NaN for an image, which is no prediction: its weights are damaged or "
+            "too large; take another checkpoint."
+        )
+    return probabilities
 
 
 def predict_files(predictor, files, batch_size=32, threads=2, each=None):

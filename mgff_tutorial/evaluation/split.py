@@ -143,6 +143,8 @@ def predict_split(
     """
     from tqdm.auto import tqdm
 
+    from .predict import finite
+
     check_number("batch_size", batch_size, 1, whole=True)
     check_number("workers", workers, 0, whole=True)
     share = _Numbered(dataset, list(range(rank, len(dataset), processes)))
@@ -162,7 +164,7 @@ def predict_split(
                         f"The model tells {logits.shape[1]} classes apart, the data set has "
                         f"{len(dataset.classes)}."
                     )
-                chunks.append(logits.float().softmax(1).cpu().numpy())
+                chunks.append(finite(logits.float().softmax(1)).cpu().numpy())
                 places.append(positions.numpy())
                 bar.update(len(images))
     finally:

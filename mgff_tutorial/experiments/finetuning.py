@@ -63,7 +63,7 @@ def choose(study, results, configuration):
 
     def run(trial):
         trainer = _trained(study, results, configuration, trial, 0, VALIDATION)
-        record = trainer.folder.read_log()[-1]
+        record = trainer.records[-1]
         values = {"accuracy": record["val_accuracy"], "log-loss": record["val_loss"]}
         return values, len(trainer.data.val_set), _cost(study, trainer)
 

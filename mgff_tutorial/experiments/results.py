@@ -9,17 +9,27 @@ two, so a reader can recompute them.
 import io
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
 
-from ..support.errors import DataError, InputError
+from ..support.errors import DataError, InputError, shortened
 from ..support.files import atomic_file
 from ..support.paths import results_dir
 from .intervals import t_interval
 
+MAX_BYTES = 2**30  # of predictions, unpacked
 VERSION = 1  # of the file format; raised when older code could no longer read a file rightly
+
+
+LIMITS = (  # of the columns of a row: name, lowest, highest
+    ("seed", 0, 2**32),
+    ("n", 0, 10**9),
+    ("params", 0, 10**13),
+    ("flops", 0, 10**18),
+    ("seconds", 0, 10**9),
+)
+SHARES = ("accuracy", "mean IoU", "IoU above", "pointing game", "parts kept")  # metrics from 0 to 1
 
 
 @dataclass(frozen=True)
@@ -81,6 +91,13 @@ class Results:
         self.predictions = (
             _read_arrays(self.predictions_path) if self.predictions_path.exists() else {}
         )
+        refuse_contradictions(self.path, self.rows, self.predictions)
+        self._seen = self._state()
+
+    def _state(self):
+        """What tells whether another process has written the files."""
+        files = [path for path in (self.path, self.predictions_path) if path.exists()]
+        return [(path, path.stat().st_mtime_ns, path.stat().st_size) for path in files]
 
     def has(self, configuration, seed, split="test"):
         """Whether this run was finished earlier."""
@@ -113,6 +130,11 @@ class Results:
                     "Delete the row to measure it again."
                 )
             known.add(row.key)
+        if self._state() != self._seen:
+            raise InputError(
+                f"{self.path} was changed by another process meanwhile; run the command again, "
+                "which goes on from what the file holds now."
+            )
         if predictions:
             self.predictions = {**self.predictions, **predictions}
             buffer = io.BytesIO()
@@ -123,6 +145,7 @@ class Results:
         table = pd.DataFrame(map(asdict, self.rows), columns=list(COLUMNS))
         with atomic_file(self.path, "w") as stream:
             table.to_csv(stream, index=False, lineterminator="\n")
+        self._seen = self._state()
 
     def add_values(self, values, predictions=None, **row):
         """`add` for several metrics of one run: ``values`` is metric -> value."""
@@ -161,7 +184,8 @@ def read_rows(path):
         raise DataError(f"{path} is not a results file of this version: {reason}.") from None
     if list(table) != list(COLUMNS):
         raise DataError(
-            f"{path} is not a results file of this version: its columns are {list(table)}, "
+            f"{path} is not a results file of this version: its columns are "
+            f"{shortened(list(table), 200)}, "
             f"expected {list(COLUMNS)}."
         )
 
@@ -188,9 +212,47 @@ def read_rows(path):
             table[name] = (
                 numbers.astype("int64") if kind is int else [float(cell) for cell in table[name]]
             )
+    for name, low, high in LIMITS:
+        bad = (table[name] < low) | (table[name] > high)
+        refuse(bad, lambda cells: f"says {cells[name]} for {name}, which is from {low} to {high}")
+    shares = table.metric.str.match("|".join(SHARES)) & (table.value < 0) | (
+        table.metric.str.match("|".join(SHARES)) & (table.value > 1)
+    )
+    refuse(shares, lambda cells: f"says {cells.value} for {cells.metric}, a share from 0 to 1")
+    refuse(
+        table.metric.str.startswith("log-loss") & (table.value < 0),
+        lambda cells: f"says {cells.value} for {cells.metric}, which is never below 0",
+    )
     seen = table.groupby(KEY, sort=False).cumcount()
     refuse(seen > 0, lambda cells: f"repeats line {_first(table, cells)}: {tuple(cells[KEY])}")
     return [Row(*cells) for cells in table.itertuples(index=False, name=None)]
+
+
+def refuse_contradictions(path, rows, predictions):
+    """Compare rows with the predictions stored beside them, where these are: counts of images and
+    accuracies.
+
+    Raises:
+        DataError: names the first row that says something else.
+    """
+    for row in rows:
+        if row.metric != "accuracy":
+            continue
+        found = predictions.get(f"{row.configuration}/{row.seed}/{row.split}")
+        truth = predictions.get(f"labels/{row.split}")
+        if found is None or truth is None:
+            continue
+        if found.shape != truth.shape or found.ndim != 1 or not len(found):
+            raise DataError(
+                f"{path}: the predictions of {row.configuration!r}, seed {row.seed}, have shape "
+                f"{found.shape}, their labels {truth.shape}."
+            )
+        share = float((found == truth).mean())
+        if row.n != len(found) or abs(row.value - share) > 1e-6:
+            raise DataError(
+                f"{path}: {row.configuration!r}, seed {row.seed}, says {row.value} of {row.n} "
+                f"images; the predictions beside it make {share:.6f} of {len(found)}."
+            )
 
 
 def _first(table, cells):
@@ -200,11 +262,20 @@ def _first(table, cells):
 def _read_arrays(path):
     try:
         with np.load(path, allow_pickle=False) as file:
+            packed = sum(part.file_size for part in file.zip.infolist())
+            if packed > MAX_BYTES:
+                raise ValueError(f"it unpacks to {packed:,} bytes, of at most {MAX_BYTES:,}")
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, BadZipFile) as error:
-        raise DataError(f"{path} cannot be read as a predictions file: {error}.") from None
+        odd = [name for name, one in arrays.items() if not isinstance(one, np.ndarray)]
+        if odd:
+            raise ValueError(f"{odd[0]} is no array")
+    except Exception as error:  # damage shows in zip, zlib, headers and NumPy alike
+        raise DataError(
+            f"{path} cannot be read as a predictions file: {type(error).__name__}: "
+            f"{shortened(str(error), 200)}."
+        ) from None
     version = arrays.pop("version", None)
-    if version is None or int(version) != VERSION:
+    if not isinstance(version, np.ndarray) or version.shape or version != VERSION:
         raise DataError(
             f"{path} was written in version {version} of the format; this program reads version "
             f"{VERSION}."

@@ -12,9 +12,13 @@ larger training set (`write_sketchbirds`, ``training_images``) begins with the p
 one; its test pictures are the same.
 """
 
+import contextlib
+import glob
 import hashlib
 import io
 import os
+import re
+import secrets
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +28,10 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from ..renderer import VERSION, render
+from ..support import files
 from ..support.errors import DataError, InputError, check_number
+from ..support.files import as_path
+from ..support.locks import FolderLock
 from ..support.paths import cache_dir, sketchbirds_dir
 from .species import PART_CODES, PART_NAMES, SPECIES
 
@@ -32,6 +39,19 @@ IMAGES_PER_SPLIT = 30
 SIZE = 256
 QUALITY = 88
 TRAIN_SEED, TEST_SEED, SEED_STEP = 100_000, 200_000, 1_000
+
+TABLES = (
+    "images",
+    "image_class_labels",
+    "train_test_split",
+    "bounding_boxes",
+    "parts/part_locs",
+    "scenes",
+    "classes",
+    "parts/parts",
+    "genera",
+    "part_codes",
+)
 
 _README = """SketchBirds {version}: drawn birds of 20 invented species in 5 genera, in the layout of CUB-200-2011.
 Written by `python -m mgff_tutorial render`. Licence: that of the project.
@@ -65,7 +85,7 @@ class Report:
     """What `verify_sketchbirds` found; ``ok`` if all is as it was written."""
 
     root: Path
-    checked: int = 0
+    listed: list = field(default_factory=list)
     missing: list = field(default_factory=list)
     changed: list = field(default_factory=list)
     extra: list = field(default_factory=list)
@@ -76,7 +96,7 @@ class Report:
 
     def __str__(self):
         lines = [
-            f"{self.checked} files listed: {len(self.missing)} missing, "
+            f"{len(self.listed)} files listed: {len(self.missing)} missing, "
             f"{len(self.changed)} changed, "
             f"{len(self.extra)} not listed."
         ]
@@ -147,8 +167,8 @@ def write_sketchbirds(root, progress=True, training_images=None):
     half-written remains.
 
     Args:
-        root: the folder to write. If it exists it must be empty or hold SketchBirds, which are then
-            replaced.
+        root: the folder to write. If it exists it must be empty or hold SketchBirds as they were
+            written and nothing else; these are then replaced. A link is followed.
         progress: show a progress bar.
         training_images: of each species; see `entries`.
 
@@ -158,46 +178,104 @@ def write_sketchbirds(root, progress=True, training_images=None):
     Raises:
         InputError: ``root`` holds something else; a number out of range.
     """
-    root, listed = Path(root), entries(training_images)
-    if root.exists() and (
-        not root.is_dir() or (any(root.iterdir()) and not (root / "checksums.txt").is_file())
-    ):
-        raise InputError(
-            f"{root} exists and does not hold SketchBirds; name a new or empty folder."
-        )
+    listed = entries(training_images)
+    root = _replaceable(root)
     root.parent.mkdir(parents=True, exist_ok=True)
-    temporary = root.with_name(f".{root.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
+    _remove_leftovers(root)
+    temporary = root.with_name(f".{root.name}.{secrets.token_hex(4)}{files.ENDING}")
+    old = temporary.with_suffix(f".old{files.ENDING}")
+    temporary.mkdir()
+    lock = FolderLock(temporary)
     try:
         _write_files(temporary, listed, progress)
+        files.reached("drawn")
+        lock.release()
         _write_checksums(temporary)
         if root.exists():
-            os.replace(root, temporary.with_suffix(".old.tmp"))
-        os.replace(temporary, root)
+            _replaceable(root)  # drawing takes its time
+            os.replace(root, old)
+        files.reached("moved away")
+        try:
+            os.replace(temporary, root)
+        except OSError:
+            if old.exists():
+                os.replace(old, root)
+            raise
     finally:
+        lock.release()
         shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(temporary.with_suffix(".old.tmp"), ignore_errors=True)
+        if root.exists():
+            shutil.rmtree(old, ignore_errors=True)
     return root
 
 
-def _write_files(root, listed, progress):
-    tables = {
-        name: []
-        for name in (
-            "images",
-            "image_class_labels",
-            "train_test_split",
-            "bounding_boxes",
-            "parts/part_locs",
-            "scenes",
+def _remove_leftovers(root):
+    """Delete what killed writers of ``root`` left beside it; not what a living one is drawing."""
+    for leftover in root.parent.glob(f".{glob.escape(root.name)}.*{files.ENDING}"):
+        with contextlib.suppress(InputError):  # in use
+            FolderLock(leftover).release()
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _replaceable(root):
+    """The real folder behind ``root``, if it is absent, empty, or holds what `write_sketchbirds`
+    wrote and nothing else.
+
+    Raises:
+        InputError: anything else.
+    """
+    real = Path(os.path.realpath(as_path(root, "root")))
+    if Path.cwd().is_relative_to(real):
+        raise InputError(f"{root} is the folder that this program runs in; name another one.")
+    if not os.path.lexists(real):
+        return real
+    foreign = "it is no folder" if not real.is_dir() else _foreign(real)
+    if foreign:
+        raise InputError(
+            f"{root} cannot be replaced by SketchBirds: {foreign}; name a new or empty folder."
         )
-    }
+    return real
+
+
+def _foreign(root):
+    """What in a folder is not as `write_sketchbirds` wrote it, in a few words; None if all is."""
+    if not any(root.iterdir()):
+        return None
+    if not _is_ours(root):
+        return "it holds something else"
+    report = verify_sketchbirds(root)
+    expected = {"README.txt", "checksums.txt", *(f"{name}.txt" for name in TABLES)}
+    images = re.compile(r"images/\d{3}\.\w+/\w+_\d+\.jpg")
+    odd = [name for name in report.listed if name not in expected and not images.fullmatch(name)]
+    links = [path for path in root.rglob("*") if path.is_symlink()]
+    for names, word in (
+        (report.extra + odd, "is no file of SketchBirds"),
+        (report.changed, "was changed"),
+        ([path.relative_to(root) for path in links], "is a link"),
+    ):
+        if names:
+            return f"{names[0]} {word}"
+    return None
+
+
+def _is_ours(root):
+    readme = root / "README.txt"
+    try:
+        with open(readme, "rb") as stream:
+            return (root / "checksums.txt").is_file() and stream.read(19) == b"SketchBirds version"
+    except OSError:
+        return False
+
+
+def _write_files(root, listed, progress):
+    tables = {name: [] for name in TABLES}
     for folder in ("parts", *(f"images/{entry.path.split('/')[0]}" for entry in listed)):
         (root / folder).mkdir(parents=True, exist_ok=True)
     bar = tqdm(listed, desc="drawing SketchBirds", unit="image", disable=None if progress else True)
     for number, entry in enumerate(bar, 1):
         scene = render(entry.label, entry.seed, SIZE)
         (root / "images" / entry.path).write_bytes(_jpeg(scene.image))
+        files.reached("picture")
         x0, y0, x1, y1 = scene.box
         tables["images"].append(f"{number} {entry.path}")
         tables["image_class_labels"].append(f"{number} {entry.label + 1}")
@@ -276,14 +354,24 @@ def verify_sketchbirds(root):
                 f"{root / 'checksums.txt'}, line {number}: expected a SHA-256 and a path, "
                 f"got {line!r}."
             )
+        if not is_inside(name):
+            raise DataError(
+                f"{root / 'checksums.txt'}, line {number}: {name!r} is no path in that folder."
+            )
         listed.add(name)
-        report.checked += 1
+        report.listed.append(name)
         if not (root / name).is_file():
             report.missing.append(name)
         elif _digest(root / name) != digest:
             report.changed.append(name)
     report.extra = [name for name in _files_below(root) if name not in listed]
     return report
+
+
+def is_inside(name):
+    """Whether a relative path stays in the folder that it belongs to."""
+    parts = name.replace("\\", "/").split("/")
+    return ".." not in parts and bool(parts[0]) and ":" not in parts[0] and "\0" not in name
 
 
 def compare_with_render(root, limit=2.0, every=1, progress=False):

@@ -19,8 +19,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as safetensors_bytes
 
-from .errors import CheckpointError
-from .files import as_path, atomic_file
+from .cards import check_card, check_weights, digest_of
+from .errors import CheckpointError, InputError, is_whole, shortened
+from .files import as_path, atomic_file, parse_json
 from .paths import checkpoints_dir
 from .state_dicts import difference, foreign, unwrap, without_prefix
 
@@ -64,6 +65,7 @@ def save_checkpoint(path, model_or_state, metadata, half=False):
             raise CheckpointError(
                 f"{path}: state entry {key!r} is {type(value).__name__}; accepted: tensors only."
             )
+    check_weights(path, state)
     # Clones, because tied weights share memory, which safetensors refuses.
     tensors = {
         key: _stored(value.detach().cpu(), half).clone().contiguous()
@@ -71,7 +73,9 @@ def save_checkpoint(path, model_or_state, metadata, half=False):
     }
     own_parts = _parts(model_or_state)
     metadata = {**metadata, "parts": own_parts} if own_parts else metadata
+    check_card(path, metadata)
     header = {"format": FORMAT, "version": FORMAT_VERSION, **metadata}
+    header["digest"] = digest_of(tensors)
     try:
         header = {str(key): json.dumps(value, allow_nan=False) for key, value in header.items()}
     except (TypeError, ValueError) as error:
@@ -132,17 +136,18 @@ def read_checkpoint(path):
     """
     path = _existing(path)
     if is_npz(path):
-        return _read_npz(path), {}
+        return check_weights(path, _read_npz(path)), {}
     if _is_pickle(path):
-        return _read_pickle(path), {}
+        return check_weights(path, _read_pickle(path)), {}
     with _open_safetensors(path) as file:
         metadata = _checked_metadata(path, file.metadata())
         try:
-            return {key: file.get_tensor(key) for key in file.keys()}, metadata
+            state = {key: file.get_tensor(key) for key in file.keys()}
         except (SafetensorError, RuntimeError, OSError) as error:
             raise CheckpointError(
                 f"{path}: cannot read the weights ({error}); the file is damaged."
             ) from None
+    return check_weights(path, state, metadata.get("digest")), metadata
 
 
 def load_into(model, path, ignore=()):
@@ -222,12 +227,10 @@ def _is_pickle(path):
 
 def is_npz(path):
     """Whether a file is a NumPy archive of arrays."""
-    if not zipfile.is_zipfile(path):
-        return False
     try:
         with zipfile.ZipFile(path) as parts:
             names = parts.namelist()
-    except (zipfile.BadZipFile, OSError):
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         return False
     return bool(names) and all(name.endswith(".npy") for name in names)
 
@@ -240,7 +243,7 @@ def _read_npz(path):
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: torch.from_numpy(np.array(arrays[name])) for name in arrays.files}
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # damage shows in zip, zlib, headers and NumPy alike
         raise CheckpointError(
             f"{path}: not a readable NumPy archive of numbers ({type(error).__name__}); it is "
             "damaged, or holds Python objects."
@@ -260,35 +263,49 @@ def _open_safetensors(path):
 def _checked_metadata(path, header):
     header = header or {}
     try:
-        own = json.loads(header.get("format", "null")) == FORMAT
-    except ValueError:
+        own = parse_json(header.get("format", "null"), "format") == FORMAT
+    except InputError:
         own = False
     if not own:
         # weights of another project: usable with load_into, but nothing is known about them
         return {}
     try:
-        metadata = {key: json.loads(value) for key, value in header.items()}
-    except ValueError:
-        raise CheckpointError(f"{path}: the card in the header is damaged.") from None
+        metadata = {key: parse_json(value, key) for key, value in header.items()}
+    except InputError as error:
+        raise CheckpointError(f"{path}: the card in the header is damaged: {error}") from None
     version = metadata.get("version")
-    if not isinstance(version, int) or version > FORMAT_VERSION:
+    if not is_whole(version, 1, FORMAT_VERSION):
         raise CheckpointError(
-            f"{path}: written in format version {version!r}, this package reads up to "
+            f"{path}: written in format version {shortened(version)}, this package reads up to "
             f"{FORMAT_VERSION}; update mgff-tutorial."
         )
-    wrong = [
-        key
-        for key, kind in (("model", str), ("kwargs", dict), ("classes", list), ("parts", dict))
-        if metadata.get(key) is not None and not isinstance(metadata[key], kind)
-    ]
-    if wrong:
-        raise CheckpointError(
-            f"{path}: the card's entry {wrong[0]!r} has the wrong type; the file is damaged."
-        )
-    return metadata
+    return check_card(path, metadata)
+
+
+def check_parts_of_zip(path):
+    """Raise a `CheckpointError` for a torch file whose parts are not as they were written: torch
+    does not compare their checksums; or are compressed: torch never does that, and a few megabytes
+    become gigabytes in memory.
+    """
+    try:
+        if not zipfile.is_zipfile(path):
+            return
+        with zipfile.ZipFile(path) as parts:
+            if any(part.compress_type != zipfile.ZIP_STORED for part in parts.infolist()):
+                raise CheckpointError(
+                    f"{path}: has compressed parts, which torch never writes; refused unread."
+                )
+            broken = parts.testzip()
+    except CheckpointError:
+        raise
+    except Exception as error:  # damage shows in many places of the library
+        raise CheckpointError(f"{path}: is damaged or cut off ({type(error).__name__}).") from None
+    if broken is not None:
+        raise CheckpointError(f"{path}: is damaged: the part {shortened(broken)} was changed.")
 
 
 def _read_pickle(path):
+    check_parts_of_zip(path)
     try:
         # timm's and the Swin authors' training checkpoints note their arguments in a Namespace
         with torch.serialization.safe_globals([argparse.Namespace]):

@@ -31,7 +31,7 @@ def check_number(name, value, low, high=float("inf"), whole=False, below=False):
     inside = (
         isinstance(value, kind)
         and not isinstance(value, bool)
-        and math.isfinite(value)
+        and _is_finite(value)
         and low <= value <= high
     )
     if not inside or (below and value == high):
@@ -43,15 +43,25 @@ def check_number(name, value, low, high=float("inf"), whole=False, below=False):
             else "that is finite"
         )
         raise InputError(
-            f"{name} must be {'an integer' if whole else 'a number'} {bound}, got {value!r}."
+            f"{name} must be {'an integer' if whole else 'a number'} {bound}, got "
+            f"{shortened(value)}."
         )
     return value
+
+
+def _is_finite(value):
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond every float
+        return False
 
 
 def check_choice(name, value, accepted):
     """``value``, if it is one of ``accepted``; else an `InputError` that names them."""
     if not isinstance(value, str) or value not in accepted:
-        raise InputError(f"{name} must be {' or '.join(map(repr, accepted))}, got {value!r}.")
+        raise InputError(
+            f"{name} must be {' or '.join(map(repr, accepted))}, got {shortened(value)}."
+        )
     return value
 
 
@@ -89,4 +99,80 @@ def unknown_name(kind, name, choices):
     if not hint:
         shown = ", ".join(choices[:8]) + (", ..." if len(choices) > 8 else "")
         hint = f"accepted: {shown}."
-    return InputError(f"Unknown {kind} {name!r}; {hint}")
+    return InputError(f"Unknown {kind} {shortened(name)}; {hint}")
+
+
+def printable(text):
+    """``text`` with everything escaped that could steer a terminal or cannot be encoded."""
+    text = str(text).encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+
+
+def shortened(value, length=80):
+    """``repr(value)``, cut to ``length`` letters: a hostile value is not printed in full."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of more digits than Python prints
+        text = f"a {type(value).__name__} too long to print"
+    return text if len(text) <= length else text[: length - 3] + "..."
+
+
+def check_entries(place, values, schema, error=InputError, more=True):
+    """``values``, if they are a dict whose entries are as a schema says: the border where a file's
+    content comes in.
+
+    Args:
+        place: what the values are, for the message: a file, or a part of it.
+        values: what was read.
+        schema: entry -> (whether a value will do, what is accepted); an entry whose name ends in
+            "?" may be missing or None.
+        error: class of the error. more: whether other entries are taken too.
+
+    Raises:
+        InputError: names the entry, what it is and what is accepted.
+    """
+    if not isinstance(values, dict):
+        raise error(f"{place} must hold entries with values, got {shortened(values)}.")
+    for name, (fits, accepted) in schema.items():
+        key = name.rstrip("?")
+        value = values.get(key)
+        if value is None and key != name:
+            continue
+        if key not in values:
+            raise error(f"{place}: entry {key!r} is missing; it must be {accepted}.")
+        if not fits(value):
+            raise error(f"{place}: {key} must be {accepted}, got {shortened(value)}.")
+    unknown = (
+        [] if more else [key for key in values if key not in schema and f"{key}?" not in schema]
+    )
+    if unknown:
+        raise error(f"{place}: unknown entry {shortened(unknown[0])}.")
+    return values
+
+
+def is_whole(value, low=0, high=2**63 - 1):
+    """Whether ``value`` is an integer (no boolean) from ``low`` to ``high``."""
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def is_number(value, low=float("-inf"), high=float("inf")):
+    """Whether ``value`` is a finite number (no boolean) from ``low`` to ``high``."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return abs(value) < 2**1000 and low <= value <= high
+
+
+def is_text(value):
+    """Whether ``value`` is text that a UTF-8 file and a file name can hold."""
+    return isinstance(value, str) and "\0" not in value and _encodes(value)
+
+
+def _encodes(text):
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

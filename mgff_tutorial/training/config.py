@@ -8,7 +8,8 @@ from typing import Any
 import yaml
 
 from ..options import check_model_options
-from ..support.errors import InputError, unknown_name
+from ..support.errors import InputError, is_text, shortened, unknown_name
+from ..support.files import MAX_DEPTH, as_path, atomic_file, read_yaml
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
 # type of an entry: what is taken for it; text may hold a number, as "2e-4" does for YAML
@@ -33,7 +34,9 @@ def _is_scale(value):
 
 
 RANGES = (  # entries, whether a value will do, what is accepted
-    ("img_size resize epochs batch_size micro_batch", lambda v: v >= 1, "at least 1"),
+    ("epochs", lambda v: 1 <= v <= 100_000, "from 1 to 100000"),
+    ("img_size resize", lambda v: 8 <= v <= 4096, "from 8 to 4096"),
+    ("batch_size micro_batch", lambda v: 1 <= v <= 1_000_000, "from 1 to 1000000"),
     ("workers", lambda v: v <= 1024, "at most 1024"),  # each is a process
     ("out", lambda v: bool(v.strip()), "the name of a folder"),
     ("seed", lambda v: 0 <= v < 2**31, "from 0 to 2147483647"),
@@ -118,7 +121,7 @@ class TrainConfig:
 
     def __post_init__(self):
         for entry in fields(self):
-            setattr(self, entry.name, _typed(entry.name, entry.type, getattr(self, entry.name)))
+            setattr(self, entry.name, typed(entry.name, entry.type, getattr(self, entry.name)))
         _check(self)
 
     def as_dict(self):
@@ -127,10 +130,13 @@ class TrainConfig:
 
     def save(self, path):
         """Write as YAML, atomically."""
-        from ..support.files import atomic_file
+        save_yaml(path, self.as_dict())
 
-        with atomic_file(path, "w") as stream:
-            yaml.safe_dump(self.as_dict(), stream, sort_keys=False, allow_unicode=True)
+
+def save_yaml(path, values):
+    """Write plain values as YAML, atomically."""
+    with atomic_file(path, "w") as stream:
+        yaml.safe_dump(values, stream, sort_keys=False, allow_unicode=True)
 
 
 def config_names():
@@ -149,19 +155,16 @@ def load_config(name: str | Path = "nano", **overrides: Any) -> TrainConfig:
         InputError: unknown recipe or entry, or a value of the wrong type or range; the message
             names it.
     """
-    path = Path(name)
+    path = as_path(name, "name")
     if path.suffix not in (".yaml", ".yml"):
         path = CONFIGS / f"{name}.yaml"
         if str(name) not in config_names():
             raise unknown_name("config", name, [*config_names(), "a file ending in .yaml"])
-    try:
-        values = yaml.safe_load(path.read_text("utf-8")) or {}
-    except FileNotFoundError:
+    if not path.is_file():
         raise InputError(
             f"{path}: no such config file; accepted: {', '.join(config_names())}, or a .yaml file."
-        ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not readable as YAML: {' '.join(str(error).split())}.") from None
+        )
+    values = read_yaml(path) or {}
     if not isinstance(values, dict):
         raise InputError(
             f"{path}: expected entries like 'epochs: 40', got {type(values).__name__}."
@@ -176,7 +179,7 @@ def load_config(name: str | Path = "nano", **overrides: Any) -> TrainConfig:
     return TrainConfig(**values)
 
 
-def _typed(name, kind, value):
+def typed(name, kind, value):
     """``value`` as the field's type says; whole numbers pass as floats, and "2e-4" (text to YAML)
     as a number.
     """
@@ -186,11 +189,31 @@ def _typed(name, kind, value):
     for kind in kinds:
         if isinstance(value, TAKEN.get(kind, ())) and isinstance(value, bool) == (kind is bool):
             try:
-                return kind(value)
-            except ValueError:
+                typed = kind(value)
+            except (ValueError, OverflowError):
                 continue
+            _check_plain(name, typed)
+            return typed
     accepted = " or ".join("nothing" if kind is type(None) else kind.__name__ for kind in kinds)
-    raise InputError(f"{name} must be {accepted}, got {value!r}.")
+    raise InputError(f"{name} must be {accepted}, got {shortened(value)}.")
+
+
+def _check_plain(name, value, depth=0):
+    """Refuse what a YAML file or a file name cannot hold, in values within values too."""
+    if isinstance(value, str):
+        if not is_text(value):
+            raise InputError(f"{name} must be text without control codes, got {shortened(value)}.")
+    elif isinstance(value, dict) and depth < MAX_DEPTH:
+        for key, part in value.items():
+            _check_plain(name, key, depth + 1)
+            _check_plain(name, part, depth + 1)
+    elif isinstance(value, (list, tuple)) and depth < MAX_DEPTH:
+        for part in value:
+            _check_plain(name, part, depth + 1)
+    elif isinstance(value, int) and abs(value) > 2**63:
+        raise InputError(f"{name} must be a number of at most 64 bits, got {shortened(value)}.")
+    elif not isinstance(value, (int, float, type(None))):
+        raise InputError(f"{name} must be plain values, got {shortened(value)}.")
 
 
 def _check(config):
@@ -199,7 +222,7 @@ def _check(config):
         for name in names.split():
             value = getattr(config, name)
             if value is not None and not fits(value):
-                raise InputError(f"{name} must be {accepted}, got {value!r}.")
+                raise InputError(f"{name} must be {accepted}, got {shortened(value)}.")
     for name, choices in CHOICES.items():
         if getattr(config, name) not in choices:
             raise unknown_name(name, getattr(config, name), choices)

@@ -16,7 +16,7 @@ their colours and reads the parts off its memory: on the species of such a run 9
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +26,15 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from ..renderer.species import PART_CLASSES, PART_CODES
-from ..support.checkpoints import save_checkpoint
+from ..support.checkpoints import CheckpointError, check_parts_of_zip, save_checkpoint
 from ..support.device import pick_device, seed_everything
-from ..support.errors import InputError
-from ..support.files import atomic_file
+from ..support.errors import InputError, check_number
+from ..support.files import atomic_file, remove_leftovers
+from ..support.locks import FolderLock
+from .config import save_yaml, typed
 from .pretraining_data import CODE_NAMES, CODES_PER_PART, picture_pool, random_views, visible_parts
 from .recipe import Schedule, parameter_groups
+from .runs import check_folder
 
 SAVE_EVERY = 120  # seconds
 
@@ -54,6 +57,24 @@ class PretrainConfig:
     background_weight: float = 0.2  # most pixels are background: without this the parts are drowned
     device: str = "auto"
     bf16: bool = True
+
+    def __post_init__(self):
+        for entry in fields(self):
+            setattr(self, entry.name, typed(entry.name, entry.type, getattr(self, entry.name)))
+        check_number("seed", self.seed, 0, 2**31 - 1, whole=True)
+        for name, low, high in (
+            ("pool", 20, 1_000_000),
+            ("batch_size", 1, 4096),
+            ("images", self.batch_size, 10**9),
+        ):
+            check_number(name, getattr(self, name), low, high, whole=True)
+        check_number("lr", self.lr, 1e-12, 1e3)
+        for name in ("weight_decay", "code_weight", "beak_weight", "background_weight"):
+            check_number(name, getattr(self, name), 0, 1e6)
+
+    def as_dict(self):
+        """Plain values, in the order of the fields."""
+        return asdict(self)
 
 
 # --- the model with its supervision
@@ -137,7 +158,20 @@ def pretrain(config, out):
     if config.model not in ("swin_nano", "vit_nano"):
         raise InputError(f"Pretraining is for swin_nano and vit_nano, not {config.model!r}.")
     out = Path(out)
+    check_folder(out, config, resume=True)
     out.mkdir(parents=True, exist_ok=True)
+    lock = FolderLock(out)
+    try:
+        return _pretrain(config, out, create_model)
+    finally:
+        lock.release()
+
+
+def _pretrain(config, out, create_model):
+    check_folder(out, config, resume=True)
+    remove_leftovers(out)
+    if not (out / "config.yaml").is_file():
+        save_yaml(out / "config.yaml", config.as_dict())
     seed_everything(config.seed)
     device, size = pick_device(config.device), 96
     pool = picture_pool(config.pool, config.seed)
@@ -165,10 +199,17 @@ def pretrain(config, out):
     schedule = Schedule(optimizer, steps, warmup=0.1 * steps)
     state_file = out / "state.pt"
     if state_file.exists():
-        state = torch.load(state_file, map_location="cpu", weights_only=True)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        first = state["step"]
+        try:
+            check_parts_of_zip(state_file)
+            state = torch.load(state_file, map_location="cpu", weights_only=True)
+            model.load_state_dict(state["model"])
+            optimizer.load_state_dict(state["optimizer"])
+            first = check_number("step", state["step"], 0, steps, whole=True)
+        except Exception as error:
+            raise CheckpointError(
+                f"{state_file}: cannot be read ({type(error).__name__}); start again in another "
+                "folder."
+            ) from error
 
     def batch_of(indices):
         images = torch.from_numpy(pool["images"][indices]).to(device).permute(0, 3, 1, 2)
@@ -242,6 +283,8 @@ def pretrain(config, out):
                     },
                     stream,
                 )
+    if first == steps:  # it was stopped after its last step
+        figures = _held_out(model, losses, batch_of, range(train_count, config.pool), size)
     save_checkpoint(
         out / f"{config.model}.safetensors",
         model.model,

@@ -14,15 +14,17 @@ from tqdm.auto import tqdm
 
 from .. import __version__
 from ..datasets import ImageDataset, open_split
+from ..datasets.digest import fingerprint
 from ..evaluation.split import Team, predict_split
-from ..support.checkpoints import read_checkpoint, save_checkpoint
+from ..support import files
+from ..support.checkpoints import CheckpointError, read_checkpoint, save_checkpoint
 from ..support.device import seed_everything
 from ..support.errors import InputError
 from ..support.files import write_json
 from .config import TrainConfig
 from .loading import RunData
 from .recipe import Loss, Schedule, all_finite, build_model, build_optimizer, make_accelerator
-from .runs import RunFolder, save_curves
+from .runs import RESUME, RunFolder, check_folder, save_curves
 from .seeding import mixed_seed
 
 
@@ -82,6 +84,7 @@ class Trainer:
             raise InputError(
                 "tensorboard: true needs the package tensorboard; pip install tensorboard."
             )
+        self._from_main(lambda: check_folder(config.out, config, resume))
         if train_set is None:
             train_set = open_split(config.data, config.root, "train")
         if test_set is None:
@@ -92,10 +95,16 @@ class Trainer:
             model, self.options = build_model(config, len(train_set.classes))
         self.data = RunData(config, train_set, test_set, model, self.team, self.progress)
         self.plan = self.data.plan
-        self.folder = self._from_main(lambda: RunFolder(config.out, config, resume))
         self._prepare(model)
+        data = self._from_main(lambda: fingerprint(train_set, test_set))
+        self.folder = self._from_main(lambda: RunFolder(config.out, config, resume, data))
         self.step, self.best, self.totals, self.seconds = 0, None, _zero_totals(), 0.0
-        self._load_state()
+        self.records = []  # of the epochs so far, as in the log
+        try:
+            self._load_state()
+        except BaseException:
+            self.folder.close()
+            raise
 
     # --- preparation ----------
 
@@ -135,6 +144,7 @@ class Trainer:
     def _save_state(self):
         if not self.team.is_first:
             return
+        self._stop_if_weights_are_not_finite()
         scaler = getattr(self.accelerator, "scaler", None)
         self.folder.save_state(
             {
@@ -146,6 +156,7 @@ class Trainer:
                 "optimizer": self.optimizer.state_dict(),
                 "ema": self.ema.module.state_dict() if self.ema else None,
                 "scaler": scaler.state_dict() if scaler else None,
+                "log": self.records,
             }
         )
         self.saved_at = time.monotonic()
@@ -154,21 +165,30 @@ class Trainer:
         """Every process takes the state that the main process reads."""
         state = self._from_main(lambda: self.folder.load_state())
         self.started = self.saved_at = self.exported_at = time.monotonic()
-        if state is None:
-            if self.team.is_first:
-                self.folder.cut_log(0)
-            return
-        self.step, self.best, self.totals, self.seconds = (
-            state[key] for key in ("step", "best", "totals", "seconds")
-        )
+        if state is not None:
+            self.step, self.best, self.totals, self.seconds, self.records = (
+                state[key] for key in ("step", "best", "totals", "seconds", "log")
+            )
+            try:
+                self._take(state)
+            except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+                raise CheckpointError(
+                    f"{self.folder.path(RESUME)}: does not fit this run ({_first_line(error)}); "
+                    "start again in another folder."
+                ) from error
+        if self.team.is_first and not (state is None and self.folder.path("result.json").exists()):
+            self.folder.write_log(self.records)
+
+    def _take(self, state):
+        epochs = self.step // self.plan.steps_per_epoch
+        if self.step > self.plan.total_steps or len(self.records) != epochs:
+            raise ValueError(f"{len(self.records)} epochs are logged after {self.step} updates")
         self.bare.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.ema:
             self.ema.module.load_state_dict(state["ema"])
         if state["scaler"]:
             self.accelerator.scaler.load_state_dict(state["scaler"])
-        if self.team.is_first:
-            self.folder.cut_log(self.step // self.plan.steps_per_epoch)
 
     def card(self, **values):
         """What a checkpoint of this run says about itself."""
@@ -189,6 +209,7 @@ class Trainer:
 
     def _save_weights(self, name, **values):
         if self.team.is_first:
+            self._stop_if_weights_are_not_finite()
             save_checkpoint(
                 self.folder.path(f"{name}.safetensors"), self._weights(), self.card(**values)
             )
@@ -197,14 +218,37 @@ class Trainer:
 
     def run(self):
         """Train what is left of the run, then evaluate; see `train`."""
+        try:
+            return self._run()
+        finally:
+            self.folder.close()
+
+    def _run(self):
         result = self._from_main(lambda: self.folder.result())
         if result is None:
             self._train()
             result = self._test()
-        elif self.progress:
+        elif self._fits(result) and self.progress:
             tqdm.write(f"The run in {self.config.out} is finished: nothing to do.")
         self.accelerator.wait_for_everyone()
         return result
+
+    def _fits(self, result):
+        """True for a result of this very run, else an `InputError`."""
+        expected = {"epochs": self.config.epochs, "steps": self.plan.total_steps}
+        if self.records:
+            expected["validation"] = self.best and {
+                "images": len(self.data.val_set or ()),
+                "best": self.best["accuracy"],
+                "last": self.records[-1].get("val_accuracy"),
+            }
+        for key, value in expected.items():
+            if result.get(key) != value:
+                raise InputError(
+                    f"{self.folder.path('result.json')} says {key}: {result.get(key)}, but this "
+                    f"run makes {value}; the file is damaged."
+                )
+        return True
 
     def _train(self):
         plan, config = self.plan, self.config
@@ -225,6 +269,7 @@ class Trainer:
                 bar.set_description(f"epoch {epoch + 1}/{config.epochs}", refresh=False)
                 self._update(batches)
                 self.step += 1
+                files.reached("update")
                 self._show(bar)
                 ends = self.step % plan.steps_per_epoch == 0
                 if ends:
@@ -293,6 +338,16 @@ class Trainer:
             "clip_grad, or precision: bf16 instead of fp16."
         )
 
+    def _stop_if_weights_are_not_finite(self):
+        """Before they take the place of sound ones on the disk."""
+        for model in (self.bare, self._weights()):
+            if not all_finite(model.state_dict().values()):
+                raise TrainingStopped(
+                    f"Weights are NaN or infinite after update {self.step}; training stopped, and "
+                    f"{self.config.out} holds what was saved before. Try a smaller lr, a longer "
+                    "warm-up or clip_grad; a checkpoint that it began with may hold such weights."
+                )
+
     def _show(self, bar):
         seen = self.totals["images"]
         bar.update(1)
@@ -320,14 +375,16 @@ class Trainer:
             if (found.accuracy, -found.loss) > before:
                 self.best = {"accuracy": found.accuracy, "loss": found.loss, "epoch": epoch}
                 self._save_weights("best", epoch=epoch, validation=found.summary())
+        self.records.append(record)
         if not self.team.is_first:
             return
         self.folder.log(record)
+        files.reached("epoch")
         if self.config.tensorboard:
             self._tensorboard(record)
         waited = time.monotonic() - self.saved_at
         if epoch == self.config.epochs or waited >= self.config.save_seconds > 0:
-            save_curves(self.folder.read_log(), self.folder.path("curves.png"))
+            save_curves(self.records, self.folder.path("curves.png"))
         if self.progress:
             val = f", validation {record['val_accuracy']:.1%}" if self.data.val_set else ""
             tqdm.write(
@@ -374,7 +431,7 @@ class Trainer:
                 save_checkpoint(self.folder.path(f"{name}.safetensors"), plain, card)
         if self.team.is_first:
             if self.data.val_set:
-                result["validation"]["last"] = self.folder.read_log()[-1]["val_accuracy"]
+                result["validation"]["last"] = self.records[-1]["val_accuracy"]
             write_json(self.folder.path("result.json"), result)
         return result
 
@@ -395,3 +452,7 @@ class Trainer:
 
 def _zero_totals():
     return {"loss": 0.0, "correct": 0.0, "images": 0}
+
+
+def _first_line(error):
+    return (str(error).splitlines() or [""])[0][:200] or type(error).__name__
