@@ -1,11 +1,14 @@
 """Swin Transformer from scratch: four stages, and the builders of its published variants.
 
 State-dict names are timm's, so timm's pretrained weights load as they are. One layout from end to
-end: (B, H, W, C); only `SwinTransformer.feature_maps` hands out (B, C, H, W).
+end: (B, H, W, C); only `SwinTransformer.feature_maps` hands out (B, C, H, W). Models can be
+compiled, exported, and traced by `torch.jit.trace` and `torch.fx`; scripting (TorchScript) is not
+supported.
 Source: Liu et al., "Swin Transformer: Hierarchical Vision Transformer using Shifted Windows",
 ICCV 2021.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,7 +18,7 @@ from torch.utils.checkpoint import checkpoint
 
 from .options import check_swin, model_cfg
 from .patches import PatchEmbed, PatchMerging
-from .support.errors import InputError, check_choice, check_number
+from .support.errors import InputError, check_choice, check_number, unknown_name
 from .support.shapes import check_tensor, to_pair
 from .windows import SwinBlock
 
@@ -342,6 +345,10 @@ def build(name, num_classes, options, *settings):
             f"pretrained: {name}() builds an untrained model; use "
             f"create_model({name!r}, pretrained=...) for its weights."
         )
+    names = inspect.signature(SwinTransformer).parameters
+    for option in options:
+        if option not in names:
+            raise unknown_name(f"option of {name}", option, names)
     for setting in reversed(settings):
         options = {**setting, **options}
     model = SwinTransformer(num_classes=num_classes, **options)
