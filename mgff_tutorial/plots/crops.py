@@ -345,3 +345,25 @@ def draw_differences(values, estimates, xlabels):
         ax.set_xlabel(xlabel)
     axes[0].set_ylabel("two stages - one stage")
     return figure
+
+
+def draw_sureness(birds, nothing, limit):
+    """How sure a cropper is of pictures with a bird and of pictures without one, a dot each.
+
+    Args:
+        birds, nothing: numbers from 0 to 1. limit: below it the cropper gives up.
+
+    Returns:
+        the matplotlib figure.
+    """
+    figure, (ax,) = panels(1, size=(7.0, 2.0))
+    jitter = np.random.default_rng(0)
+    for row, (values, colour) in enumerate(((nothing, GREY), (birds, BLUE))):
+        values = _array(values)
+        ax.scatter(values, row + jitter.uniform(-0.2, 0.2, len(values)), color=colour, alpha=0.7)
+    ax.axvline(limit, color=ORANGE, linestyle="--")
+    ax.text(limit + 0.01, 0.5, "limit", color=ORANGE, va="center")
+    ax.set(xlim=(-0.03, 1.03), ylim=(-0.5, 1.5), xlabel="sureness that something is there")
+    ax.set_yticks([0, 1], ["nothing on it", "a bird"])
+    ax.spines[["top", "right"]].set_visible(False)
+    return figure
