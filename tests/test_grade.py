@@ -16,7 +16,7 @@ from torch import nn
 
 from mgff_tutorial.__main__ import main
 from mgff_tutorial.checks.core import ask, exercise, expect, expect_close, without
-from mgff_tutorial.teaching import grading, processes, wire
+from mgff_tutorial.teaching import grading, processes, swap, wire
 from mgff_tutorial.teaching.answers import Answers, Broken, Missing, without_magics
 from mgff_tutorial.teaching.grading import OUTCOMES, grade
 from mgff_tutorial.teaching.processes import CAN_FORK
@@ -74,7 +74,8 @@ def test_messages_say_what_happened(class_of_students):
 
 def test_all_solutions_are_correct_on_any_seed():
     rows = grade([FOLDER], seed=random.randrange(10**6))
-    assert [(r.outcome, r.message) for r in rows] == [("correct", "")] * len(CHECKS)
+    count = len(CHECKS) + len(swap.CHECKS)
+    assert [(r.outcome, r.message) for r in rows] == [("correct", "")] * count
 
 
 @pytest.mark.parametrize("fork", [False, CAN_FORK])

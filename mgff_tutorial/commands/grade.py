@@ -27,7 +27,9 @@ def add_grade_command(subparsers):
         help="a notebook (.ipynb), a file of functions (.py), or a folder of such",
     )
     parser.add_argument(
-        "--notebook", metavar="NUMBER", help="the notebook that is graded, such as 08"
+        "--notebook",
+        metavar="NUMBER",
+        help="the notebook that is graded, such as 08; swap for the assignments of ASSIGNMENTS.md",
     )
     parser.add_argument("--csv", metavar="FILE", help="write one row per submission and exercise")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
@@ -134,8 +136,13 @@ def per_exercise(rows):
     numbers = {row.exercise for row in rows if row.exercise}
     return [
         (n, {o: sum(r.exercise == n and r.outcome == o for r in rows) for o in OUTCOMES})
-        for n in sorted(numbers, key=lambda n: [*map(int, n.split("."))])
+        for n in sorted(numbers, key=_in_order)
     ]
+
+
+def _in_order(number):
+    """Exercises by number, those with words in them last."""
+    return [(not p.isdigit(), int(p) if p.isdigit() else 0, p) for p in number.split(".")]
 
 
 def _print(rows, tables):

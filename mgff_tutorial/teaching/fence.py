@@ -39,6 +39,10 @@ CLOSED = {
     "14": {"mgff_tutorial.training": (), "mgff_tutorial.datasets": ()},
     "15": {"mgff_tutorial.experiments": ()},
     "16": {"mgff_tutorial.datasets": (), "mgff_tutorial.evaluation": ()},
+    "swap": {
+        **{"mgff_tutorial.graph": (), "mgff_tutorial.attention": ()},
+        **{"mgff_tutorial.response": (), "mgff_tutorial.two_stage": ()},
+    },
 }
 ALWAYS = ("mgff_tutorial.checks", "mgff_tutorial.teaching")
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..checks import core
+from . import swap
 from .processes import Starter
 from .remote import Link
 from .submissions import find_submissions, sheets
@@ -61,6 +62,8 @@ def grade(paths, sheet=None, seconds=60.0, memory=2048, seed=None, progress=None
     known, found = sheets(), find_submissions(paths, sheet)
     total = sum(1 if s.problem else len(known[s.sheet]) for s in found)
     rows = []
+    if any(s.sheet == "swap" for s in found):
+        swap.prepare()  # before any submission's time runs
     with _Workers(memory) as workers:
         for submission in found:
             if submission.problem:

@@ -227,7 +227,10 @@ def _teachers_edition(place, source, books):
         book = _solutions_book(path, text, sheets()[number])
         _write(place / "solutions" / f"{path.stem}_solutions.ipynb", _as_text(book))
         _write(place / "solutions" / sheet.name, text)
-    for page in ("TEACHING.md", "solutions/EXAM.md"):
+    parts = source / "solutions" / "swap.py"
+    if parts.is_file():
+        _write(place / "solutions" / parts.name, parts.read_text("utf-8"))
+    for page in ("TEACHING.md", "ASSIGNMENTS.md", "solutions/EXAM.md"):
         if (source / page).is_file():
             text = _without_links((source / page).read_text("utf-8"), set())
             _write(place / Path(page).name, text)
@@ -243,6 +246,7 @@ Made together with the student edition beside it, from notebooks {numbers}.
 - `solutions/`: for each notebook a notebook with the question, the explanation, the solution and
   its check, and the same solutions as a Python file.
 - `TEACHING.md`: course plans, learning goals, how grading works and what it protects against.
+- `ASSIGNMENTS.md`: four parts to write and to run the system with, solved in `solutions/swap.py`.
 - `EXAM.md`: answers to the exam questions.
 
 Grade a folder of submissions with this version of the package installed:

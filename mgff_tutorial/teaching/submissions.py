@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..checks import all_checks
+from . import swap
 
 LARGEST = 50 * 2**20  # bytes of a file; a notebook with figures has a few MB
 SUFFIXES = (".ipynb", ".py")
@@ -38,11 +39,11 @@ class Unusable(Exception):
 
 
 def sheets():
-    """Number of a notebook -> its checks, in the order of the exercises."""
+    """Number of a notebook -> its checks, in the order of the exercises; and those of `swap`."""
     found = {}
     for check in all_checks():
         found.setdefault(check.exercise.sheet, []).append(check)
-    return found
+    return {**found, "swap": list(swap.CHECKS)}
 
 
 def find_submissions(paths, sheet=None):
@@ -186,13 +187,14 @@ def _sheet_of_file(path, text, sheet):
     if sheet is not None:
         return sheet
     known = sheets()
-    named = re.search(r"(?<!\d)(\d\d)(?=_)", path.stem)
-    if named and named[1] in known:
-        return named[1]
+    named = re.search(r"(?<!\d)(\d\d)(?=_)|(?<![a-z])(swap)(?![a-z])", path.stem)
+    if named and named[0] in known:
+        return named[0]
     try:
-        defined = {n.name for n in ast.parse(text).body if isinstance(n, ast.FunctionDef)}
+        kinds = ast.FunctionDef | ast.ClassDef
+        defined = {n.name for n in ast.parse(text).body if isinstance(n, kinds)}
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        defined = set(re.findall(r"^def (\w+)", text, re.MULTILINE))
+        defined = set(re.findall(r"^(?:def|class) (\w+)", text, re.MULTILINE))
     hits = {n: len(defined & {c.exercise.answer for c in cs}) for n, cs in known.items()}
     best = max(hits, key=hits.get)
     if hits[best] == 0 or list(hits.values()).count(hits[best]) > 1:
