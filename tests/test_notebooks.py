@@ -75,6 +75,13 @@ def test_was_run_once_from_top_to_bottom(path):
 
 
 @each
+def test_no_times_and_versions_of_a_run_are_stored(path):
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    assert notebook["metadata"]["language_info"] == {"name": "python"}
+    assert not any("execution" in cell["metadata"] for cell in notebook["cells"])
+
+
+@each
 def test_stored_outputs_are_fit_to_read(path):
     for cell in code_cells(path):
         for output in cell["outputs"]:
