@@ -57,7 +57,7 @@ def main(arguments=None):
 
     Returns:
         Exit code: 0 done, 1 done but not all is well, 2 the input cannot be used, 3 a defect of
-            this program, 130 stopped with Ctrl-C.
+            this program, 130 stopped with Ctrl-C, 143 with SIGTERM.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
@@ -66,8 +66,10 @@ def main(arguments=None):
         if not hasattr(args, "run"):
             parser.print_help()
             return 2
+        from .support.stopping import terminate_like_interrupt
         from .support.terminal import harmless_output
 
+        terminate_like_interrupt()
         with harmless_output(), warnings.catch_warnings():
             warnings.showwarning = _note
             try:
@@ -77,9 +79,9 @@ def main(arguments=None):
     except BrokenPipeError:  # the reader of a pipe (head, less) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except KeyboardInterrupt:
-        print("stopped.", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        print(str(stop) or "stopped.", file=sys.stderr)
+        return getattr(stop, "code", 130)
 
 
 def _note(message, category, filename, lineno, file=None, line=None):

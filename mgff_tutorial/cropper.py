@@ -17,7 +17,8 @@ from scipy import ndimage
 from torch import nn
 
 from .response import check_vit, class_row, enlarge, get_rule, rule_of, weigh
-from .support.errors import InputError, check_number, no_weights, unknown_name
+from .support.errors import InputError, check_number, unknown_name
+from .support.fetch import no_weights, published_weights
 from .support.shapes import check_tensor, to_pair
 
 EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=int)
@@ -384,6 +385,7 @@ def open_vit(name):
     if not timm.is_model(name):
         raise unknown_name("model", name, timm.list_models())
     try:
-        return timm.create_model(name, pretrained=True)
+        with published_weights():
+            return timm.create_model(name, pretrained=True)
     except (OSError, RuntimeError) as error:
         raise no_weights(name, error) from error

@@ -29,7 +29,8 @@ from .mgff import MGFFClassifier
 from .options import check_model_options
 from .pretrained import LOOK, fill, plain_model, timm_name, translate, with_weights
 from .support.checkpoints import read_checkpoint, read_metadata
-from .support.errors import CheckpointError, InputError, no_weights
+from .support.errors import CheckpointError, InputError
+from .support.fetch import no_weights
 from .support.paths import checkpoints_dir
 from .support.state_dicts import difference, foreign
 from .swin import BUILDERS

@@ -12,6 +12,7 @@ import logging
 import math
 import re
 import warnings
+from contextlib import nullcontext
 
 import timm
 import torch
@@ -20,7 +21,8 @@ from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_
 
 from .options import check_model_options
 from .support.checkpoints import check_parts, embedded, is_npz, read_checkpoint, read_metadata
-from .support.errors import CheckpointError, InputError, no_weights, unknown_name
+from .support.errors import CheckpointError, InputError, unknown_name
+from .support.fetch import no_weights, published_weights
 from .support.files import as_path
 from .support.shapes import to_pair
 from .support.state_dicts import difference, foreign, with_counters, without_prefix
@@ -162,7 +164,8 @@ def _fill_swin(model, name, pretrained):
     theirs = timm_name(name)
     check_tag(theirs)
     try:
-        source = timm.create_model(theirs, pretrained=True)
+        with published_weights():
+            source = timm.create_model(theirs, pretrained=True)
     except Exception as error:  # hub, network and cache each have their own kinds
         raise no_weights(theirs, error) from error
     return load_weights(model, source.state_dict(), f"timm's {theirs}")
@@ -191,7 +194,8 @@ def _timm_model(name, pretrained, options):
     if not isinstance(pretrained, bool):
         return _timm_model_from_file(name, described, as_path(pretrained), options)
     try:
-        return _create(name, pretrained, options)
+        with published_weights() if pretrained else nullcontext():
+            return _create(name, pretrained, options)
     except (OSError, RuntimeError) as error:
         if not pretrained:
             raise

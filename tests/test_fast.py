@@ -114,3 +114,30 @@ def test_flops_of_attention_are_counted(fused):
         assert count_flops(attend) == 2 * 2 * (2 * 3) * 10 * 12 * 8
     q.requires_grad_(), k.requires_grad_(), v.requires_grad_()
     assert count_flops(lambda: attend().sum().backward()) >= 2.5 * count_flops(attend)
+
+
+@pytest.mark.parametrize("harm", ["none", "a file in its place", "no JSON", "other JSON"])
+def test_predictions_are_the_same_when_layers_are_chosen(tmp_path, monkeypatch, harm):
+    """And a cache folder that fails does no harm."""
+    from PIL import Image
+
+    from mgff_tutorial.evaluation.predict import Predictor, load_classifier
+    from mgff_tutorial.support.paths import checkpoints_dir
+
+    monkeypatch.setenv("MGFF_CACHE", str(tmp_path / "cache"))
+    if harm == "a file in its place":
+        (tmp_path / "cache").write_text("not a folder")
+    elif harm != "none":
+        (tmp_path / "cache").mkdir()
+        text = "{" if harm == "no JSON" else '{"a": 1}'
+        (tmp_path / "cache" / "fast.json").write_text(text)
+    noise = torch.randint(0, 256, (4, 90, 100, 3), generator=torch.Generator().manual_seed(0))
+    images = [Image.fromarray(one.to(torch.uint8).numpy()) for one in noise]
+    predictor = Predictor(load_classifier(checkpoints_dir() / "mgff_swin_nano.safetensors", "cpu"))
+    batch = torch.stack([predictor.transform(image) for image in images])
+    with torch.inference_mode():
+        before = predictor.classifier(batch).softmax(1)
+        predictor.optimise(len(images))
+        after = predictor.classifier(batch).softmax(1)
+    assert (before - after).abs().max() < 1e-5
+    assert harm == "a file in its place" or (tmp_path / "cache" / "fast.json").is_file()

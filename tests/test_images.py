@@ -7,6 +7,7 @@ import zlib
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -15,7 +16,9 @@ from trees import noise
 from mgff_tutorial.support import images
 from mgff_tutorial.support.errors import DataError
 from mgff_tutorial.support.images import (
+    full_scale,
     image_geometry,
+    images_per_pass,
     open_image,
     upright_box,
     upright_points,
@@ -293,3 +296,33 @@ def test_file_is_closed(tmp_path):
         open_image(path)
     after = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
     assert after <= before
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_large_pictures_are_reduced_as_they_are_decoded(tmp_path, ending, orientation):
+    size, least = (2050, 1301), 300
+    rows = np.linspace(0, 255, size[1])[:, None, None] * np.ones((1, size[0], 3))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"large.{ending}"
+    Image.fromarray(rows.astype(np.uint8)).save(path, exif=exif)
+    whole, small = open_image(path), open_image(path, least)
+    assert small.info["full_size"] == whole.size and least <= min(small.size) < 2 * least
+    assert full_scale(small) == (whole.width / small.width, whole.height / small.height)
+    assert 3.9 < full_scale(small)[0] < 4.1 and full_scale(whole) == (1, 1)
+    shrunk = np.asarray(whole.resize(small.size, Image.Resampling.BOX), dtype=float)
+    assert np.abs(shrunk - np.asarray(small)).mean() < 1.5
+
+
+def test_small_pictures_stay_as_they_are(tmp_path):
+    path = tmp_path / "small.png"
+    Image.fromarray(np.arange(90 * 80 * 3, dtype=np.uint8).reshape(90, 80, 3)).save(path)
+    assert open_image(path, 41).tobytes() == open_image(path).tobytes()
+    assert open_image(path, 40).size == (40, 45)
+
+
+def test_a_pass_holds_as_many_images_as_fit():
+    assert images_per_pass([Image.new("RGB", (500, 400))]) == 64
+    assert images_per_pass([Image.new("RGB", (10, 10)), Image.new("RGB", (3000, 2000))]) == 3
+    assert images_per_pass([torch.zeros(3, 10_000, 10_000, dtype=torch.uint8)]) == 1

@@ -1,6 +1,7 @@
 """``python -m mgff_tutorial data``: check a data set, or unpack its archive safely."""
 
 import sys
+from pathlib import Path
 
 from ..support.errors import DataError, check_number
 from . import add_command
@@ -10,10 +11,14 @@ def run_check(args):
     """The command ``data check``: prints every problem, then a summary; 1 if there are problems,
     else 0.
     """
+    from ..datasets import DATASETS
     from ..datasets.check import check_dataset
 
     if args.workers is not None:
         check_number("--workers", args.workers, 1, 1024, whole=True)
+    is_path = any(mark in args.name for mark in "/\\~.") or Path(args.name).is_dir()
+    if args.root is None and args.name not in DATASETS and is_path:
+        args.name, args.root = "folder", args.name  # as train --data takes it
     report = check_dataset(args.name, args.root, decode=not args.quick, workers=args.workers)
     for problem in report.errors:
         print(problem)
@@ -24,10 +29,15 @@ def run_check(args):
         print(line)
     read = "read in full" if not args.quick else "whose header is sound"
     print(
-        f"{report.opened:,} of {report.images:,} images {read}; {len(report.errors):,} problems, "
-        f"{len(report.notes):,} notes."
+        f"{report.opened:,} of {report.images:,} images {read}; "
+        f"{counted(len(report.errors), 'problem')}, {counted(len(report.notes), 'note')}."
     )
     return 1 if report.errors else 0
+
+
+def counted(count, noun):
+    """``"1 problem"``, ``"2 problems"``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def run_unpack(args):
@@ -44,7 +54,10 @@ def run_unpack(args):
 
 
 CHECK_FLAGS = {
-    "name": dict(help="cub, cars, pets, nabirds, sketchbirds or folder"),
+    "name": dict(
+        metavar="NAME_OR_FOLDER",
+        help="cub, cars, pets, nabirds, sketchbirds, or a folder of class folders",
+    ),
     "--root": dict(help="folder of the data set (not needed for sketchbirds)"),
     "--quick": dict(
         action="store_true", help="read image headers only; misses images that are cut off"

@@ -11,7 +11,7 @@ from pathlib import Path
 from ..support.errors import InputError, check_number
 from ..support.files import output_path
 from . import add_command
-from .predict import MODEL_FLAGS, cropper_options, default_checkpoint
+from .predict import MODEL_FLAGS, chosen_cropper, default_checkpoint
 
 FLAGS = {
     "checkpoint_file": dict(nargs="?", metavar="CHECKPOINT", help="the same as --checkpoint"),
@@ -58,7 +58,7 @@ def run_evaluate(args):
         InputError: a bad checkpoint, or a data set of other classes.
     """
     from ..datasets import open_split
-    from ..evaluation.predict import load_classifier, load_cropper
+    from ..evaluation.predict import load_classifier
     from ..evaluation.split import Team, claims, evaluate, public_card
     from ..support.checkpoints import read_checkpoint, save_checkpoint
 
@@ -78,8 +78,7 @@ def run_evaluate(args):
     card, cropper = classifier.card, None
     data = args.data or card.get("data") or "sketchbirds"
     if args.two_stage:
-        cropper = load_cropper(args.cropper, args.device, **cropper_options(args))
-        two_stage = {"cropper": args.cropper, "rule": args.rule or "default", "tau": args.tau}
+        cropper, two_stage = chosen_cropper(args, card)
     found = evaluate(
         classifier,
         open_split(data, args.root, args.split),

@@ -10,8 +10,10 @@ from functools import partial
 from pathlib import Path
 
 from ..evaluation.log import HEADER, PredictionLog, name_key, printable, table_row
-from ..support.errors import DataError, InputError, check_number
+from ..evaluation.table import PredictionTable
+from ..support.errors import CheckpointError, DataError, InputError, check_number
 from ..support.paths import checkpoints_dir
+from ..support.stopping import Stopped, command_with
 from . import add_command
 
 # what ``evaluate`` and ``predict`` share
@@ -20,9 +22,9 @@ MODEL_FLAGS = {
         metavar="FILE", help="trained classifier (default: the embedded mgff_swin_nano)"
     ),
     "--cropper": dict(
-        default="vit_nano",
         metavar="VIT",
-        help="ViT that points: a model name or a checkpoint (default: vit_nano)",
+        help="ViT that points: a model name, or the file of its weights (default: the one that "
+        "the checkpoint was trained with)",
     ),
     "--rule": dict(help="how attention becomes a response map (default: the cropper's own)"),
     "--tau": dict(type=float, help="threshold of the response map (default: the rule's own)"),
@@ -39,6 +41,7 @@ FLAGS = {
         metavar="FILE", help="write JSON lines to FILE as they come, instead of printing"
     ),
     "--resume": dict(action="store_true", help="continue FILE: images that it holds are left out"),
+    "--csv": dict(metavar="FILE", help="write a table for spreadsheets to FILE as well"),
     "--save-figures": dict(
         metavar="DIR", help="write image, response, box and crop of every image to DIR"
     ),
@@ -55,11 +58,12 @@ def add_predict_command(subparsers):
         run_predict,
         FLAGS,
         help="species of an image or of a folder of images",
-        description="Predict the species of images in two stages. A folder is streamed: results "
-        "are written as they come, "
-        "broken files are reported and skipped, and --resume continues a run that was stopped. In "
-        "the table, a star "
-        "marks a stage that alone would have named another species.",
+        description="Name what is on photographs with a classifier that you have trained: predict "
+        "FOLDER --checkpoint runs/mine/best.safetensors. Images are looked at twice, and a folder "
+        "is streamed: results are written as they come, broken files are reported and skipped, "
+        "and --resume continues a run that was stopped. In the table, a star marks a stage that "
+        "alone would have named another species. Without --checkpoint, the classifier of the "
+        "tutorial answers, which knows 20 drawn species and no photograph.",
     )
 
 
@@ -68,11 +72,53 @@ def default_checkpoint():
     return checkpoints_dir() / "mgff_swin_nano.safetensors"
 
 
-def cropper_options(args):
-    """The cropper's options that the command line sets."""
-    return {
-        name: getattr(args, name) for name in ("rule", "tau") if getattr(args, name) is not None
+def chosen_cropper(args, card):
+    """(the `ViTCropper` that the command line or else the classifier's card names, what a claim of
+    the card calls it).
+    """
+    from ..evaluation.predict import cropper_of, load_cropper
+    from ..support.checkpoints import read_metadata
+
+    usual, file = cropper_of(card), Path(str((card.get("recipe") or {}).get("cropper")))
+    trained_with = str(file) if file.suffix and file.is_file() else usual["vit"]
+    vit = args.cropper or trained_with
+    name = read_metadata(vit).get("model", vit) if Path(vit).is_file() else vit
+    # another ViT than the usual one looks at its own size and by its own rule
+    same = name == usual["vit"] or args.cropper is None
+    options = {"rule": args.rule or (usual["rule"] if same else None), "tau": args.tau}
+    size = usual["input_size"] if same else None
+    return load_cropper(vit, args.device, size, **options), {
+        "cropper": usual["vit"] if same else name,
+        "rule": options["rule"] or "default",
+        "tau": args.tau,
     }
+
+
+def look_twice(args, card):
+    """The cropper, or None with one line about it where its weights cannot be had and nobody has
+    named one.
+    """
+    if args.one_stage:
+        return None
+    try:
+        return chosen_cropper(args, card)[0]
+    except CheckpointError as error:
+        if args.cropper:
+            raise
+        print(f"note: one look only, at whole images: {error}", file=sys.stderr)
+        return None
+
+
+def about_confidence(predictor, card):
+    """One line on how far the printed confidence can be believed; None where nothing is known."""
+    look = "two looks" if predictor.two_stage else "one look"
+    found = (card.get("calibration") or {}).get(look) or {}
+    if not {"temperature", "error", "error_before", "count"} <= found.keys():
+        return None
+    return (
+        f"conf. is calibrated (temperature {found['temperature']:.2f}): on {found['count']:,} test "
+        f"images it was off by {found['error']:.1%} on average, {found['error_before']:.1%} before."
+    )
 
 
 def run_predict(args):
@@ -88,7 +134,6 @@ def run_predict(args):
         Predictor,
         find_images,
         load_classifier,
-        load_cropper,
         predict_files,
     )
     from ..evaluation.split import Team
@@ -111,10 +156,15 @@ def run_predict(args):
         raise DataError(f"{args.path} holds no image.")
     team = Team(args.device)
     classifier = load_classifier(args.checkpoint or default_checkpoint(), args.device)
-    cropper = (
-        None if args.one_stage else load_cropper(args.cropper, args.device, **cropper_options(args))
-    )
-    predictor = Predictor(classifier, cropper, args.top)
+    if team.is_first and not args.checkpoint:
+        print(
+            "note: no --checkpoint, so the tutorial's own classifier answers; it knows "
+            f"{len(classifier.card['classes'])} drawn species, and no photograph.",
+            file=sys.stderr,
+        )
+    predictor = Predictor(classifier, look_twice(args, classifier.card), args.top)
+    if Path(args.path).is_dir():
+        predictor.optimise(args.batch_size)
     log = None
     if args.out:
         log = team.first(
@@ -130,7 +180,10 @@ def run_predict(args):
     batches = predict_files(
         predictor, team.share(files, args.batch_size), args.batch_size, args.threads, each
     )
-    done = skipped = 0
+    table = None
+    if args.csv and team.is_first:
+        table = PredictionTable(args.csv, args.out if args.resume else None)
+    done = skipped = strange = 0
     if not team.is_first:
         for _ in team.together(batches):
             pass
@@ -143,17 +196,38 @@ def run_predict(args):
         ) as bar:
             for records in team.together(batches):
                 _emit(records, args.json, log)
+                if table is not None:
+                    table.write(records)
                 broken = [record for record in records if "error" in record]
                 for record in broken:
                     print(f"skipped: {printable(record['error'])}", file=sys.stderr)
                 done, skipped = done + len(records) - len(broken), skipped + len(broken)
+                strange += sum(record.get("familiar") is False for record in records)
                 bar.update(len(records))
+    except KeyboardInterrupt as stop:
+        text = f"stopped: {done:,} images predicted"
+        if log is not None:
+            text += f", all in {args.out}. Continue with: {command_with('--resume')}"
+        raise Stopped(text, getattr(stop, "code", 130)) from None
     finally:
         if log is not None:
             log.close()
     before = f" ({log.skipped:,} of them skipped)" if log is not None and log.skipped else ""
     earlier = f", {len(log.done):,} from before{before}" if log is not None and log.done else ""
     print(f"{done:,} images predicted{earlier}, {skipped:,} skipped.", file=sys.stderr)
+    if table is not None:
+        table.close()
+    for target in (args.out, args.csv, args.save_figures):
+        if target:
+            print(f"written: {target}", file=sys.stderr)
+    if strange:
+        print(
+            f"{strange:,} of them are not like anything the classifier was trained on"
+            f"{'' if args.json or log else ' (marked ?)'}: do not believe their names.",
+            file=sys.stderr,
+        )
+    if done and (line := about_confidence(predictor, classifier.card)):
+        print(line, file=sys.stderr)
     if done == 0 and skipped and not earlier:
         return 2
     return 1 if skipped or before else 0

@@ -80,6 +80,7 @@ def run_render(args):
             output_path(target, option)
     if args.sheet is not None:
         _save(contact_sheet(seed=args.seed, **options), args.sheet)
+        print(f"a sheet of all species: {args.sheet}")
     if args.species is not None:
         if args.verify or args.compare:
             raise InputError(

@@ -1,10 +1,11 @@
 """``python -m mgff_tutorial train``: a recipe, some changes to it, a run folder."""
 
+import shlex
 from dataclasses import fields, replace
 
-from ..support.errors import InputError, check_number, shortened, unknown_name
+from ..support.errors import DataError, InputError, check_number, shortened, unknown_name
 from ..support.files import as_path, parse_yaml
-from ..training.config import TrainConfig, config_names, load_config
+from ..training.config import TrainConfig, config_names, load_config, recipe_for
 from . import add_command
 
 FLAGS = {  # command line: entry of the configuration, type, help
@@ -18,6 +19,7 @@ FLAGS = {  # command line: entry of the configuration, type, help
         "data set: cub, cars, pets, nabirds, sketchbirds, or a folder of class folders",
     ),
     "--root": (str, "folder of the data set"),
+    "--cropper": (str, "ViT that finds the object: a name, or the path of its weights"),
     "--out": (str, "run folder (default: runs/latest)"),
     "--seed": (int, "seed of everything random"),
     "--epochs": (int, "passes over the training images"),
@@ -45,12 +47,15 @@ OTHER_FLAGS = {
         help="any other entry of the recipe, such as --set jitter=0.3 or --set "
         "model_kwargs.preset=literal",
     ),
-    "--resume": dict(action="store_true", help="continue the run in --out"),
+    "--resume": dict(
+        action="store_true", help="continue the run in --out, with the configuration that it holds"
+    ),
     "--threads": dict(type=int, help="CPU threads for computing"),
     "--quiet": dict(action="store_true", help="no progress bars"),
 }
 CONFIG = dict(
-    default="nano", help="recipe (default: nano); pretrain draws birds and pretrains on them"
+    help="recipe (default: light for photographs, nano for the drawn birds); pretrain draws birds "
+    "and pretrains on them"
 )
 
 
@@ -79,7 +84,11 @@ def run_train(args):
     entries = [flag[2:].replace("-", "_") for flag in FLAGS]
     changes = {key: vars(args)[key] for key in entries if vars(args)[key] is not None}
     changes |= parse_settings(args.set)
-    if args.config == "pretrain":
+    stored = as_path(changes.get("out", TrainConfig.out), "out") / "config.yaml"
+    continued = args.resume and args.config is None and stored.is_file()
+    recipe = args.config or recipe_for(changes.get("data"), changes.get("model"))
+    recipe = str(stored) if continued else recipe
+    if recipe == "pretrain":
         return _pretrain(changes)
     if isinstance(changes.get("pretrained"), str):
         changes["pretrained"] = {"true": True, "false": False}.get(
@@ -90,13 +99,36 @@ def run_train(args):
         for key in list(changes)
         if key.startswith("model_kwargs.")
     }
-    config = load_config(args.config, **changes)
+    config = load_config(recipe, **changes)
     config = replace(config, model_kwargs={**config.model_kwargs, **kwargs})
+    if continued:
+        same_run(load_config(stored), config)
+    elif args.resume and not (changes.keys() - {"out"} or kwargs or args.config):
+        raise InputError(f"{config.out} holds no run that could be continued (no config.yaml).")
     from ..training.trainer import train
 
-    result = train(config, resume=args.resume, progress=not args.quiet)
+    try:
+        result = train(config, resume=args.resume, progress=not args.quiet)
+    except DataError as error:  # from a loader process it comes with a traceback
+        text = str(error).strip().splitlines()[-1].rpartition("DataError: ")[2]
+        check = f"python -m mgff_tutorial data check {shlex.quote(config.data)}"
+        check += f" --root {shlex.quote(config.root)}" if config.root else ""
+        raise DataError(f"{text.rstrip('.')}; {check} finds all such problems at once.") from None
     print(summary(config, result))
     return 0
+
+
+def same_run(stored, config):
+    """Refuse, before anything is loaded, to continue a run with other settings than its own."""
+    from ..training.runs import FREE
+
+    for key, value in stored.as_dict().items():
+        given = getattr(config, key)
+        if key not in FREE and given != value:
+            raise InputError(
+                f"{config.out} holds a run with {key}: {value!r}, not {given!r}; resume it with "
+                "its own configuration (leave the option out), or choose another --out."
+            )
 
 
 def parse_settings(settings):

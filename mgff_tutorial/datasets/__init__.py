@@ -4,7 +4,7 @@ any folder.
 
 from typing import Any
 
-from ..support.errors import unknown_name
+from ..support.errors import DataError, unknown_name
 from ..support.files import as_path
 from .base import (
     Annotations,
@@ -75,6 +75,9 @@ def open_split(data: str, root: Folder | None, split: str) -> ImageDataset:
     """
     if data not in DATASETS and as_path(data, "data").is_dir():
         return open_dataset("folder", root=data, split=split)
+    if data not in DATASETS and any(mark in data for mark in "/\\~."):
+        what = "is a file" if as_path(data, "data").exists() else "does not exist"
+        raise DataError(f"{data} {what}; expected a folder that holds one folder per class.")
     return open_dataset(data, root=root, split=split)
 
 

@@ -87,6 +87,7 @@ class ImageDataset(Dataset[tuple[Any, int]]):
     """
 
     name = "images"
+    least: int | None = None  # of `support.images.open_image`; None: images as they are
     # the file that marks the folder of text files, or one of several
     needed: str | tuple[str, ...] = "images.txt"
     # (training images, test images, classes) of the published split
@@ -187,7 +188,7 @@ class ImageDataset(Dataset[tuple[Any, int]]):
 
     def image(self, index: SupportsIndex) -> Image.Image:
         """The upright RGB PIL image at ``index``, without the transform."""
-        return open_image(self.paths[_whole(index)])
+        return open_image(self.paths[_whole(index)], self.least)
 
     @property
     def boxes(self) -> torch.Tensor | None:

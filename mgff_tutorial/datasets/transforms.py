@@ -24,6 +24,13 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 PAPER_RATIO = 512 / 384  # resize : crop
 
 
+def enough_pixels(img_size: int, resize: int = 0) -> int:
+    """Pixels of a photograph's shorter side that its first look and a sharp crop of an object of a
+    quarter of its side need; see `support.images.open_image`.
+    """
+    return max(512, 4 * img_size, 2 * resize)
+
+
 def default_resize(img_size: int) -> int:
     """Side that images are resized to before the crop: 512 for 384, and in that ratio for other
     sizes.

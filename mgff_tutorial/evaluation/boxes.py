@@ -23,6 +23,7 @@ from ..response import RULES
 from ..support.checkpoints import fingerprint
 from ..support.errors import InputError
 from ..support.files import atomic_file
+from ..support.images import full_scale, images_per_pass
 from ..support.paths import cache_dir
 
 ARITHMETIC = 1  # raised when the same cropper would find other boxes than older code did
@@ -139,6 +140,12 @@ class BoxStore:
             self.stored = False
         self.changed, self.saved_at = False, time.monotonic()
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.save()  # after Ctrl-C as well: what was found is kept
+
     def _path(self, part):
         return self.folder / f"{self.key}-{part}.npy"
 
@@ -163,6 +170,7 @@ def find_boxes(
     dataset,
     cropper,
     images=None,
+    scales=None,
     find=None,
     finder=None,
     folder=None,
@@ -180,6 +188,8 @@ def find_boxes(
         cropper: a `ViTCropper`.
         images: sequence of decoded images, PIL or uint8 (3, H, W), if they are at hand; else they
             are opened.
+        scales: (N, 4) array, by which boxes in pixels of ``images`` are multiplied to be in those
+            of the whole images; None: they are.
         find: another way to find: a list of images -> (n, 4) array; then ``finder`` says what it
             depends on.
         folder: as for `BoxStore`.
@@ -194,28 +204,34 @@ def find_boxes(
     from tqdm.auto import tqdm
 
     if find is None:
-        find, finder = (
-            (lambda batch: cropper.find([as_pixels(image) for image in batch]).boxes),
-            describe(cropper),
-        )
+        find, finder = (lambda batch: _found(cropper, batch)), describe(cropper)
     store = BoxStore(dataset, finder, folder, rank)
     share = range(rank, len(dataset), processes)
-    with tqdm(
+    bar = tqdm(
         total=len(share), desc="finding objects", unit=" images", leave=False, disable=not progress
-    ) as bar:
+    )
+    with store, bar:
         for start in range(0, len(share), batch_size):
             indices = share[start : start + batch_size]
             if store.known(indices) is None:
-                store.add(
-                    indices,
-                    find([dataset.image(i) if images is None else images[i] for i in indices]),
-                )
+                batch = [dataset.image(i) if images is None else images[i] for i in indices]
+                if images is None:
+                    sizes = np.array([2 * full_scale(image) for image in batch])
+                else:
+                    sizes = np.ones((len(batch), 4)) if scales is None else scales[list(indices)]
+                store.add(indices, np.asarray(find(batch)) * sizes)
             bar.update(len(indices))
-    store.save()
     if processes > 1:
         for places, boxes in gather([(list(share), store.known(share).double().numpy())]):
             store.add(places, boxes)
     return store.array()
+
+
+def _found(cropper, batch):
+    """(n, 4) boxes in the pixels of each image."""
+    size = images_per_pass(batch)
+    parts = (batch[start : start + size] for start in range(0, len(batch), size))
+    return torch.cat([cropper.find([as_pixels(image) for image in part]).boxes for part in parts])
 
 
 def as_pixels(image):

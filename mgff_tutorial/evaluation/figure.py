@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..support.files import atomic_file
+from ..support.images import full_scale
 
 
 def save_figure(folder, name, image, record, result=None, position=0):
@@ -55,7 +56,8 @@ def _short(name):
 def _draw_stages(axes, image, record, response):
     from matplotlib.patches import Rectangle
 
-    x0, y0, x1, y1 = record["box"]
+    box = zip(record["box"], 2 * full_scale(image))  # of the whole picture, not of what is drawn
+    x0, y0, x1, y1 = (value / scale for value, scale in box)
     axes[0].set_title("image, no object found" if record["whole_image"] else "image and box")
     axes[0].add_patch(
         Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, color="#e08a2b", linewidth=2)

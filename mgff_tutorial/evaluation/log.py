@@ -125,11 +125,12 @@ def name_key(name):
     return hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).digest()
 
 
-HEADER = f"{'image':<32} {'species':<28} {'prob.':>6}  {'stage 1':>7}  {'stage 2':>7}  box"
+HEADER = f"{'image':<32} {'species':<28} {'conf.':>6}  {'stage 1':>7}  {'stage 2':>7}  box"
 
 
 def table_row(record):
-    """One line of the table; a star marks a stage that would have named another species.
+    """One line of the table; a star marks a stage that would have named another species, a question
+    mark an image that is not like those of the training.
 
     Names are printed as data: no control characters reach the terminal.
     """
@@ -139,10 +140,9 @@ def table_row(record):
     name = name if len(name) <= 32 else "..." + name[-29:]
     if "error" in record:
         return f"{name:<32} skipped"
-    row = (
-        f"{name:<32} {printable(readable_name(record['species'])):<28} "
-        f"{record['probability']:>6.1%}"
-    )
+    species = printable(readable_name(record["species"]))
+    species += "" if record.get("familiar", True) else " ?"
+    row = f"{name:<32} {species:<28} {record.get('confidence', record['probability']):>6.1%}"
     if "box" not in record:
         return row
     box = "whole image" if record["whole_image"] else " ".join(f"{v:.0f}" for v in record["box"])

@@ -7,12 +7,15 @@ from itertools import islice
 import torch
 
 from ..datasets.folder import walk_images
-from ..datasets.transforms import eval_transform, model_config
+from ..datasets.transforms import enough_pixels, eval_transform, model_config
 from ..models import build_from_checkpoint
+from ..support.checkpoints import read_metadata
 from ..support.device import pick_device
 from ..support.errors import CheckpointError, DataError, InputError, check_number
+from ..support.fast import optimise
 from ..support.files import as_path
-from ..support.images import open_image
+from ..support.images import BYTES, full_scale, images_per_pass, open_image
+from .confidence import Familiarity, embeddings_of, soften
 
 
 def find_images(path):
@@ -68,20 +71,58 @@ def load_classifier(checkpoint, device="auto"):
     return model.to(device)
 
 
-def load_cropper(vit="vit_nano", device="auto", **options):
-    """A `ViTCropper` around a ViT: a model name (with its pretrained weights), or the path of a
-    checkpoint.
+PHOTOGRAPHS = "vit_small_patch14_dinov2"  # the ViT that finds objects in photographs
+LOOK = 224  # side in pixels at which it looks
+
+
+def cropper_of(card):
+    """How the objects were found that a classifier was trained with, and so how they are to be
+    found.
+
+    Args:
+        card: of its checkpoint; where it does not say (``cropper``), drawn birds have `vit_nano`,
+            and all else has `PHOTOGRAPHS`.
+
+    Returns:
+        dict of ``vit``, ``rule`` (None: the ViT's own) and ``input_size`` (None: its own).
+    """
+    drawn = "nano" in str(card.get("model")) or card.get("data") == "sketchbirds"
+    usual = {"vit": "vit_nano", "input_size": None} if drawn else {}
+    return {"vit": PHOTOGRAPHS, "rule": None, "input_size": LOOK, **usual} | (
+        card.get("cropper") or {}
+    )
+
+
+def load_cropper(vit="vit_nano", device="auto", input_size=None, **options):
+    """A `ViTCropper` around a ViT with its weights.
+
+    Args:
+        vit: the name of a model, or the path of its weights: a checkpoint of this package, or a
+            file of timm (which does not say what it holds) of a ViT that `PHOTOGRAPHS` names.
+        device: as in `pick_device`.
+        input_size: side in pixels at which the ViT looks; None: its own.
+        **options: of `ViTCropper`.
+
+    Raises:
+        CheckpointError: weights that cannot be had or are of another model.
     """
     from ..cropper import ViTCropper
     from ..models import create_model
 
-    is_file = as_path(vit, "vit").suffix in (".safetensors", ".pth", ".pt")
-    model = build_from_checkpoint(vit) if is_file else create_model(vit, pretrained=True)
+    size = {} if input_size is None else {"img_size": input_size}
+    if as_path(vit, "vit").suffix not in (".safetensors", ".pth", ".pt"):
+        model = create_model(vit, pretrained=True, **size)
+    else:
+        model = create_model(read_metadata(vit).get("model", PHOTOGRAPHS), vit, **size)
     return ViTCropper(model, **options).to(pick_device(str(device)))
 
 
 class Predictor:
     """PIL images in, one record an image out.
+
+    Attributes:
+        classes: names. least: pixels of a photograph's shorter side that are enough, see
+            `open_image`.
 
     Args:
         classifier: from `load_classifier` (a module with ``.card``).
@@ -105,12 +146,25 @@ class Predictor:
         self.classifier, self.two_stage = classifier, None
         mean, std = card.get("mean", stats["mean"]), card.get("std", stats["std"])
         self.transform = eval_transform(size, resize, mean, std)
+        self.size, self.least = size, enough_pixels(size, resize)
+        looks = card.get("calibration") or {}
+        look = looks.get("one look" if cropper is None else "two looks") or {}
+        self.temperature = look.get("temperature")
+        self.familiarity = Familiarity.from_card(card.get("familiarity"))
         if cropper is not None:
             from ..two_stage import TwoStageClassifier
 
             self.two_stage = TwoStageClassifier(
-                classifier, cropper, mean=mean, std=std, resize=resize
+                classifier, cropper, input_size=size, mean=mean, std=std, resize=resize
             )
+
+    def optimise(self, batch_size):
+        """On a CPU, let each linear layer of the classifier use the quicker of torch's libraries,
+        for passes of so many images (see `support.fast.optimise`).
+        """
+        parameter = next(self.classifier.parameters())
+        if parameter.device.type == "cpu" and parameter.dtype == torch.float32:
+            optimise(self.classifier, torch.zeros(min(batch_size, 64), 3, self.size, self.size))
 
     def __call__(self, images):
         """Records for a list of PIL images, and what the figures need (a `TwoStageResult`, or
@@ -119,20 +173,32 @@ class Predictor:
         A record has ``species``, ``probability`` (of the merged prediction), ``top`` (names and
         probabilities), and in two stages ``stage1`` and ``stage2`` (each its own species and
         probability), ``box`` (xyxy pixels of the upright image) and ``whole_image`` (no object was
-        found, so stage 2 saw the whole image).
+        found, so stage 2 saw the whole image). Where the card can tell, also ``confidence`` (the
+        probability, calibrated) and ``familiar`` (whether the image is like those of the training).
         """
         if not isinstance(images, (list, tuple)):
             raise TypeError(f"images: expected a list of PIL images, got {type(images).__name__}.")
         if not images:
             return [], None
-        if self.two_stage is None:
-            device = next(self.classifier.parameters()).device
-            with torch.inference_mode():
-                batch = torch.stack([self.transform(image) for image in images]).to(device)
-                return [
-                    self._record(p) for p in self.classifier(batch).float().softmax(1).cpu()
-                ], None
-        result = self.two_stage.predict(images)
+        with embeddings_of(self.classifier, len(self.classes)) as seen:
+            records, result = (
+                self._one_look(images) if self.two_stage is None else self._two_looks(images)
+            )
+        if self.familiarity is not None and seen:
+            first = torch.cat(seen if result is None else seen[::2])  # of the whole images
+            for record, known in zip(records, self.familiarity.knows(first).tolist()):
+                record["familiar"] = known
+        return records, result
+
+    def _one_look(self, images):
+        device = next(self.classifier.parameters()).device
+        with torch.inference_mode():
+            batch = torch.stack([self.transform(image) for image in images]).to(device)
+            found = self.classifier(batch).float().softmax(1).cpu()
+        return [self._record(probabilities) for probabilities in found], None
+
+    def _two_looks(self, images):
+        result = self.two_stage.predict(images, images_per_pass(images))
         parts = zip(
             *(
                 values.cpu()
@@ -150,10 +216,10 @@ class Predictor:
                 **self._record(merged),
                 "stage1": self._best(first),
                 "stage2": self._best(second),
-                "box": [round(float(v), 1) for v in box],
+                "box": [round(float(v) * s, 1) for v, s in zip(box, 2 * full_scale(image))],
                 "whole_image": bool(fallback),
             }
-            for merged, first, second, box, fallback in parts
+            for (merged, first, second, box, fallback), image in zip(parts, images)
         ]
         return records, result
 
@@ -164,7 +230,10 @@ class Predictor:
             [self.classes[place], round(value, 4)]
             for value, place in zip(values.tolist(), places.tolist())
         ]
-        return {"species": top[0][0], "probability": top[0][1], "top": top}
+        record = {"species": top[0][0], "probability": top[0][1], "top": top}
+        if self.temperature:
+            record["confidence"] = round(float(soften(probabilities, self.temperature).max()), 4)
+        return record
 
     def _best(self, probabilities):
         place = int(probabilities.argmax())
@@ -202,26 +271,39 @@ def predict_files(predictor, files, batch_size=32, threads=2, each=None):
     for name, value in (("batch_size", batch_size), ("threads", threads)):
         check_number(name, value, 1, whole=True)
     with ThreadPoolExecutor(threads) as pool:
-        opened = _decoded(pool, files, 2 * batch_size)
-        while batch := list(islice(opened, batch_size)):
-            yield _records(predictor, batch, each)
+        opened = _decoded(pool, files, 2 * batch_size, getattr(predictor, "least", None))
+        try:
+            while batch := list(islice(opened, batch_size)):
+                yield _records(predictor, batch, each)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # after Ctrl-C, nothing more is decoded
 
 
-def _decoded(pool, files, ahead):
-    """(name, image, error) of each file in order; ``ahead`` of them are decoded meanwhile."""
-    waiting = deque()
+def _decoded(pool, files, ahead, least=None):
+    """(name, image, error) of each file in order; meanwhile up to ``ahead`` others are decoded,
+    fewer where they are so large that they would take more than `BYTES`.
+    """
+    waiting, largest = deque(), 1
+
+    def first():
+        nonlocal largest
+        name, future = waiting.popleft()
+        image, error = future.result()
+        if image is not None:
+            largest = max(largest, 3 * image.width * image.height)
+        return name, image, error
+
     for name, path in files:
-        waiting.append((name, pool.submit(_opened, path)))
-        if len(waiting) > ahead:
-            name, future = waiting.popleft()
-            yield name, *future.result()
-    for name, future in waiting:
-        yield name, *future.result()
+        waiting.append((name, pool.submit(_opened, path, least)))
+        while len(waiting) > max(2, min(ahead, BYTES // largest)):
+            yield first()
+    while waiting:
+        yield first()
 
 
-def _opened(path):
+def _opened(path, least):
     try:
-        return open_image(path), None
+        return open_image(path, least), None
     except DataError as error:
         return None, str(error)
 

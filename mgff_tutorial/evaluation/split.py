@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from ..support.device import pick_device
 from ..support.errors import InputError, check_number
+from ..support.images import full_scale, images_per_pass
 from .metrics import Predictions
 
 if TYPE_CHECKING:
@@ -244,6 +245,8 @@ def evaluate(
     check_classes(classifier.card["classes"], dataset.classes)
     device = next(classifier.parameters()).device
     team, predictor = Team(device.type), Predictor(classifier, cropper)
+    dataset = dataset.subset(range(len(dataset)), dataset.transform)
+    dataset.least = predictor.least
     if cropper is None:
         whole = dataset.subset(range(len(dataset)), predictor.transform)
         return {
@@ -279,15 +282,19 @@ def _two_stage_share(two_stage, dataset, batch_size, team, progress):
     positions, found = list(range(team.rank, len(dataset), team.processes)), []
     # the ViT looks at an image once, not in every run
     store = BoxStore(dataset, describe(two_stage.cropper), part=team.rank)
-    with tqdm(
+    bar = tqdm(
         total=len(positions), desc="two stages", unit=" images", leave=False, disable=not progress
-    ) as bar:
+    )
+    with store, bar:
         for start in range(0, len(positions), batch_size):
             indices = positions[start : start + batch_size]
+            images = [dataset.image(i) for i in indices]
+            scales = torch.tensor([2 * full_scale(image) for image in images])
             known = store.known(indices)
-            result = two_stage.predict([dataset.image(i) for i in indices], batch_size, known)
+            here = known if known is None else known / scales
+            result = two_stage.predict(images, min(batch_size, images_per_pass(images)), here)
             if known is None:
-                store.add(indices, result.boxes.cpu())
+                store.add(indices, result.boxes.cpu() * scales)
             found.append(
                 [
                     values.float().cpu().numpy()
@@ -295,7 +302,6 @@ def _two_stage_share(two_stage, dataset, batch_size, team, progress):
                 ]
             )
             bar.update(len(indices))
-    store.save()
     return np.array(positions, dtype=int), [np.concatenate(stage) for stage in zip(*found)]
 
 

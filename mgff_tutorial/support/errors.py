@@ -74,17 +74,6 @@ def check_three(name, values):
     return tuple(check_number(f"every one of {name}", value, float("-inf")) for value in values)
 
 
-def no_weights(name, error):
-    """A ``CheckpointError`` for published weights that could not be fetched: no network, or no such
-    file there.
-    """
-    reason = (str(error).splitlines() or [""])[0]
-    return CheckpointError(
-        f"Pretrained weights of {name!r} could not be had ({type(error).__name__}: {reason}); "
-        "connect to the network once, or use pretrained=False or the path of a checkpoint."
-    )
-
-
 def unknown_name(kind, name, choices):
     """An ``InputError`` for a name that is not among ``choices``, with the nearest ones.
 

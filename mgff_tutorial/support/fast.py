@@ -6,6 +6,7 @@ torch carries as well, can be up to twice as quick on one processor and slower o
 they are. Here too is the one count of floating-point operations.
 """
 
+import contextlib
 import json
 import platform
 import time
@@ -138,17 +139,28 @@ def optimise(model, images, rounds=5):
         for hook in hooks:
             hook.remove()
     path = cache_dir() / "fast.json"
-    known = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    known = _measured_before(path)
     machine = f"{platform.processor() or platform.machine()}, torch {torch.__version__}, "
     machine = known.setdefault(f"{machine}{torch.get_num_threads()} threads, {images.dtype}", {})
     for rows, layer in shapes.values():
         key = f"{rows} x {layer.in_features} x {layer.out_features}"
-        if key not in machine:
+        if not isinstance(machine.get(key), (int, float)):
             machine[key] = round(_ratio(rows, layer, images.dtype, rounds), 3)
         if machine[key] > 1.05:
             layer.__class__ = Linear
-    write_json(path, known)
+    with contextlib.suppress(OSError):  # a cache that cannot be kept is measured again
+        write_json(path, known)
     return model
+
+
+def _measured_before(path):
+    """What the cache holds; nothing where it is not there or holds something else."""
+    try:
+        known = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    sound = isinstance(known, dict) and all(isinstance(part, dict) for part in known.values())
+    return known if sound else {}
 
 
 def _noter(shapes):

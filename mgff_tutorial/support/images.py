@@ -35,6 +35,7 @@ EXTENSIONS = {
 MAX_PIXELS = (
     100_000_000  # 10,000 x 10,000; a small file can claim to be far larger (a decompression bomb)
 )
+BYTES = 256 * 2**20  # of pictures that are held at a time: decoded, or as numbers
 ORIENTATION = 0x0112  # the EXIF tag that says how the camera was held
 
 # Pillow warns of odd EXIF, once for each photograph, and of large pictures, whose size is checked
@@ -44,8 +45,14 @@ for _category in (UserWarning, Image.DecompressionBombWarning):
     warnings.filterwarnings("ignore", category=_category, module=r"PIL\.")
 
 
-def open_image(path):
+def open_image(path, least=None):
     """Read a picture file into an upright RGB PIL image.
+
+    Args:
+        path: of the file.
+        least: pixels of the shorter side that are enough. A larger picture is made 2, 4 or 8 times
+            smaller while it is decoded (JPEG) or after it, as long as so many are left; its
+            ``info["full_size"]`` then says how large it was (see `full_scale`).
 
     EXIF orientation is applied; transparency is laid on white; 16-bit grey is scaled to 8 bits; an
     animation gives its first frame. The file format is found from the bytes, whatever the extension
@@ -56,7 +63,38 @@ def open_image(path):
             it.
     """
     with _opened(path) as image:
-        return upright_rgb(image)
+        full = image.size
+        factor = 1 if least is None else _reduction(full, least)
+        if factor > 1:
+            image.draft(None, (full[0] // factor, full[1] // factor))  # JPEG alone can do it
+        upright = upright_rgb(image)
+        if factor > 1:
+            turned = (upright.width < upright.height) != (full[0] < full[1])
+            if (left := _reduction(upright.size, least)) > 1:
+                upright = upright.reduce(left)
+            upright.info = {"full_size": full[::-1] if turned else full}
+        return upright
+
+
+def _reduction(size, least):
+    """By how much a picture can be made smaller so that its shorter side keeps ``least`` pixels."""
+    return max(factor for factor in (1, 2, 4, 8) if factor == 1 or min(size) // factor >= least)
+
+
+def full_scale(image):
+    """(x, y): by what coordinates in an image that `open_image` made smaller are multiplied to be
+    those in the whole picture; (1, 1) for any other.
+    """
+    width, height = image.info.get("full_size", image.size)
+    return width / image.width, height / image.height
+
+
+def images_per_pass(images):
+    """How many of these PIL images or (3, H, W) tensors to take at a time, so that as float32
+    numbers they need no more than `BYTES`: 1 to 64.
+    """
+    sizes = (image.shape[1:] if hasattr(image, "shape") else image.size for image in images)
+    return max(1, min(64, BYTES // max(12 * a * b for a, b in sizes)))
 
 
 def upright_rgb(image):

@@ -35,7 +35,7 @@ def _is_scale(value):
 
 RANGES = (  # entries, whether a value will do, what is accepted
     ("epochs", lambda v: 1 <= v <= 100_000, "from 1 to 100000"),
-    ("img_size resize", lambda v: 8 <= v <= 4096, "from 8 to 4096"),
+    ("img_size resize cropper_size", lambda v: 8 <= v <= 4096, "from 8 to 4096"),
     ("batch_size micro_batch", lambda v: 1 <= v <= 1_000_000, "from 1 to 1000000"),
     ("workers", lambda v: v <= 1024, "at most 1024"),  # each is a process
     ("out", lambda v: bool(v.strip()), "the name of a folder"),
@@ -79,7 +79,8 @@ class TrainConfig:
     jitter: float = 0.0  # strength of changes to brightness, contrast and saturation
     # share of training views cut around the object that `cropper` finds, as stage 2 sees it
     close_views: float = 0.0
-    cropper: str = "vit_nano"  # ViT for close_views
+    cropper: str = "vit_nano"  # ViT that finds the object: a name, or the path of its weights
+    cropper_size: int | None = None  # side of its input; None: its own
     in_memory: bool = False  # decode all images once and keep them (small data sets)
     workers: int = 2  # loader processes, without in_memory
     cache: str | None = None  # folder for images resized to `resize` once, without in_memory
@@ -142,6 +143,14 @@ def save_yaml(path, values):
 def config_names():
     """The recipes that come with the package."""
     return sorted(path.stem for path in CONFIGS.glob("*.yaml"))
+
+
+def recipe_for(data: str | None = None, model: str | None = None) -> str:
+    """The recipe for a laptop: ``"nano"`` for the drawn birds and the models made for them,
+    ``"light"`` for photographs.
+    """
+    drawn = data in (None, "sketchbirds") or str(model).endswith("nano")
+    return "nano" if drawn else "light"
 
 
 def load_config(name: str | Path = "nano", **overrides: Any) -> TrainConfig:

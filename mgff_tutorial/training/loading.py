@@ -7,11 +7,12 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ..datasets import CachedImages, split_validation
-from ..datasets.transforms import eval_transform, model_config, train_transform
+from ..datasets.transforms import enough_pixels, eval_transform, model_config, train_transform
 from ..evaluation.boxes import find_boxes
 from ..evaluation.predict import load_cropper
 from ..evaluation.split import TensorImages
-from ..support.errors import InputError
+from ..support.errors import CheckpointError, InputError
+from ..support.images import full_scale
 from .seeding import epoch_order, fixed_randomness, mixed_seed, uniforms
 
 MEMORY_LIMIT = 4 * 2**30  # bytes of pixels that in_memory may keep
@@ -30,6 +31,8 @@ class RunData:
     Attributes:
         plan: `BatchPlan`. val_set, test_set: with the transform of testing; ``val_set`` is None
             without validation.
+        cropper: `ViTCropper` of the close views, or None. known, held: training and validation
+            images without transform; ``held`` is None without validation.
         classes: names. stats: dict of ``mean`` and ``std``. memory: `MemoryImages`, or None.
     """
 
@@ -38,6 +41,7 @@ class RunData:
         if list(test_set.classes) != self.classes:
             raise InputError("The training and test splits have different classes.")
         self.stats = {key: list(model_config(model)[key]) for key in ("mean", "std")}
+        self.cropper = cropper_for(config) if config.close_views else None
         whole = eval_transform(config.img_size, config.resize, **self.stats)
         if config.cache and not config.in_memory:
             train_set, test_set = (
@@ -46,8 +50,13 @@ class RunData:
         rest, held = list(range(len(train_set))), []
         if config.validation:
             rest, held = split_validation(train_set, config.validation, config.seed)
+        self.known = train_set.subset(rest)
+        self.held = train_set.subset(held) if held else None
         self.val_set = train_set.subset(held, whole) if held else None
         self.test_set = test_set.subset(range(len(test_set)), whole)
+        for split in (self.val_set, self.test_set):
+            if split is not None:
+                split.least = enough_pixels(config.img_size, config.resize)
         self.plan = BatchPlan(
             len(rest),
             config.batch_size,
@@ -63,6 +72,7 @@ class RunData:
         change = {"flip": 0.5 * config.flip, "colour_jitter": config.jitter, **self.stats}
         views = train_transform(config.img_size, config.resize, **look, **change)
         self.train_set = train_set.subset(rest, views)
+        self.train_set.least = enough_pixels(0, config.resize)
         if config.in_memory:
             self.memory = MemoryImages(
                 self.train_set,
@@ -81,15 +91,16 @@ class RunData:
             boxes = find_boxes(
                 self.train_set,
                 # every training image shows its class: a box is wanted in each
-                load_cropper(config.cropper, config.device, presence=False),
+                cropper_for(config, presence=False),
                 self.memory and self.memory.images,
+                self.memory and self.memory.scales,
                 rank=team.rank,
                 processes=team.processes,
                 gather=team.gather,
                 progress=progress,
             )
             if self.memory:
-                self.memory.boxes = boxes
+                self.memory.boxes = boxes / self.memory.scales
             else:  # all of what was cut out
                 close = train_transform(config.img_size, config.img_size, **change)
                 self.train_set = CloseViews(self.train_set, boxes, config.close_views, close)
@@ -114,6 +125,21 @@ class RunData:
             pin_memory=device.type == "cuda",
             worker_init_fn=_one_thread,
         )
+
+
+def cropper_for(config, **options):
+    """The `ViTCropper` that a configuration names.
+
+    Raises:
+        CheckpointError: its weights cannot be had; the message says what can be done.
+    """
+    try:
+        return load_cropper(config.cropper, config.device, config.cropper_size, **options)
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{str(error).rstrip('.')}; or train without views around the object: "
+            "--set close_views=0."
+        ) from None
 
 
 def _one_thread(_):
@@ -226,9 +252,8 @@ class CloseViews(Dataset):
         if draw[4] >= self.share:
             return self.dataset[index]
         image = self.dataset.image(index)
-        top, left, height, width = _close_window(
-            self.boxes[index], (image.height, image.width), draw
-        )
+        box = self.boxes[index] / np.array(2 * full_scale(image))
+        top, left, height, width = _close_window(box, (image.height, image.width), draw)
         return self.transform(
             image.crop((left, top, left + width, top + height))
         ), self.dataset.labels[index]
@@ -276,11 +301,13 @@ class MemoryImages:
         )
         self.mean, self.std = (torch.tensor(values).reshape(1, 3, 1, 1) for values in (mean, std))
         self.labels = torch.as_tensor(dataset.labels)
-        self.images, held = [], 0
+        self.images, scales, held = [], [], 0
         for index in tqdm(
             range(len(dataset)), desc="decoding", unit=" images", leave=False, disable=not progress
         ):
-            pixels = torch.from_numpy(np.array(dataset.image(index))).permute(2, 0, 1).contiguous()
+            image = dataset.image(index)
+            scales.append(2 * full_scale(image))
+            pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
             held += pixels.numel()
             if held > MEMORY_LIMIT:
                 raise InputError(
@@ -288,6 +315,7 @@ class MemoryImages:
                     "set it to false, and use workers."
                 )
             self.images.append(pixels)
+        self.scales = np.array(scales)  # (N, 4): from pixels here to those of the whole images
 
     def __len__(self):
         return len(self.images)

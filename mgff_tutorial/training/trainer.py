@@ -3,6 +3,7 @@ test split.
 """
 
 import math
+import shlex
 import time
 from contextlib import nullcontext
 from importlib.util import find_spec
@@ -15,12 +16,16 @@ from tqdm.auto import tqdm
 from .. import __version__
 from ..datasets import ImageDataset, open_split
 from ..datasets.digest import fingerprint
+from ..evaluation.predict import PHOTOGRAPHS
 from ..evaluation.split import Team, predict_split
+from ..evaluation.trust import trust_entries
 from ..support import files
-from ..support.checkpoints import CheckpointError, read_checkpoint, save_checkpoint
+from ..support.checkpoints import CheckpointError, read_checkpoint, read_metadata, save_checkpoint
 from ..support.device import seed_everything
 from ..support.errors import InputError
 from ..support.files import write_json
+from ..support.stopping import Stopped, StopRequest, stop_request
+from .announce import announcement
 from .config import TrainConfig
 from .loading import RunData
 from .recipe import Loss, Schedule, all_finite, build_model, build_optimizer, make_accelerator
@@ -99,6 +104,7 @@ class Trainer:
         data = self._from_main(lambda: fingerprint(train_set, test_set))
         self.folder = self._from_main(lambda: RunFolder(config.out, config, resume, data))
         self.step, self.best, self.totals, self.seconds = 0, None, _zero_totals(), 0.0
+        self.stop, self.asked, self.save_took = StopRequest(), False, 0.0
         self.records = []  # of the epochs so far, as in the log
         try:
             self._load_state()
@@ -145,6 +151,7 @@ class Trainer:
         if not self.team.is_first:
             return
         self._stop_if_weights_are_not_finite()
+        start = time.monotonic()
         scaler = getattr(self.accelerator, "scaler", None)
         self.folder.save_state(
             {
@@ -159,6 +166,7 @@ class Trainer:
                 "log": self.records,
             }
         )
+        self.save_took = time.monotonic() - start
         self.saved_at = time.monotonic()
 
     def _load_state(self):
@@ -201,11 +209,18 @@ class Trainer:
             "img_size": config.img_size,
             "resize": config.resize,
             "data": config.data,
+            "cropper": self._cropper_entry(),
             "seed": config.seed,
             "package": __version__,
             "recipe": config.as_dict(),
             **values,
         }
+
+    def _cropper_entry(self):
+        """What finds the object, for the second look: in a card it is the ViT's name."""
+        vit = self.config.cropper
+        name = read_metadata(vit).get("model", PHOTOGRAPHS) if Path(vit).is_file() else vit
+        return {"vit": name, "rule": None, "input_size": self.config.cropper_size}
 
     def _save_weights(self, name, **values):
         if self.team.is_first:
@@ -251,9 +266,15 @@ class Trainer:
         return True
 
     def _train(self):
+        with stop_request() as self.stop:
+            self._train_on()
+
+    def _train_on(self):
         plan, config = self.plan, self.config
         if self.step == 0:
             self._save_state()
+        if self.progress:
+            tqdm.write(announcement(self))
         self.model.train()
         plan.first_step = self.step
         batches = iter(self.data.batches(self.device))
@@ -277,8 +298,24 @@ class Trainer:
                 if ends and self._due(self.exported_at):
                     self._save_weights("last", epoch=epoch + 1)
                     self.exported_at = time.monotonic()
-                if self._due(self.saved_at):
+                if self.asked or self._due(self.saved_at) or (ends and self._quickly_saved()):
                     self._save_state()
+                if self.asked and self.step < plan.total_steps:
+                    raise Stopped(self._how_to_go_on(), self.stop.code or 130)
+
+    def _quickly_saved(self):
+        """Whether saving takes less than a twentieth of an epoch: then each epoch is kept."""
+        return 20 * self.save_took < time.monotonic() - self.saved_at
+
+    def _how_to_go_on(self):
+        epochs, rest = divmod(self.step, self.plan.steps_per_epoch)
+        part = f" and {rest} of {self.plan.steps_per_epoch} updates of the next" if rest else ""
+        launch = "python" if self.team.processes == 1 else "accelerate launch"
+        command = f"{launch} -m mgff_tutorial train --resume --out {shlex.quote(self.config.out)}"
+        return (
+            f"stopped after {epochs} of {self.config.epochs} epochs{part}; all of it is saved in "
+            f"{self.folder.path(RESUME)}. Continue with: {command}"
+        )
 
     def _due(self, before):
         waited = time.monotonic() - before
@@ -308,9 +345,11 @@ class Trainer:
         norm = self.accelerator.clip_grad_norm_(
             self.model.parameters(), self.config.clip_grad or math.inf
         )
-        loss_sum, correct = self.accelerator.reduce(
-            torch.stack([loss_sum, correct.float()])
+        asked = torch.tensor(float(self.stop.code is not None), device=self.device)
+        loss_sum, correct, asked = self.accelerator.reduce(
+            torch.stack([loss_sum, correct.float(), asked])
         ).tolist()
+        self.asked = bool(asked)  # all processes stop after the same update
         self._stop_if_not_finite(loss_sum / self.plan.batch_size, norm)
         self.optimizer.step()
         if self.ema:
@@ -420,11 +459,12 @@ class Trainer:
             plain.load_state_dict(weights)
             found = self._predict(plain, self.data.test_set)
             result[name] = {**found.summary(), "epoch": epoch}
+            trust = self._trust(plain)
             if self.team.is_first:
                 paths = getattr(self.data.test_set, "paths", ())
                 names = [str(Path(*Path(path).parts[-2:])) for path in paths] or None
                 found.write_csv(self.folder.path(f"test_{name}.csv"), names)
-                card = self.card(epoch=epoch, split="test", **found.summary())
+                card = self.card(epoch=epoch, split="test", **found.summary(), **trust)
                 if name == "best":
                     card["validation"] = self.best
                     result["validation"]["best"] = self.best["accuracy"]
@@ -434,6 +474,15 @@ class Trainer:
                 result["validation"]["last"] = self.records[-1]["val_accuracy"]
             write_json(self.folder.path("result.json"), result)
         return result
+
+    def _trust(self, model):
+        """What the validation images say of how far the model can be believed."""
+        if self.data.held is None:
+            return {}
+        model.card = self.card()
+        return trust_entries(
+            model, self.data.known, self.data.held, self.data.cropper, progress=self.progress
+        )
 
     def _predict(self, model, dataset, autocast=None):
         return predict_split(
