@@ -5,6 +5,7 @@ A picture is sent as an image inside the widget and never as an output of the ce
 notebook's outputs are the same with and without a browser.
 """
 
+import inspect
 import io
 
 import numpy as np
@@ -21,8 +22,9 @@ def explorer(draw, **knobs):
     """A widget that calls ``draw`` with the values of its knobs and shows the figure it returns.
 
     Args:
-        draw: function of the knobs' names, returns a matplotlib figure.
-        knobs: name = list of choices, or (lowest, highest, step, start) of a slider.
+        draw: function of the knobs' names, returns a matplotlib figure. A knob starts at the
+            default of its argument; without one, at the first of its values.
+        knobs: name = list of choices, or (lowest, highest, step) of a slider.
 
     Raises:
         InputError: ipywidgets is not installed.
@@ -33,7 +35,11 @@ def explorer(draw, **knobs):
         raise InputError(
             "explorer needs ipywidgets; pip install ipywidgets, or call the drawing function."
         ) from None
-    controls = {name: _control(widgets, name, values) for name, values in knobs.items()}
+    arguments = inspect.signature(draw).parameters
+    controls = {
+        name: _control(widgets, name, values, arguments[name].default)
+        for name, values in knobs.items()
+    }
     picture = widgets.Image(format="png")
 
     def update(change=None):
@@ -43,8 +49,6 @@ def explorer(draw, **knobs):
         knob.observe(update, names="value")
     update()
     box = _box_class(widgets)([widgets.HBox(list(controls.values())), picture])
-    # white, also on a dark page: the labels of the knobs are dark
-    box.add_class("jp-mod-explorer")
     box.layout.overflow = "hidden"
     return box
 
@@ -52,21 +56,20 @@ def explorer(draw, **knobs):
 def _box_class(widgets):
     class Explorer(widgets.VBox):
         def __repr__(self):
-            return "Turn the knobs: this needs a running kernel."
+            return "Run this cell: the knobs need a running kernel."
 
     return Explorer
 
 
-def _control(widgets, name, values):
-    label = name.replace("_", " ")
-    wide = {"description_width": "initial"}
+def _control(widgets, name, values, start):
+    shown = {"description": name.replace("_", " "), "style": {"description_width": "initial"}}
     if isinstance(values, list):
-        return widgets.Dropdown(options=values, description=label, style=wide)
-    low, high, step, start = values
+        chosen = start if start in values else values[0]
+        return widgets.Dropdown(options=values, value=chosen, **shown)
+    low, high, step = values
     kind = widgets.IntSlider if isinstance(step, int) else widgets.FloatSlider
-    return kind(
-        start, min=low, max=high, step=step, description=label, style=wide, continuous_update=False
-    )
+    chosen = low if start is inspect.Parameter.empty else start
+    return kind(chosen, min=low, max=high, step=step, continuous_update=False, **shown)
 
 
 def png_of(figure):
@@ -103,14 +106,14 @@ def draw_shift(window=4, shift=2, side=12):
         ax.imshow(colours, cmap=plt.matplotlib.colors.ListedColormap(REGIONS), vmin=-0.5, vmax=8.5)
         _numbers(ax, tokens, 7.5)
         _borders(ax, (side, side), pair[0], (offset, offset))
-    axes[0].set_title("windows moved by the shift")
+    axes[0].set_title(f"windows moved by {shift}")
     axes[1].set_title("the map rolled instead")
     _pairs(axes[2], masks[-1].numpy() == 0, names)
     blocked = int((masks != 0).flatten(1).any(1).sum())
     axes[2].set(title="mask of the last window", xlabel="key", ylabel="query")
     axes[1].set_xlabel(f"{blocked} of {len(masks)} windows need a mask")
     share = float((masks[-1] == 0).float().mean())
-    axes[2].set_xlabel(f"key ({share:.0%} of the pairs allowed, dark: forbidden)")
+    axes[2].set_xlabel(f"key ({share:.0%} of the pairs allowed)")
     for ax in axes:
         ax.set_xticks([]), ax.set_yticks([])
         ax.spines[:].set_visible(False)

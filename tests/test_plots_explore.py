@@ -1,0 +1,90 @@
+"""The explorers: a knob redraws the picture, and nothing is printed."""
+
+import io
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mgff_tutorial.plots import explore
+from mgff_tutorial.plots.style import plt
+from mgff_tutorial.support.errors import InputError
+
+
+def test_a_knob_redraws_the_picture_and_nothing_is_printed(capsys):
+    calls = []
+
+    def draw(size, start=3, kind="b"):
+        calls.append((size, start, kind))
+        figure, ax = plt.subplots(figsize=(2, 1))
+        ax.plot([0, size, start])
+        return figure
+
+    box = explore.explorer(draw, size=(1, 9, 1), start=(0, 9, 1), kind=["a", "b"])
+    knobs, picture = box.children
+    before = bytes(picture.value)
+    assert calls == [(1, 3, "b")] and before.startswith(b"\x89PNG")
+    knobs.children[0].value = 5
+    knobs.children[2].value = "a"
+    assert calls[1:] == [(5, 3, "b"), (5, 3, "a")] and bytes(picture.value) != before
+    assert capsys.readouterr().out == "" and not plt.get_fignums()
+
+
+def test_what_is_stored_in_a_notebook_does_not_depend_on_the_picture():
+    box = explore.explorer(explore.draw_valley, momentum=(0.0, 0.99, 0.01))
+    assert box._repr_mimebundle_()["text/plain"] == repr(box)
+    assert "running kernel" in repr(box)
+
+
+def test_without_ipywidgets_one_sentence(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    with pytest.raises(InputError, match="pip install ipywidgets"):
+        explore.explorer(explore.draw_valley, momentum=(0.0, 0.99, 0.01))
+
+
+def texts(figure):
+    return " ".join(t.get_text() for ax in figure.axes for t in ax.findobj(plt.Text))
+
+
+@pytest.mark.parametrize(
+    "window, shift, expected",
+    [(4, 2, ("5 of 9", "25%")), (4, 0, ("0 of 9", "100%")), (6, 3, ("3 of 4", "25%"))],
+)
+def test_shift_says_how_many_windows_need_a_mask(window, shift, expected):
+    figure = explore.draw_shift(window, shift)
+    assert all(text in texts(figure) for text in expected)
+    plt.close(figure)
+
+
+@pytest.mark.parametrize("weight, answer", [(0.0, "A"), (0.5, "B"), (1.0, "B")])
+def test_merge_names_the_answer_at_a_weight(weight, answer):
+    first, second = torch.tensor([0.5, 0.45, 0.05]), torch.tensor([0.1, 0.85, 0.05])
+    figure = explore.draw_merge(first, second, "ABC", truth=1, weight=weight, top=3)
+    assert figure.axes[2].get_xlabel() == f"answer: {answer}"
+    plt.close(figure)
+
+
+@pytest.mark.parametrize("size", [0.25, 0.8])
+def test_a_pair_differs_in_its_part_and_nowhere_else(size):
+    figure = explore.draw_pair("Common Marsh Pipit / Spotted Marsh Pipit", size)
+    first, second = (np.asarray(ax.images[0].get_array(), int) for ax in figure.axes[2:])
+    assert first.shape == second.shape and (first != second).any()
+    corner = figure.axes[0].images[0].get_array()[:20, :20]
+    assert (corner == figure.axes[1].images[0].get_array()[:20, :20]).all()
+    assert "breast: spots" in texts(figure)
+    plt.close(figure)
+
+
+def test_the_valley_ends_where_the_formula_says():
+    figure = explore.draw_valley(learning_rate=0.1, momentum=0.0, updates=60)
+    path = figure.axes[0].lines[0].get_xydata()
+    assert np.allclose(path[-1], [-9 * 0.99**60, 2.5 * 0.8**60])
+    plt.close(figure)
+
+
+def test_a_picture_is_a_png_of_the_figure():
+    figure = explore.draw_valley()
+    with Image.open(io.BytesIO(explore.png_of(figure))) as picture:
+        assert picture.format == "PNG" and picture.width > 500
