@@ -150,8 +150,6 @@ def _for_timm(name, pretrained, pretrained_cfg, overlay, **kwargs):
     if elsewhere and cfg.file and not cfg.state_dict and not cfg.custom_load:
         state, _ = read_checkpoint(_weights_in(Path(cfg.file)))
         cfg = dataclasses.replace(cfg, state_dict=state, source=None)
-    if architecture == "vit_nano" and pretrained and not elsewhere:
-        kwargs.setdefault("img_size", LOOK)
     build = partial(create_model, f"{architecture}{tag}", pretrained=pretrained and not elsewhere)
     features = {"out_indices": (0, 1, 2, 3), "flatten_sequential": True}
     if architecture == "vit_nano":
@@ -223,20 +221,20 @@ def _describe(name):
     """timm's description of a registered model, by tag (``""``: its default)."""
     backbone = name.removeprefix("mgff_")
     if backbone in ("swin_nano", "vit_nano"):
-        mgff = backbone != name
+        mgff, side = backbone != name, LOOK if name == "vit_nano" else 96
         first = "backbone.model.patch_embed.proj" if mgff else "patch_embed.proj"
         classifier = {"swin_nano": "head.fc", "vit_nano": "head"}.get(name, "classifier")
         yield (
             "",
             dict(
-                file=str(_packaged(name)),
-                input_size=(3, 96, 96),
+                file=str(_packaged(name)) if name in NANO else None,
+                input_size=(3, side, side),
                 fixed_input_size=True,
-                num_classes=20 if mgff else 22,
+                num_classes=200 if name not in NANO else 20 if mgff else 22,
                 crop_pct=1.0 if backbone == "vit_nano" else 0.9,
                 mean=(0.5,) * 3,
                 std=(0.5,) * 3,
-                pool_size=(12, 12) if backbone == "vit_nano" else (3, 3),
+                pool_size=(side // 8,) * 2 if backbone == "vit_nano" else (3, 3),
                 first_conv=first,
                 classifier=classifier,
             ),

@@ -79,7 +79,7 @@ def test_a_saved_model_is_known_in_another_process(tmp_path):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_file_in_the_overlay_is_the_file_that_is_read(name, tmp_path):
-    model = changed(create_model(name, num_classes=20, **SMALL.get(name, {})))
+    model = changed(timm.create_model(name, num_classes=20, **SMALL.get(name, {})))
     path = tmp_path / "mine.safetensors"
     save_checkpoint(path, model, {})
     overlay = {"file": str(path), "num_classes": 20}
@@ -381,3 +381,19 @@ def test_a_recipe_may_not_name_other_files(tmp_path):
             load_config(path)
     path.write_text("model_kwargs:\n  preset: literal\n  granularities: [0, 3]\n")
     assert load_config(path).model_kwargs["preset"] == "literal"
+
+
+def test_a_name_has_one_size_with_and_without_weights():
+    """So that timm's scripts read what they wrote."""
+    for name in ("swin_nano", "vit_nano", "mgff_swin_nano"):
+        trained, fresh = timm.create_model(name, pretrained=True), timm.create_model(name)
+        shapes = [
+            {k: v.shape for k, v in m.state_dict().items() if "head" not in k}
+            for m in (trained, fresh)
+        ]
+        assert shapes[0] == shapes[1]
+        assert trained.pretrained_cfg["input_size"] == fresh.pretrained_cfg["input_size"]
+    model = timm.create_model("mgff_vit_nano", pretrained=True, num_classes=2)
+    own = create_model("vit_nano", pretrained=True, img_size=96)
+    weight = model.backbone.model.blocks[0].attn.qkv.weight
+    assert torch.equal(weight, own.blocks[0].attn.qkv.weight)
