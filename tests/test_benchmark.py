@@ -39,6 +39,7 @@ def test_quick_run_reports_every_version(tmp_path, capsys):
     rows = {(r["version"], r["mode"]): r for r in result["rows"]}
     assert {v for v, m in rows if m == "forward"} == {
         "ours",
+        "ours, optimised",
         "timm",
         "timm fused",
         "MGFF",
