@@ -19,6 +19,8 @@ def run_check(args):
     is_path = any(mark in args.name for mark in "/\\~.") or Path(args.name).is_dir()
     if args.root is None and args.name not in DATASETS and is_path:
         args.name, args.root = "folder", args.name  # as train --data takes it
+        if not Path(args.root).is_dir():
+            raise DataError(f"{args.root} does not exist; expected a folder of class folders.")
     report = check_dataset(args.name, args.root, decode=not args.quick, workers=args.workers)
     for problem in report.errors:
         print(problem)
