@@ -142,3 +142,16 @@ def test_data_check_takes_a_folder_as_train_does(tmp_path, capsys):
     assert main(["data", "check", str(tmp_path / "birds")]) == 1
     out = capsys.readouterr().out
     assert "1 problem, 0 notes." in out and "3.png" in out
+
+
+def test_the_embedded_classifier_knows_drawings_from_noise():
+    """Its card holds a threshold: most drawn test birds pass, and noise does not."""
+    from mgff_tutorial.datasets import SketchBirds
+    from mgff_tutorial.support.paths import checkpoints_dir
+
+    classifier = prediction.load_classifier(checkpoints_dir() / "mgff_swin_nano.safetensors", "cpu")
+    predictor, birds = prediction.Predictor(classifier), SketchBirds(split="test")
+    records, _ = predictor([birds.image(i) for i in range(0, 600, 15)])
+    assert sum(record["familiar"] for record in records) >= 35
+    noise = [Image.effect_noise((90, 90), 80 + i).convert("RGB") for i in range(10)]
+    assert not any(record["familiar"] for record in predictor(noise)[0])
