@@ -129,17 +129,24 @@ def test_the_search_finds_what_it_looks_for(line):
     assert list(dangers(ast.parse(line)))
 
 
-# where archives are unpacked, after every member was looked at
+# Where archives are unpacked, after every member was looked at; and where a teacher has the answers
+# of students run, in a process of their own (a pair of local sockets), or a wheel built.
 ALLOWED = {
-    "datasets/unpack.py": "file.extractall: archives are unpacked by mgff_tutorial.datasets.unpack"
+    "datasets/unpack.py": {
+        "file.extractall: archives are unpacked by mgff_tutorial.datasets.unpack"
+    },
+    "teaching/answers.py": {"compile(...)", "eval(...)", "exec(...)"},
+    "teaching/processes.py": {"import socket", "subprocess.Popen(...)"},
+    "teaching/worker.py": {"import socket"},
+    "teaching/release.py": {"subprocess.run(...)"},
 }
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_our_sources_execute_and_fetch_nothing(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    allowed = ALLOWED.get(path.relative_to(ROOT).as_posix())
-    found = [f"line {line}: {what}" for line, what in dangers(tree) if what != allowed]
+    allowed = ALLOWED.get(path.relative_to(ROOT).as_posix(), set())
+    found = [f"line {line}: {what}" for line, what in dangers(tree) if what not in allowed]
     assert not found, found
     assert not [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Assert)], (
         "asserts vanish under python -O"
