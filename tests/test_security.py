@@ -129,8 +129,8 @@ def test_the_search_finds_what_it_looks_for(line):
     assert list(dangers(ast.parse(line)))
 
 
-# Where archives are unpacked, after every member was looked at; and where a teacher has the answers
-# of students run, in a process of their own (a pair of local sockets), or a wheel built; and the one
+# Where archives are unpacked, after every member was looked at; where a teacher has the answers of
+# students run, in a process of their own (a pair of local sockets), or a wheel built; and the one
 # place that asks whether the network is there, when published weights were asked for.
 ALLOWED = {
     "datasets/unpack.py": {
