@@ -162,7 +162,7 @@ def test_train_then_evaluate_reproduces_the_card(world, tmp_path, capsys):
     [
         (["--config", "papers"], "Unknown config 'papers'; did you mean 'paper'"),
         (["--config", "no/such.yaml"], "no such config file"),
-        (["--data", "no/such/folder"], "Unknown data set"),
+        (["--data", "no/such/folder"], "does not exist; expected a folder"),
         (["--data", "cub"], "needs root"),
         (["--data", "cub", "--root", "no/such"], "no/such"),
         (["--model", "mgff_swin_nan", "--pretrained", "false"], "did you mean"),

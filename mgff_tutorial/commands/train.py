@@ -110,6 +110,8 @@ def run_train(args):
     try:
         result = train(config, resume=args.resume, progress=not args.quiet)
     except DataError as error:  # from a loader process it comes with a traceback
+        if "expected a folder" in str(error):
+            raise
         text = str(error).strip().splitlines()[-1].rpartition("DataError: ")[2]
         check = f"python -m mgff_tutorial data check {shlex.quote(config.data)}"
         check += f" --root {shlex.quote(config.root)}" if config.root else ""
