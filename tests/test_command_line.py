@@ -519,6 +519,14 @@ def test_predict_saves_figures(world, tmp_path, capsys):
     figures = sorted((tmp_path / "f").iterdir())
     assert [f.name for f in figures] == ["00.png.png", "03.png.png", "06.png.png", "09.png.png"]
     assert Image.open(figures[0]).size[0] > 900
+    again = (world / "birds" / "species_0", *models(world), "--save-figures", tmp_path / "f")
+    call(capsys, "predict", *again, "--quiet")  # over its own figures it draws again
+    mine = Image.new("RGB", (8, 8))
+    mine.save(figures[0])
+    kept = figures[0].read_bytes()
+    code, _, err = call(capsys, "predict", *again, "--quiet")
+    assert code == 2 and "is there and not a figure of this command" in err
+    assert figures[0].read_bytes() == kept
     code, _, err = call(
         capsys, "predict", world / "birds", *models(world), "--save-figures", world / "birds" / "f"
     )

@@ -7,9 +7,13 @@ import os
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
+from ..support.errors import InputError
 from ..support.files import atomic_file
 from ..support.images import full_scale
+
+MAKER = "mgff_tutorial predict"  # noted in each figure, by which it is known again
 
 
 def save_figure(folder, name, image, record, result=None, position=0):
@@ -22,7 +26,12 @@ def save_figure(folder, name, image, record, result=None, position=0):
         record: from `Predictor`.
         result: the `TwoStageResult` that the record comes from; None in one stage.
         position: of the image in ``result``.
+
+    Raises:
+        InputError: a file of that name is there, and not a figure of this command.
     """
+    path = Path(folder) / f"{_short(name)}.png"
+    _refuse_another(path)
     from matplotlib.figure import Figure
 
     two = result is not None
@@ -38,8 +47,23 @@ def save_figure(folder, name, image, record, result=None, position=0):
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set_visible(False)
     _draw_probabilities(axes[-1], record)
-    with atomic_file(Path(folder) / f"{_short(name)}.png") as stream:
-        figure.savefig(stream, format="png", dpi=90)
+    with atomic_file(path) as stream:
+        figure.savefig(stream, format="png", dpi=90, metadata={"Software": MAKER})
+
+
+def _refuse_another(path):
+    """Raise unless ``path`` is free, or holds a figure that `save_figure` drew."""
+    if not path.exists():
+        return
+    try:
+        with Image.open(path) as picture:
+            ours = picture.info.get("Software") == MAKER
+    except (OSError, ValueError):
+        ours = False
+    if not ours:
+        raise InputError(
+            f"{path} is there and not a figure of this command; choose another folder."
+        )
 
 
 def _short(name):
