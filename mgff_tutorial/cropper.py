@@ -160,17 +160,16 @@ class Presence:
 
 
 # Fitted on 300 training birds and 425 pictures without one (backgrounds, flat, smooth, sky, noise):
-# photographs at 224 pixels for DINOv2, drawings at 192 for vit_nano. Other ViTs: not known.
+# photographs for DINOv2, drawings for vit_nano. Other ViTs and other sizes: not known.
 PRESENCE = {
-    "vit_small_patch14_dinov2": Presence(6.13, -9.19, 0.0, 0.22),
-    "vit_nano": Presence(-1.18, -10.2, 2.47, 0.38),
+    ("vit_small_patch14_dinov2", (224, 224)): Presence(6.13, -9.19, 0.0, 0.22),
+    ("vit_nano", (192, 192)): Presence(-1.18, -10.2, 2.47, 0.38),
 }
 
 
-def presence_of(vit):
-    """The `Presence` of a ViT by its architecture, or None where it is not known."""
-    cfg = dict(getattr(vit, "pretrained_cfg", None) or {})
-    return PRESENCE.get(cfg.get("architecture"))
+def presence_of(vit, input_size):
+    """The `Presence` of a ViT by its architecture and input size, None where it is not known."""
+    return PRESENCE.get((default_cfg(vit).get("architecture"), tuple(input_size)))
 
 
 class ViTCropper(nn.Module):
@@ -187,7 +186,8 @@ class ViTCropper(nn.Module):
             Images of another size are resized for the ViT; maps and boxes are in the pixels of the
             images given.
         presence: what tells that there is nothing to cut out: a `Presence`, True for the ViT's own
-            (two ViTs have one), False for a box in every picture whose map is not flat.
+            (two have one, at one size each), False for a box in every picture whose map is not
+            flat.
 
     Raises:
         InputError: unknown rule or model, a model that is no ViT, or numbers out of range.
@@ -212,13 +212,15 @@ class ViTCropper(nn.Module):
             check_number("tau, if not 'otsu',", self.tau, 0)
         check_number("padding", padding, 0, 1)
         self.padding = float(padding)
-        self.presence = presence_of(self.vit) if presence is True else presence or None
         if input_size is None:
             input_size = (
                 getattr(self.vit.patch_embed, "img_size", None)
                 or default_cfg(self.vit)["input_size"][-2:]
             )
         self.input_size = to_pair(input_size, "input_size")
+        self.presence = presence or None
+        if presence is True:
+            self.presence = presence_of(self.vit, self.input_size)
 
     @property
     def mean(self) -> tuple[float, ...]:

@@ -179,7 +179,7 @@ def test_evaluate_publishes_last_and_never_onto_itself(world, tmp_path, capsys):
         refused(capsys, words, *common, "--publish", tmp_path / name)
     refused(capsys, "is the checkpoint itself", *common, "--csv", run)
     other = ["--publish", tmp_path / "other.safetensors"]
-    refused(capsys, "Unknown data set", *common, *other, "--data", "no/such")
+    refused(capsys, "no/such does not exist", *common, *other, "--data", "no/such")
     refused(capsys, "is a file, not a folder", *common, "--publish", tmp_path / "photo.jpg" / "x")
     assert state_of(tmp_path) == before
     code, out, _ = call(capsys, *common, *other)

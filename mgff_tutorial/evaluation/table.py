@@ -4,7 +4,6 @@ import csv
 import json
 from pathlib import Path
 
-from ..datasets import readable_name
 from ..support.errors import InputError
 from ..support.files import errors_naming
 
@@ -51,6 +50,8 @@ class PredictionTable:
 
 def as_row(record):
     """A record as {column: cell}."""
+    from ..datasets import readable_name  # late: --help needs no torch
+
     row = {"image": as_text(record["image"])}
     if "error" in record:
         return {**row, "problem": as_text(record["error"])}

@@ -89,6 +89,7 @@ def _trained(study, results, configuration, trial, seed, validation):
         new_layer_lr=new_layer_lr,
         seed=seed,
         validation=validation,
+        close_views=0.0,  # as the stored rows were measured
         device=settings.device,
         out=str(RUNS / results.experiment / name),
     )
