@@ -301,12 +301,12 @@ class ViTCropper(nn.Module):
         usable = flat.isfinite().all(dim=1) & (spread > 1e-6 * flat.abs().mean(dim=1))
         above = (response[:, 0] > limit[:, :, None]) & usable[:, None, None]
         mask = largest_component(above.cpu().numpy())
-        fallback = torch.from_numpy(~mask.any(axis=(1, 2)))
         boxes = pad_boxes(torch.from_numpy(box_of(mask)), self.padding, height, width)
-        boxes[fallback] = boxes.new_tensor([0, 0, width, height])
-        mask = torch.from_numpy(mask) | fallback[:, None, None]
-        device = response.device
-        return CropResult(response, mask[:, None].to(device), boxes.to(device), fallback.to(device))
+        mask = torch.from_numpy(mask)[:, None].to(response.device)
+        empty = ~mask.flatten(1).any(dim=1)
+        found = CropResult(response, mask, boxes.to(response.device), torch.zeros_like(empty))
+        self._give_up(found, empty)
+        return found
 
     def boxes(self, x: torch.Tensor) -> torch.Tensor:
         """(B, 4) boxes, xyxy pixels of ``x``, padded; the whole image where the map says

@@ -6,19 +6,17 @@ import copy
 import math
 import platform
 import statistics
-import sys
 import time
 import weakref
 from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from ..support.device import seed_everything
+from ..support.device import processor, seed_everything
 from ..support.fast import count_flops, linear, optimise
 from .models import swin_versions, system_versions
 from .profile import time_by_kind
@@ -269,16 +267,6 @@ def compiler_missing(device):
     except Exception as error:  # of many kinds, by version and device
         return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return None
-
-
-def processor():
-    """The processor and the widest instructions that torch uses on it: no figure is without."""
-    name = platform.processor() or platform.machine()
-    if sys.platform == "linux":  # which names the architecture alone above
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-        named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-        name = named[0] if named else name
-    return f"{name}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def environment(device):

@@ -1,9 +1,11 @@
 """One line that picks the device, and what keeps results repeatable on it."""
 
 import ctypes
+import platform
 import random
 import sys
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -85,3 +87,13 @@ def exact_float32():
     """Switch TF32 off, so that float32 results on a GPU can be compared with those of a CPU."""
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
+
+
+def processor():
+    """The processor and the widest instructions that torch uses on it: no figure is without."""
+    name = platform.processor() or platform.machine()
+    if sys.platform == "linux":  # which names the architecture alone above
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+        named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+        name = named[0] if named else name
+    return f"{name}, {torch.backends.cpu.get_cpu_capability()}"

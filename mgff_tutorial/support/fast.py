@@ -8,7 +8,6 @@ they are. Here too is the one count of floating-point operations.
 
 import contextlib
 import json
-import platform
 import time
 from math import prod
 
@@ -17,6 +16,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, flop_registry, register_flop_formula
 
+from .device import processor
 from .files import write_json
 from .paths import cache_dir
 
@@ -140,7 +140,7 @@ def optimise(model, images, rounds=5):
             hook.remove()
     path = cache_dir() / "fast.json"
     known = _measured_before(path)
-    machine = f"{platform.processor() or platform.machine()}, torch {torch.__version__}, "
+    machine = f"{processor()}, torch {torch.__version__}, "
     machine = known.setdefault(f"{machine}{torch.get_num_threads()} threads, {images.dtype}", {})
     for rows, layer in shapes.values():
         key = f"{rows} x {layer.in_features} x {layer.out_features}"

@@ -12,6 +12,7 @@ import torch
 
 from ..datasets import digest
 from ..support.checkpoints import CheckpointError, check_parts_of_zip, read_metadata
+from ..support.device import processor
 from ..support.errors import InputError, check_entries, is_number, is_whole, shortened
 from ..support.files import (
     atomic_file,
@@ -303,7 +304,7 @@ def environment():
         "command": " ".join(["python -m mgff_tutorial", *sys.argv[1:]]),
         "python": platform.python_version(),
         "system": platform.platform(),
-        "processor": platform.processor(),
+        "processor": processor(),
         "threads": torch.get_num_threads(),
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         "versions": {name: installed.get(name) for name in PACKAGES},
