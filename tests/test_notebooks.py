@@ -6,6 +6,8 @@ import builtins
 import importlib
 import json
 import re
+import runpy
+import shutil
 import symtable
 from pathlib import Path
 
@@ -133,6 +135,26 @@ def test_the_first_cell_sees_to_errors_and_the_text_before_it_says_where_to_begi
     opening, first = load(path)[:2]
     assert first["cell_type"] == "code" and "import mgff_tutorial.notebook" in source(first)
     assert "Run All Above Selected Cell" in source(opening)
+
+
+ONLINE = runpy.run_path(str(FOLDER / "online.py"))
+
+
+@each
+def test_the_opening_cell_says_how_to_run_elsewhere_with_the_address_of_the_front_page(path):
+    wanted = ONLINE["line"](ONLINE["address"]())
+    assert source(load(path)[0]).endswith(f"\n\n{wanted}"), "run python notebooks/online.py"
+
+
+def test_a_new_address_changes_one_line_and_nothing_else(tmp_path):
+    path = Path(shutil.copy(NOTEBOOKS[8], tmp_path))
+    before = path.read_text("utf-8")
+    assert not ONLINE["write"](path, ONLINE["address"]())
+    assert ONLINE["write"](path, "https://example.org/mgff")
+    pairs = zip(before.splitlines(), path.read_text("utf-8").splitlines(), strict=True)
+    ((old, new),) = [pair for pair in pairs if pair[0] != pair[1]]
+    assert f"git+{ONLINE['address']()}`" in old and "git+https://example.org/mgff`" in new
+    assert ONLINE["write"](path, ONLINE["address"]()) and path.read_text("utf-8") == before
 
 
 @each

@@ -76,6 +76,8 @@ def test_notebooks_stay_whole(whole):
             "version": mgff_tutorial.__version__,
         }
         before = {cell.id: cell for cell in original.cells if cell.cell_type == "code"}
+        version = f"install version {mgff_tutorial.__version__} of `mgff_tutorial`"
+        assert version in book.cells[0].source and "git+" not in book.cells[0].source
         for cell in book.cells:
             if cell.cell_type == "code":
                 assert cell.source == before[cell.id].source
@@ -198,6 +200,8 @@ def test_the_package_travels_with_the_notebooks(tmp_path):
     with zipfile.ZipFile(one) as archive:
         names = {Path(name).parts[0] for name in archive.namelist()}
         assert "notebooks" not in names and not any("solutions" in n for n in archive.namelist())
+    text = (tmp_path / "one" / "student" / "notebooks" / "08_gcn_head.ipynb").read_text("utf-8")
+    assert f"first upload `wheels/{one.name}` and run `%pip install`" in text
 
 
 def test_the_page_for_teachers_knows_the_notebooks_and_has_no_dead_links():

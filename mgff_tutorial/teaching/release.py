@@ -25,6 +25,7 @@ _LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
 _MENTION = re.compile(
     r"\s*\bSolutions(?::| (?:with explanations )?are in)(?:[^.\n]|\.(?!\s|$))*\.?"
 )
+_ONLINE = re.compile(r"(?m)^(\*\*On Colab or Kaggle:\*\*).*$")
 _TRACE = re.compile(r"solutions[/_]", re.IGNORECASE)
 _TOOLS = ("jupyterlab", "ipywidgets")
 
@@ -53,7 +54,7 @@ def release(folder, notebooks=None, outputs=True, wheel=True, source=None):
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as place:
         place = Path(place)
-        _student_edition(place / "student", source, books, outputs)
+        _student_edition(place / "student", source, books, outputs, wheel)
         _teachers_edition(place / "teacher", source, books)
         if wheel:
             _build_wheel(place / "student" / "wheels")
@@ -81,15 +82,16 @@ def _choose(source, notebooks):
 # ---- the students' side ----
 
 
-def _student_edition(place, source, books, outputs):
+def _student_edition(place, source, books, outputs, wheel):
     kept = {path.name for path in books}
+    online = rf"\1 first {_installation(wheel)}; nothing else is needed."
     for path in books:
         book = json.loads(path.read_text("utf-8"))
         names = [check.exercise.answer for check in sheets()[path.name[:2]]]
         for cell in book["cells"]:
             text = "".join(cell["source"])
             if cell["cell_type"] == "markdown":
-                new = _without_links(_without_mention(text), kept)
+                new = _ONLINE.sub(online, _without_links(_without_mention(text), kept))
             else:
                 new = _emptied(text, names)
                 if new != text or not outputs:
@@ -101,6 +103,14 @@ def _student_edition(place, source, books, outputs):
         _write(place / "notebooks" / path.name, _as_text(book))
     _write(place / "README.md", _students_readme(books))
     _write(place / "requirements.txt", _requirements())
+
+
+def _installation(wheel):
+    """How a student gets the package of this version onto another machine."""
+    if not wheel:
+        return f"install version {__version__} of `mgff_tutorial` in a new cell"
+    name = f"mgff_tutorial-{__version__}-py3-none-any.whl"
+    return f"upload `wheels/{name}` and run `%pip install` with its path in a new cell"
 
 
 def _without_mention(text):
