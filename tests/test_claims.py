@@ -42,6 +42,23 @@ def test_a_claim_fails_where_sentence_and_number_part(found):
         assert not replace(outcome, claim=replace(outcome.claim, **changes)).holds
 
 
+def test_files_that_differ_in_sign_leave_a_claim_open(tmp_path):
+    truth = np.zeros(300, np.uint8)
+    for name, right in (("one", 300), ("two", 297), ("three", 280)):
+        results = Results(tmp_path, name, "the command")
+        first, second = (np.arange(300) >= n for n in (right, 290))
+        rows = [
+            dict(configuration=c, split="test", metric="accuracy", value=(p == 0).mean(), n=300)
+            for c, p in (("a", first), ("b", second))
+        ]
+        predictions = {"a/0/test": first, "b/0/test": second, "labels/test": truth}
+        results.add(rows, {key: value.astype(np.uint8) for key, value in predictions.items()})
+    claim = "- {says: open, named: true, results: [%s], first: a, second: b}\n"
+    for names, said in (("one, two", "gain"), ("one, three", "open"), ("three", "loss")):
+        (tmp_path / "claims.yaml").write_text(claim % names)
+        assert outcomes(tmp_path)[0].says == said
+
+
 def test_holm_by_hand():
     assert np.allclose(holm([0.01, 0.04, 0.03, 0.2]), [0.04, 0.09, 0.09, 0.2])
     assert np.allclose(holm([0.9, 0.8]), [1.0, 1.0])
@@ -98,5 +115,7 @@ def test_damaged_claims_are_one_sentence(tmp_path, capsys):
     )
     assert main(["ablate", "--claims", "--out", str(tmp_path)]) == 0
     assert "| open |" in capsys.readouterr().out
+    file.write_text(f"{claim}\n- {{says: planned, results: [later], first: a, second: b}}")
+    assert len(outcomes(tmp_path)) == 1 and len(read_claims(file)) == 2
     file.write_text(claim.replace("0.0", "0.5"))
     assert "open, but the text says open, 0.5 points |" in claims_table(tmp_path)

@@ -233,6 +233,7 @@ def test_stored_maps_are_computed_once_and_are_those_of_the_backbone(study, monk
         "baseline",
         "mgff",
         "mgff-literal",
+        "mgff-to-the-letter",
         "mgff-step-replace",
         "mgff-step-norms",
         "mgff-step-residuals",
@@ -240,7 +241,7 @@ def test_stored_maps_are_computed_once_and_are_those_of_the_backbone(study, monk
 )
 def test_a_head_on_stored_maps_is_the_whole_model(study, configuration):
     from mgff_tutorial.experiments.frozen_features import View, cut
-    from mgff_tutorial.experiments.studies import HEADS
+    from mgff_tutorial.experiments.studies import HEADS, last_map_of
     from mgff_tutorial.mgff import MGFFClassifier
 
     preset, options = HEADS[configuration]
@@ -248,12 +249,18 @@ def test_a_head_on_stored_maps_is_the_whole_model(study, configuration):
     if getattr(head.mgff, "gate", None) is not None:
         torch.nn.init.normal_(head.mgff.gate)
     model = MGFFClassifier("swin_nano", 3, img_size=96, preset=preset, **options).eval()
-    model.backbone.load_state_dict(study.backbone.state_dict())
+    last_map = last_map_of(configuration)
+    assert last_map == model.backbone.last_map
+    backbone = study.frozen(last_map).backbone
+    model.backbone.load_state_dict(backbone.state_dict())
     model.load_state_dict(head.state_dict(), strict=False)
     images = torch.stack([(cut(study.test.image(i), View(), 96) - 0.5) / 0.5 for i in range(2)])
-    maps, final = study.backbone.forward_features(images)
+    maps, final = backbone.forward_features(images)
+    stored = study.view("test", "whole", last_map)
     with torch.inference_mode():
-        assert torch.allclose(head(maps, study.backbone.pool(final)), model(images), atol=1e-5)
+        assert torch.allclose(head(maps, backbone.pool(final)), model(images), atol=1e-5)
+        kept = head([m[:2].float() for m in stored["maps"]], stored["pooled"][:2])
+        assert torch.allclose(kept, model(images), atol=0.02)
 
 
 def test_the_steps_from_the_default_to_the_text_end_there():

@@ -68,18 +68,19 @@ def tuned_as(configuration):
     return "mgff" if configuration.startswith("mgff-no-") else configuration
 
 
-def best_of(results, configuration, trials, run):
+def best_of(results, configuration, trials, run, split="validation"):
     """The trial with the best validation accuracy, the lower log-loss among equals.
 
     Args:
         results: `Results`; trials that it holds are not repeated, the others are added to it.
         trials: whose text (``str``) names them in the results.
         run: trial -> (dict of accuracy and log-loss, number of images, cost of a row).
+        split: of their rows.
     """
 
     def known():
-        split = (configuration, "validation")
-        return {r.metric: r.value for r in results.rows if (r.configuration, r.split) == split}
+        mine = (configuration, split)
+        return {r.metric: r.value for r in results.rows if (r.configuration, r.split) == mine}
 
     for trial in trials:
         if f"accuracy at {trial}" not in known():
@@ -87,7 +88,7 @@ def best_of(results, configuration, trials, run):
             results.add_values(
                 {f"{metric} at {trial}": value for metric, value in values.items()},
                 configuration=configuration,
-                split="validation",
+                split=split,
                 n=n,
                 **cost,
             )

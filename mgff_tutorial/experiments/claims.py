@@ -23,14 +23,16 @@ LEVEL = 0.05
 class Claim:
     """One contrast, ``first`` minus ``second``; ``splits`` of one file are averaged image by image,
     files are pooled.
+
+    ``says="planned"`` is a contrast that was named before its first row; it has no outcome yet.
     """
 
     says: str
-    points: float
     results: list
     first: str
     second: str
-    quotes: dict
+    points: float = 0.0
+    quotes: dict = field(default_factory=dict)
     draw: str = "images"
     splits: list = field(default_factory=lambda: ["test"])
     metric: str = "accuracy"
@@ -45,11 +47,12 @@ class Outcome:
     claim: Claim
     estimate: object
     p: float
+    agree: bool = True  # whether all files have the same sign
 
     @property
     def says(self):
         """One of "gain", "loss", "lead", "lag" or "open", as in the file of claims."""
-        if self.estimate.low <= 0 <= self.estimate.high:
+        if self.estimate.low <= 0 <= self.estimate.high or not self.agree:
             return "open"
         kinds = ("gain", "loss") if self.p < LEVEL else ("lead", "lag")
         return kinds[self.estimate.mean < 0]
@@ -77,20 +80,22 @@ def read_claims(path):
 
 
 def outcomes(folder):
-    """`Outcome` of each claim of ``claims.yaml`` in a folder with results files."""
-    claims = read_claims(Path(folder) / "claims.yaml")
+    """`Outcome` of each claim of ``claims.yaml`` in a folder with results files, but for planned
+    ones.
+    """
+    claims = [c for c in read_claims(Path(folder) / "claims.yaml") if c.says != "planned"]
     names = dict.fromkeys(name for claim in claims for name in claim.results)
     files = {name: Results(folder, name) for name in names}
-    found = [
-        resampled_difference(
-            [_block(claim, files[name]) for name in claim.results], claim.draw == "species"
-        )
-        for claim in claims
-    ]
+    blocks = [[_block(claim, files[name]) for name in claim.results] for claim in claims]
+    found = [resampled_difference(b, c.draw == "species") for b, c in zip(blocks, claims)]
     p = np.array([one for _, one in found])
     open_ = [place for place, claim in enumerate(claims) if not claim.named]
     p[open_] = holm(p[open_])
-    return [Outcome(claim, found[i][0], float(p[i])) for i, claim in enumerate(claims)]
+    signs = [{np.sign(difference.mean()) for difference, _ in some} for some in blocks]
+    return [
+        Outcome(claim, found[i][0], float(p[i]), len(signs[i]) == 1)
+        for i, claim in enumerate(claims)
+    ]
 
 
 def _block(claim, results):

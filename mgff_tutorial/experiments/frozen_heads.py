@@ -50,8 +50,8 @@ class FrozenHead(nn.Module):
             self.gate = nn.Parameter(torch.zeros(width))
 
     def forward(self, maps, pooled):
-        """Four maps (B, C_i, H_i, W_i) and the backbone's own pooled features (B, C) -> logits (B,
-        K).
+        """Four maps (B, C_i, H_i, W_i; None without MGFF) and the backbone's own pooled features
+        (B, C) -> logits (B, K).
         """
         if self.mlp is not None:
             pooled = pooled + self.gate * self.mlp(pooled)
@@ -112,7 +112,7 @@ def train_head(head, views, labels, indices, recipe, seed, bf16=False):
         order = indices[generator.permutation(count)]
         choice = generator.integers(len(views), size=count)
         for part in np.array_split(np.arange(count), steps_an_epoch):
-            maps, pooled = _batch(views, order[part], choice[part])
+            maps, pooled = _batch(views, order[part], choice[part], head.mgff is not None)
             with torch.autocast(pooled.device.type, torch.bfloat16, enabled=bf16):
                 logits = head(maps, pooled)
             loss = F.cross_entropy(
@@ -133,15 +133,20 @@ def predict_head(head, view, indices=None, batch_size=100):
     head.eval()
     indices = np.arange(len(view["pooled"])) if indices is None else np.asarray(indices)
     parts = [indices[i : i + batch_size] for i in range(0, len(indices), batch_size)]
-    batches = (_batch([view], part, np.zeros_like(part)) for part in parts)
+    batches = (_batch([view], part, np.zeros_like(part), head.mgff is not None) for part in parts)
     return torch.cat([head(*batch).softmax(1) for batch in batches])
 
 
-def _batch(views, images, choice):
-    """Stored maps of ``images``, image i from view ``choice[i]``, in float32."""
+def _batch(views, images, choice, with_maps):
+    """Stored maps of ``images``, image i from view ``choice[i]``, in float32; None for a head that
+    sees the pooled features alone.
+    """
     chosen = [(views[v], i) for i, v in zip(images.tolist(), choice.tolist())]
+    pooled = torch.stack([view["pooled"][i] for view, i in chosen])
+    if not with_maps:
+        return None, pooled
     maps = [torch.stack([view["maps"][level][i] for view, i in chosen]) for level in range(4)]
-    return [m.float() for m in maps], torch.stack([view["pooled"][i] for view, i in chosen])
+    return [m.float() for m in maps], pooled
 
 
 def _groups(head, recipe):

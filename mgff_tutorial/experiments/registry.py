@@ -53,6 +53,19 @@ EXPERIMENTS = {
         settings=PHOTOGRAPHS,
         tuning="fusion-cub20",
     ),
+    "looks-cub20": Experiment(
+        "real photographs, a better backbone: one look, crop and both, rates by cross-validation",
+        "replication:looks",
+        "replication:USUAL",
+        settings={**PHOTOGRAPHS, "backbone": "tf_efficientnet_lite2", "img_size": 260},
+    ),
+    "looks-cub15": Experiment(
+        "the same on other classes, with what the experiment before this one has chosen",
+        "replication:looks_again",
+        "replication:USUAL",
+        settings={**PHOTOGRAPHS, "backbone": "tf_efficientnet_lite2", "img_size": 260},
+        tuning="looks-cub20",
+    ),
     "finetuned-cub20": Experiment(
         "real photographs, whole models trained end to end: the baseline, + MGFF, in one stage and "
         "two",
@@ -172,7 +185,7 @@ def run(name, settings, seeds, folder, configurations=None):
     if experiment.tuning:  # so that nothing is tuned twice
         stored = Results(folder, results_name(experiment.tuning, settings)).rows
         held = {row.key for row in results.rows}
-        trials = [row for row in stored if row.split == "validation" and row.key not in held]
+        trials = [row for row in stored if " at " in row.metric and row.key not in held]
         if trials:
             results.add([replace(row, experiment=results.experiment) for row in trials])
     function(Study(settings), results, range(seeds), names)

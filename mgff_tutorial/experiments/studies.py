@@ -15,6 +15,7 @@ from ..backbones import build_backbone
 from ..datasets import CUB200, SketchBirds
 from ..datasets.base import split_validation
 from ..evaluation.boxes import describe, find_boxes
+from ..options import resolve_options
 from ..renderer.dataset import IMAGES_PER_SPLIT
 from ..support.device import pick_device, seed_everything
 from ..support.errors import InputError
@@ -58,7 +59,10 @@ STEPS = {
         {"attention_residual": False, "identity_start": False, "graph_residual": False},
     ),
 }
-HEADS = {**CONFIGURATIONS, **STEPS}
+# The text to the letter: the bare maps of four stages, as wide as the last one, which stays
+# untouched; neither norm nor activation after the graph convolution.
+LETTER = {"mgff-to-the-letter": ("literal", {"dim": None})}
+HEADS = {**CONFIGURATIONS, **STEPS, **LETTER}
 VALIDATION = 0.3  # of the training images; 180 of 600
 
 
@@ -101,18 +105,28 @@ class Study:
         self.device = pick_device(settings.device)
         self.train, self.test = (_dataset(settings, split) for split in ("train", "test"))
         self.labels = torch.tensor(self.train.labels)
-        self.backbone = build_backbone(
-            settings.backbone, settings.img_size, **_weights(settings.backbone, settings.weights)
-        )
-        self.features = FrozenFeatures(self.backbone, settings.precision, device=self.device)
-        self.fit, self.validation = split_validation(self.train, VALIDATION, seed=0)
-        for name in ("view", "boxes", "cost"):  # computed once for each of their arguments
+        for name in (
+            "frozen",
+            "view",
+            "boxes",
+            "cost",
+        ):  # computed once for each of their arguments
             setattr(self, name, cache(getattr(self, name)))
+        self.features = self.frozen("classifier")
+        self.backbone = self.features.backbone
+        self.fit, self.validation = split_validation(self.train, VALIDATION, seed=0)
 
-    def view(self, split, kind):
+    def frozen(self, last_map):
+        """`FrozenFeatures` of the backbone with one of the last maps of `build_backbone`."""
+        name, size = self.settings.backbone, self.settings.img_size
+        weights = _weights(name, self.settings.weights)
+        backbone = build_backbone(name, size, last_map=last_map, **weights)
+        return FrozenFeatures(backbone, self.settings.precision, device=self.device)
+
+    def view(self, split, kind, last_map="classifier"):
         """Stored features of `views`: the dict of `FrozenFeatures.extract`."""
         dataset, views = getattr(self, split), self.views(split, kind)
-        return self.features.extract(dataset, views, name=f"{split} {kind}")
+        return self.frozen(last_map).extract(dataset, views, name=f"{split} {kind}")
 
     def views(self, split, kind):
         """A `View` of each image: ``"whole"``, ``"flip"``, ``"random1"``..., a kind of `boxes`,
@@ -125,13 +139,13 @@ class Study:
             return random_views(self.sizes(split), seed=int(name.removeprefix("random")))
         return boxes_as_views(self.boxes(split, name), flip=flip)
 
-    def training_views(self, crops=False):
+    def training_views(self, crops=False, last_map="classifier"):
         """Four views of each training image; with ``crops``, also the cropper's box and its mirror
         image.
         """
         kinds = ["whole", "flip", "random1", "random2"]
         kinds += ["cropper", "cropper-flip"] if crops else []
-        return [self.view("train", kind) for kind in kinds]
+        return [self.view("train", kind, last_map) for kind in kinds]
 
     def sizes(self, split):
         return [upright_size(*image_geometry(path)) for path in getattr(self, split).paths]
@@ -185,7 +199,8 @@ class Study:
     def head(self, configuration, seed):
         """A fresh head of one of `HEADS`; heads of the same seed start with the same classifier."""
         preset, options = HEADS[configuration]
-        channels, grids = self.backbone.channels, self.backbone.grids
+        backbone = self.frozen(last_map_of(configuration)).backbone
+        channels, grids = backbone.channels, backbone.grids
         if (
             preset == "mlp"
         ):  # two matrices between the width and the hidden units: as many parameters as MGFF
@@ -203,9 +218,8 @@ class Study:
         head = self.head(configuration, seed)
         indices = range(len(self.train)) if indices is None else indices
         bf16 = self.settings.head_precision == "bf16" and head.mgff is not None
-        return train_head(
-            head, self.training_views(crops), self.labels, indices, recipe, seed, bf16
-        )
+        views = self.training_views(crops, last_map_of(configuration))
+        return train_head(head, views, self.labels, indices, recipe, seed, bf16)
 
     def cost(self, configuration):
         """Parameters that are trained, FLOPs and seconds an image, backbone included (one thread's
@@ -219,16 +233,25 @@ class Study:
         """
         heads = {name: self.head(name, 0).eval() for name in configurations}
 
-        def run(head, x):
-            maps, final = self.backbone.forward_features(x)
-            return head([m.cpu() for m in maps], self.backbone.pool(final).cpu())
+        def run(name, x):
+            backbone = self.frozen(last_map_of(name)).backbone
+            maps, final = backbone.forward_features(x)
+            return heads[name]([m.cpu() for m in maps], backbone.pool(final).cpu())
 
-        runs = {name: partial(run, head) for name, head in heads.items()}
+        runs = {name: partial(run, name) for name in heads}
         found = measure_costs(runs, self.backbone.img_size, self.device, rounds)
         return {
             name: {"params": sum(p.numel() for p in heads[name].parameters()), **cost}
             for name, cost in found.items()
         }
+
+
+def last_map_of(configuration):
+    """Which last map a head of `HEADS` sees: the ``"classifier"``'s or that of the bare
+    ``"stage"``.
+    """
+    preset, options = HEADS[configuration]
+    return "classifier" if preset == "mlp" else resolve_options(preset, **options).last_map
 
 
 @torch.inference_mode()

@@ -286,7 +286,7 @@ def one_factor(folder, seeds):
         columns.append(heads(rows, seeds, group, "{}"))
         known = ("baseline", "mlp-control", "mgff")
         mine = [row for row in rows if row.configuration.split("/")[0] in known]
-        measured += [row for row in mine if row.split != "validation"]
+        measured += [row for row in mine if " at " not in row.metric]
     lines = [
         (FACTORS[factor].format(value), [f"{factor}={value:g}"])
         for factor, values in SWEEPS.items()
@@ -478,7 +478,7 @@ def results_table(results, seeds):
     Args:
         results: `Results`. seeds: how many were asked for; fewer are shown as "(3 of 5 seeds)".
     """
-    rows = [row for row in results.rows if row.split != "validation"]
+    rows = [row for row in results.rows if " at " not in row.metric]  # without the trials
     metrics, first = {row.metric for row in rows}, {row.key[::2]: row for row in reversed(rows)}
     if "mean IoU" in metrics and "accuracy" not in metrics:
         return localisation_table(results)

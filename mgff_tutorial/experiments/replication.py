@@ -1,0 +1,112 @@
+"""One look and two on photographs, measured twice: on the classes on which every choice was made,
+and on other classes, on which nothing is chosen.
+
+A recipe is chosen by cross-validation on the training images, each rate with a worse one on both
+sides. What is found on the first classes counts where the second agree.
+"""
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from ..support.errors import InputError
+from .ablation import LENGTHS, SOURCES, add_looks, best_of, has_looks, scores_of
+from .frozen_heads import HeadRecipe, predict_head
+from .padding import assign_folds
+from .studies import last_map_of
+
+logger = logging.getLogger(__name__)
+
+USUAL = ("baseline", "mlp-control", "mgff")
+FOLDS, SPLIT = 3, "three folds"  # of the training images
+RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+START = HeadRecipe(lr=3e-3, new_lr=3e-3, epochs=LENGTHS[0])
+PLAIN = ("baseline", "mlp-control")  # see no map, and cost so little that both lengths are tried
+
+
+def looks(study, results, seeds, configurations):
+    """Experiment ``looks-cub20``: rows as those of `ablation.two_stage`, named
+    ``<configuration>/<look>``; heads are trained on whole images and random rectangles of them.
+    """
+    _looks(study, results, seeds, configurations, validate)
+
+
+def looks_again(study, results, seeds, configurations):
+    """Experiment ``looks-cub15``: the same with the recipes that were chosen in ``looks-cub20``."""
+    _looks(study, results, seeds, configurations, _refuse)
+
+
+def _looks(study, results, seeds, configurations, score):
+    for configuration, seed in [(c, s) for s in seeds for c in configurations]:
+        if has_looks(results, configuration, seed):
+            continue
+        recipe = choose(study, results, configuration, score)
+        head, last = study.trained(configuration, recipe, seed), last_map_of(configuration)
+        kinds = ("whole", *SOURCES)
+        found = {kind: predict_head(head, study.view("test", kind, last)) for kind in kinds}
+        add_looks(study, results, configuration, seed, found, study.cost(configuration))
+
+
+def choose(study, results, configuration, score):
+    """The recipe of a configuration: a `HeadRecipe`.
+
+    The classifier's rate is that of the baseline where the head starts as the baseline, and chosen
+    anew where it reads something else; then comes the rate of the new layers.
+
+    Args:
+        score: function of study, configuration and recipe, called for recipes that ``results`` do
+            not hold yet; returns what `best_of` asks for.
+    """
+
+    def best(trials):
+        return best_of(
+            results, configuration, trials, lambda one: score(study, configuration, one), SPLIT
+        )
+
+    if configuration == "baseline":
+        recipe = bracketed(START, "lr", best)
+    else:
+        recipe = replace(START, lr=choose(study, results, "baseline", score).lr)
+        recipe = bracketed(recipe, "new_lr", best)
+        if last_map_of(configuration) == "stage":
+            recipe = bracketed(recipe, "lr", best)
+    if configuration in PLAIN:
+        recipe = best([recipe, *(replace(recipe, epochs=epochs) for epochs in LENGTHS[1:])])
+    return recipe
+
+
+def bracketed(recipe, rate, best):
+    """Walk along `RATES` until the rates beside the best one are both worse, or the row ends.
+
+    Args:
+        recipe: where to start. rate: name of the field that changes.
+        best: list of recipes -> the best of them.
+    """
+    while True:
+        place = RATES.index(getattr(recipe, rate))
+        beside = RATES[max(place - 1, 0) : place + 2]
+        found = best([recipe, *(replace(recipe, **{rate: value}) for value in beside)])
+        if found == recipe:
+            return recipe
+        recipe = found
+
+
+def validate(study, configuration, recipe):
+    """Scores of a recipe on all training images, each predicted by a head that did not see it."""
+    truth, view = study.labels, study.view("train", "whole", last_map_of(configuration))
+    found = torch.zeros(len(truth), len(study.train.classes))
+    folds = assign_folds(truth, FOLDS, seed=0)
+    for fold in range(FOLDS):
+        rest, held = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        head = study.trained(configuration, recipe, 0, rest)
+        found[held] = predict_head(head, view, held)
+    return scores_of(found, truth), len(truth), study.cost(configuration)
+
+
+def _refuse(study, configuration, recipe):
+    raise InputError(
+        f"no recipe of {configuration} at hand: nothing is chosen on these classes. Run the "
+        "experiment looks-cub20 with the same backbone and --out first."
+    )
