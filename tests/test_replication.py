@@ -48,12 +48,9 @@ def test_recipes_come_from_cross_validation_and_the_second_classes_choose_nothin
     assert len(tests) == 2 * 7 and "baseline/merged-central" in {r.configuration for r in tests}
     recipe = choose(study, first, "mgff-to-the-letter", replication._refuse)
     tried = {row.metric for row in trials if row.configuration == "mgff-to-the-letter"}
-    for rate in ("lr", "new_lr"):  # both rates were tried on both sides
-        for step in (-1, 1):
-            place = RATES.index(getattr(recipe, rate)) + step
-            if 0 <= place < len(RATES):
-                beside = replication.replace(recipe, **{rate: RATES[place]})
-                assert f"accuracy at {beside}" in tried
+    place = RATES.index(recipe.lr)
+    for lr in RATES[max(place - 1, 0) : place + 2]:  # the rate that was walked along last
+        assert f"accuracy at {replication.replace(recipe, lr=lr)}" in tried
     # With the trials at hand the second classes are measured, and train nothing else.
     again.add([replication.replace(row, experiment=again.experiment) for row in trials])
     trained, seen = study.trained, []

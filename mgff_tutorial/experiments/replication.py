@@ -1,8 +1,8 @@
 """One look and two on photographs, measured twice: on the classes on which every choice was made,
 and on other classes, on which nothing is chosen.
 
-A recipe is chosen by cross-validation on the training images, each rate with a worse one on both
-sides. What is found on the first classes counts where the second agree.
+A recipe is chosen by cross-validation on the training images, one rate after the other, each with a
+worse one on both sides. What is found on the first classes counts where the second agree.
 """
 
 import logging
