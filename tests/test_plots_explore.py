@@ -32,6 +32,26 @@ def test_a_knob_redraws_the_picture_and_nothing_is_printed(capsys):
     assert capsys.readouterr().out == "" and not plt.get_fignums()
 
 
+def test_a_click_on_a_patch_draws_anew_for_that_patch():
+    calls = []
+
+    def draw(row=1, column=2, map=4):
+        calls.append((row, column, map))
+        figure, ax = plt.subplots(figsize=(2, 1))
+        ax.plot([row, column, map])
+        return figure
+
+    box = explore.patch_explorer(draw, Image.new("RGB", (60, 60)), (2, 3), map=[1, 4])
+    knobs, shown = box.children
+    (photo, board), picture = shown.children[0].children, shown.children[1]
+    assert len(board.children) == 6 and bytes(photo.value).startswith(b"\x89PNG")
+    before = bytes(picture.value)
+    board.children[3].click()  # second row, first column
+    knobs.children[0].value = 1
+    assert calls == [(1, 2, 4), (1, 0, 4), (1, 0, 1)] and bytes(picture.value) != before
+    assert board.layout.margin == f"-{photo.layout.height} 0 0 0"  # it lies on the picture
+
+
 def test_what_is_stored_in_a_notebook_does_not_depend_on_the_picture():
     box = explore.explorer(explore.draw_valley, momentum=(0.0, 0.99, 0.01))
     assert box._repr_mimebundle_()["text/plain"] == repr(box)

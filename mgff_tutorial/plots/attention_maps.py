@@ -1,11 +1,31 @@
 """Figures of notebooks 06 and 07: where a position looks, and how much each channel counts."""
 
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap, PowerNorm
+from matplotlib.colors import Normalize, PowerNorm
 
 from .style import BLUE, GREY, ORANGE, panels, plt, show_image
 
-HEAT = LinearSegmentedColormap.from_list("heat", ["#26303d", "#3b6fb6", "#f2c14e", "#fffbe6"])
+HEAT = "magma"
+
+
+def heat_over(ax, image, values, title, norm):
+    """A grid of numbers as a heat map, dark to bright, over a pale grey version of the picture.
+
+    Args:
+        image: PIL image. values: (h, w) tensor. norm: what turns numbers into colours.
+
+    Returns:
+        the drawn map, for a colour bar.
+    """
+    width, height = image.size
+    grey = np.asarray(image.convert("L").convert("RGB"), dtype=float)
+    show_image(ax, (255 - 0.65 * (255 - grey)).astype(np.uint8), title)
+    extent = (-0.5, width - 0.5, height - 0.5, -0.5)
+    values = values.detach().float().cpu().numpy()
+    shown = ax.imshow(values, cmap=HEAT, extent=extent, alpha=0.6, norm=norm)
+    ax.set_xlim(extent[:2])
+    ax.set_ylim(extent[2:])
+    return shown
 
 
 def draw_attention_rows(image, rows, node, titles, columns=None):
@@ -24,30 +44,27 @@ def draw_attention_rows(image, rows, node, titles, columns=None):
     figure, axes = panels(len(rows), columns, size=(2.7, 2.85))
     nodes = node if isinstance(node[0], (tuple, list)) else [node] * len(rows)
     width, height = image.size
-    grey = np.asarray(image.convert("L").convert("RGB"))
+    # Square roots show small weights too; twice the even share is the least that fills the scale.
+    most = max(max(w.max().item(), 2 / w.numel()) for w in rows)
+    norm = PowerNorm(0.5, vmin=0, vmax=most)
     for ax, weights, (r, c), title in zip(axes, rows, nodes, titles):
-        weights = weights.detach().float().cpu().numpy()
-        show_image(ax, grey, title)
-        extent = (-0.5, width - 0.5, height - 0.5, -0.5)
-        # Square roots show small weights too; twice the even share is the least that fills the
-        # scale.
-        ax.imshow(
-            weights,
-            cmap=HEAT,
-            extent=extent,
-            alpha=0.62,
-            norm=PowerNorm(0.5, vmin=0, vmax=max(weights.max(), 2 / weights.size)),
-        )
-        ax.set_xlim(extent[:2])
-        ax.set_ylim(extent[2:])
+        shown = heat_over(ax, image, weights, title, norm)
         h, w = height / weights.shape[0], width / weights.shape[1]
         ax.add_patch(
             plt.Rectangle(
-                (c * w - 0.5, r * h - 0.5), w, h, fill=False, edgecolor=ORANGE, linewidth=2.5
+                (c * w - 0.5, r * h - 0.5), w, h, fill=False, edgecolor="#35c4ff", linewidth=2.5
             )
         )
-        ax.set_xlabel(f"largest weight {weights.max():.2f}")
+        ax.set_xlabel(f"largest weight {weights.max().item():.2f}")
+    colour_bar(figure, shown, axes, "weight")
     return figure
+
+
+def colour_bar(figure, shown, axes, label):
+    """A colour bar beside a row of panels, its colours as opaque as they are in the panels."""
+    bar = figure.colorbar(shown, ax=axes, shrink=0.75, label=label, pad=0.01)
+    bar.solids.set_alpha(1)
+    return bar
 
 
 def draw_spread(values, labels):
@@ -121,20 +138,8 @@ def draw_channel_maps(images, maps, titles, columns=None):
         the matplotlib figure.
     """
     figure, axes = panels(len(images), columns, size=(2.5, 2.65))
-    low, high = min(m.min().item() for m in maps), max(m.max().item() for m in maps)
+    norm = Normalize(min(m.min().item() for m in maps), max(m.max().item() for m in maps))
     for ax, image, activation, title in zip(axes, images, maps, titles):
-        width, height = image.size
-        show_image(ax, np.asarray(image.convert("L").convert("RGB")), title)
-        extent = (-0.5, width - 0.5, height - 0.5, -0.5)
-        ax.imshow(
-            activation.detach().float().cpu().numpy(),
-            cmap=HEAT,
-            extent=extent,
-            alpha=0.6,
-            vmin=low,
-            vmax=high,
-            interpolation="bilinear",
-        )
-        ax.set_xlim(extent[:2])
-        ax.set_ylim(extent[2:])
+        shown = heat_over(ax, image, activation, title, norm)
+    colour_bar(figure, shown, axes, "activation of the channel")
     return figure

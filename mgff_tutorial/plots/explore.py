@@ -17,6 +17,8 @@ from .birds import _circle_around
 from .style import BLUE, GREEN, GREY, ORANGE, RED, panels, plt, show_image
 from .windows import REGIONS, _borders, _numbers, _pairs
 
+CLICKED = 240  # pixels: side of a picture to click
+
 
 def explorer(draw, **knobs):
     """A widget that calls ``draw`` with the values of its knobs and shows the figure it returns.
@@ -29,12 +31,71 @@ def explorer(draw, **knobs):
     Raises:
         InputError: ipywidgets is not installed.
     """
+    box, _ = _explorer(_widgets(), draw, knobs)
+    return box
+
+
+def patch_explorer(draw, image, grid, **knobs):
+    """A picture to click: ``draw`` gets the ``row`` and ``column`` of the patch, and the knobs.
+
+    Args:
+        draw: function of ``row``, ``column`` and the knobs' names, returns a matplotlib figure; its
+            defaults say where it starts.
+        image: square PIL image. grid: (rows, columns) of patches. knobs: as for `explorer`.
+
+    Raises:
+        InputError: ipywidgets is not installed.
+    """
+    widgets = _widgets()
+    rows, columns = grid
+    cell = CLICKED // max(grid)
+    wide, high = (f"{cell * count}px" for count in (columns, rows))
+    photo = widgets.Image(value=_png_of_image(image), format="png")
+    photo.layout = widgets.Layout(width=wide, height=high, max_width="none", margin="0")
+    patches = [
+        widgets.Button(tooltip=f"row {row + 1}, column {column + 1}")
+        for row in range(rows)
+        for column in range(columns)
+    ]
+    chosen = dict(row=_start(draw, "row", 0), column=_start(draw, "column", 0))
+    for patch in patches:  # clear buttons, side by side on the picture
+        patch.style.button_color = "transparent"
+        edge = "1px solid rgba(255, 255, 255, 0.5)"
+        patch.layout = widgets.Layout(
+            width=f"{cell}px", height=f"{cell}px", margin="0", border=edge
+        )
+    tracks = {"grid_template_columns": f"repeat({columns}, {cell}px)", "grid_gap": "0"}
+    board = widgets.GridBox(patches, layout=widgets.Layout(width=wide, height=high, **tracks))
+    board.layout.margin = f"-{high} 0 0 0"
+    clicked = widgets.VBox([photo, board], layout=widgets.Layout(min_width=wide))
+    box, update = _explorer(widgets, draw, knobs, chosen, clicked)
+
+    def choose(patch):
+        chosen["row"], chosen["column"] = divmod(patches.index(patch), columns)
+        update()
+
+    for patch in patches:
+        patch.on_click(choose)
+    return box
+
+
+def _widgets():
     try:
-        import ipywidgets as widgets
+        import ipywidgets
     except ImportError:
         raise InputError(
             "explorer needs ipywidgets; pip install ipywidgets, or call the drawing function."
         ) from None
+    return ipywidgets
+
+
+def _start(draw, name, otherwise):
+    default = inspect.signature(draw).parameters[name].default
+    return otherwise if default is inspect.Parameter.empty else default
+
+
+def _explorer(widgets, draw, knobs, chosen=None, clicked=None):
+    """Knobs above, the drawn figure below, and beside it what is clicked; and what redraws it."""
     arguments = inspect.signature(draw).parameters
     controls = {
         name: _control(widgets, name, values, arguments[name].default)
@@ -43,14 +104,16 @@ def explorer(draw, **knobs):
     picture = widgets.Image(format="png")
 
     def update(change=None):
-        picture.value = png_of(draw(**{name: knob.value for name, knob in controls.items()}))
+        values = {name: knob.value for name, knob in controls.items()}
+        picture.value = png_of(draw(**values, **(chosen or {})))
 
     for knob in controls.values():
         knob.observe(update, names="value")
     update()
-    box = _box_class(widgets)([widgets.HBox(list(controls.values())), picture])
+    shown = picture if clicked is None else widgets.HBox([clicked, picture])
+    box = _box_class(widgets)([widgets.HBox(list(controls.values())), shown])
     box.layout.overflow = "hidden"
-    return box
+    return box, update
 
 
 def _box_class(widgets):
@@ -70,6 +133,12 @@ def _control(widgets, name, values, start):
     kind = widgets.IntSlider if isinstance(step, int) else widgets.FloatSlider
     chosen = low if start is inspect.Parameter.empty else start
     return kind(chosen, min=low, max=high, step=step, continuous_update=False, **shown)
+
+
+def _png_of_image(image):
+    stream = io.BytesIO()
+    image.convert("RGB").resize((CLICKED, CLICKED)).save(stream, format="png")
+    return stream.getvalue()
 
 
 def png_of(figure):

@@ -3,10 +3,10 @@ super-node looks.
 """
 
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
+from matplotlib.colors import LinearSegmentedColormap, Normalize, TwoSlopeNorm
 
-from .attention_maps import HEAT
-from .style import BLUE, GREY, ORANGE, PALETTE, panels, plt, show_image
+from .attention_maps import colour_bar, heat_over
+from .style import BLUE, GREY, ORANGE, PALETTE, panels, plt
 
 SOFT = LinearSegmentedColormap.from_list("soft", ["#f4f6fa", "#9dbce0", "#3b6fb6"])
 
@@ -200,18 +200,17 @@ def draw_super_nodes(image, shares, grid, granularities, box=None, columns=4, nu
     shares = shares.detach().float().cpu().view(granularities, *grid, -1)
     count = shares.shape[-1]
     figure, axes = panels(count, columns, size=(2.7, 3.0))
-    width, height = image.size
-    grey = np.asarray(image.convert("L").convert("RGB"))
     places = shares.sum(0)
-    top = max(
-        places.max().item(), 2 / places[..., 0].numel()
-    )  # an even share fills half of the scale at most
+    # An even share fills half of the scale at most.
+    norm = Normalize(0, max(places.max().item(), 2 / places[..., 0].numel()))
     for m, ax in enumerate(axes):
-        show_image(ax, grey, f"super-node {numbers[m] if numbers else m + 1}", box=box)
-        extent = (-0.5, width - 0.5, height - 0.5, -0.5)
-        ax.imshow(places[..., m].numpy(), cmap=HEAT, extent=extent, alpha=0.6, vmin=0, vmax=top)
-        ax.set_xlim(extent[:2])
-        ax.set_ylim(extent[2:])
+        title = f"super-node {numbers[m] if numbers else m + 1}"
+        shown = heat_over(ax, image, places[..., m], title, norm)
+        if box is not None:
+            x0, y0, x1, y1 = (float(v) for v in box)
+            frame = ((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0)
+            ax.add_patch(plt.Rectangle(*frame, fill=False, edgecolor=ORANGE, linewidth=2))
         parts = shares[..., m].sum((1, 2)).tolist()
         ax.set_xlabel("maps 1-4: " + " ".join(f"{100 * p:.0f}" for p in parts) + " %", fontsize=9)
+    colour_bar(figure, shown, axes, "weight")
     return figure

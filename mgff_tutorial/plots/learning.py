@@ -67,3 +67,33 @@ def draw_learned_table(table, wanted, losses):
     right.set(ylim=(-0.03, 1.1))
     right.legend(frameon=False, fontsize=9, loc="center right")
     return figure
+
+
+def draw_found(
+    grids, losses, floors=None, ylabel="loss", marks=(), label="", axes=("", ""), smooth=15
+):
+    """What was hidden beside what was learned, on one scale from dark to bright, and the losses.
+
+    Args:
+        grids: dict title -> (h, w) values. losses, floors, ylabel, smooth: as for `draw_learning`.
+        marks: (row, column) of places to mark in every grid. label: of the colour bar.
+        axes: what columns and rows are.
+
+    Returns:
+        the matplotlib figure.
+    """
+    grids = {title: np.asarray(values, dtype=float) for title, values in grids.items()}
+    figure = plt.figure(figsize=(2.5 * len(grids) + 4.6, 3.1), layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=[2.5 * len(grids), 4.6])
+    low, high = min(map(np.min, grids.values())), max(map(np.max, grids.values()))
+    panels = left.subplots(1, len(grids), squeeze=False)[0]
+    for ax, (title, values) in zip(panels, grids.items()):
+        shown = ax.imshow(values, cmap="magma", vmin=low, vmax=high)
+        for row, column in marks:
+            ax.plot(column, row, "s", color="#35c4ff", markersize=11, fillstyle="none", mew=2)
+        ax.set(title=title, xlabel=axes[0], ylabel=axes[1], xticks=[], yticks=[])
+    left.colorbar(shown, ax=panels, shrink=0.75, label=label)
+    ax = draw_learning(losses, floors, ylabel, smooth, ax=right.subplots())
+    ax.set_ylim(-0.03 * max(map(max, losses.values())), None)
+    ax.legend(frameon=False, fontsize=9, loc="upper right")
+    return figure
