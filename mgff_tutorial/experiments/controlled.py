@@ -26,47 +26,62 @@ SWEEPS = {
     "camouflage": (0.0, 0.25, 0.5, 0.75, 1.0),  # how much the surroundings wear the bird's colours
     "part_scale": (0.5, 0.75, 1.0, 1.5, 2.0),  # size of the parts that decide the label
 }
-FIRST_SEED = 7_000_000  # of the scenes; SketchBirds and pretraining draw with others
-SCENES = 10  # of each species
+SMALL_SIZES = {"scale": (0.2, 0.3)}  # the sizes that are asked once more, of other scenes
+# Seed of the first scene, and number of scenes of each species; SketchBirds and pretraining draw
+# with other seeds.
+SCENES = (7_000_000, 10)
+NEW_SCENES = (8_000_000, 100)
 
 
-def scenes(sweep, value, count=SCENES):
+def scenes(sweep, value, first=SCENES[0], count=SCENES[1]):
     """Pictures of all species with one factor set: list of `Scene`, species by species."""
     return [
-        render(label, FIRST_SEED + 1000 * label + i, **{sweep: value})
+        render(label, first + 1000 * label + i, **{sweep: value})
         for label in range(len(SPECIES))
         for i in range(count)
     ]
 
 
-def controlled(study, results, seeds, configurations):
+def small_birds(study, results, seeds, configurations):
+    """Experiment ``small-birds``: `controlled` for small birds alone and with one look, of ten
+    times as many scenes, none of which it used: whether its finding holds.
+    """
+    controlled(study, results, seeds, configurations, SMALL_SIZES, NEW_SCENES, ("stage1",))
+
+
+def controlled(
+    study, results, seeds, configurations, sweeps=SWEEPS, drawn=SCENES, looks=("stage1", "merged")
+):
     """Experiment ``controlled``: heads trained on SketchBirds (with crops), tested on drawn
     pictures.
 
     The split of a row names the setting, such as ``scale=0.3``; ``<head>/stage1`` sees the whole
     picture, ``<head>/merged`` adds the ViT's crop.
     """
-    cropper, heads = study.cropper(), {}
-    truth = torch.arange(len(SPECIES)).repeat_interleave(SCENES)
-    for sweep, value in [(sweep, value) for sweep, values in SWEEPS.items() for value in values]:
-        split = f"{sweep}={value:g}"
-        runs = [(c, s) for s in seeds for c in configurations]
-        todo = [(c, s) for c, s in runs if not results.has(f"{c}/merged", s, split)]
-        if not todo:
-            continue
-        pictures = [scene.image for scene in scenes(sweep, value)]
-        whole = _features(study, pictures, [View()] * len(pictures))
-        crop = _features(study, pictures, boxes_as_views(study.find_boxes(pictures, cropper)))
-        for configuration, seed in todo:
-            if (configuration, seed) not in heads:
+    settings = [(sweep, value) for sweep, values in sweeps.items() for value in values]
+    cropper = study.cropper() if "merged" in looks else None
+    truth = torch.arange(len(SPECIES)).repeat_interleave(drawn[1])
+    seen = {}  # the features of each setting's pictures, computed when a head has not met them
+    for configuration, seed in [(c, s) for s in seeds for c in configurations]:
+        head, cost = None, study.cost(configuration)
+        for sweep, value in settings:
+            split = f"{sweep}={value:g}"
+            if results.has(f"{configuration}/{looks[-1]}", seed, split):
+                continue
+            if split not in seen:
+                pictures = [scene.image for scene in scenes(sweep, value, *drawn)]
+                views = [[View()] * len(pictures)]
+                if cropper:
+                    views.append(boxes_as_views(study.find_boxes(pictures, cropper)))
+                seen[split] = [_features(study, pictures, view) for view in views]
+            if head is None:
                 recipe = tune(study, results, configuration)
-                heads[configuration, seed] = study.trained(configuration, recipe, seed, crops=True)
-            head, cost = heads[configuration, seed], study.cost(configuration)
-            stage1, stage2 = predict_head(head, whole), predict_head(head, crop)
-            for look, probabilities in (("stage1", stage1), ("merged", (stage1 + stage2) / 2)):
+                head = study.trained(configuration, recipe, seed, crops=True)
+            found = [predict_head(head, view) for view in seen[split]]
+            for look, probabilities in zip(looks, (found[0], sum(found) / len(found))):
                 name = f"{configuration}/{look}"
                 add_result(results, name, seed, split, probabilities, truth, cost)
-        logger.info(f"{split}: {len(todo)} runs on {len(truth)} pictures")
+        logger.info(f"{configuration}, seed {seed}: {len(truth)} pictures of each setting")
 
 
 def _features(study, pictures, views, batch_size=50):

@@ -106,6 +106,12 @@ EXPERIMENTS = {
         "controlled:USUAL",
         tuning="fusion-sketchbirds",
     ),
+    "small-birds": Experiment(
+        "drawn birds of a fifth and three tenths of the picture, in new scenes",
+        "controlled:small_birds",
+        "controlled:USUAL",
+        tuning="fusion-sketchbirds",
+    ),
     "localisation": Experiment(
         "boxes of every rule against annotated boxes; photographs with --data and --root, else "
         "drawn birds"

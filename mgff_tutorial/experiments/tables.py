@@ -14,7 +14,7 @@ from pathlib import Path
 from ..renderer.dataset import IMAGES_PER_SPLIT
 from ..support.errors import DataError, InputError
 from ..support.files import atomic_file
-from .controlled import SWEEPS
+from .controlled import SMALL_SIZES, SWEEPS
 from .costs import METRIC
 from .intervals import t_interval, wilson_interval
 from .localisation import METRICS, by_run
@@ -70,7 +70,6 @@ TWO_LOOKS = {
     "merged, central boxes (floor)": "whole/merged-central",
     "merged, trained with crops as well": "crops/merged-cropper",
 }
-SMALL = (0.2, 0.3)  # share of the picture at which MGFF gains most
 FACTORS = {
     "scale": "bird {} of the picture",
     "camouflage": "camouflage {}",
@@ -109,6 +108,7 @@ def tables(folder, seeds=5):
         "frozen-vit": frozen_vit(folder, seeds),
         "costs": what_heads_cost(folder),
         "controlled": one_factor(folder, seeds),
+        "new-scenes": one_factor(folder, seeds, "small-birds", SMALL_SIZES),
         "small-birds": small_birds(folder, seeds),
         "fine-tuned-photographs": fine_tuned_on_photographs(folder, seeds),
         "fine-tuned": fine_tuned(folder),
@@ -271,12 +271,12 @@ def more_images(folder, seeds):
     return grid("training images a species", lines, [cells], measured)
 
 
-def one_factor(folder, seeds):
+def one_factor(folder, seeds, experiment="controlled", sweeps=SWEEPS):
     """Drawn birds under control: a row for each setting, a group of columns for each number of
     training images.
     """
     columns, measured = [], []
-    for count, rows in by_training_images(folder, "controlled").items():
+    for count, rows in by_training_images(folder, experiment).items():
         group = [
             (f"{count} images a species: linear head", "baseline/stage1"),
             ("MGFF, gain", "mgff/stage1 - baseline/stage1"),
@@ -289,7 +289,7 @@ def one_factor(folder, seeds):
         measured += [row for row in mine if " at " not in row.metric]
     lines = [
         (FACTORS[factor].format(value), [f"{factor}={value:g}"])
-        for factor, values in SWEEPS.items()
+        for factor, values in sweeps.items()
         for value in values
     ]
     return grid("setting", lines, columns, measured)
@@ -301,7 +301,7 @@ def small_birds(folder, seeds):
     """
     columns, measured = [], []
     for count, rows in by_training_images(folder, "controlled").items():
-        for size in SMALL:
+        for size in SMALL_SIZES["scale"]:
             title = f"{count} images a species, {FACTORS['scale'].format(size)}"
             pair = [(title, "{}/stage1"), ("minus MGFF", "{}/stage1 - mgff/stage1")]
             columns.append(heads(rows, seeds, pair, f"scale={size}"))

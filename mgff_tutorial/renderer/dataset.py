@@ -2,9 +2,10 @@
 
 Seeds of the renderer, so that no two uses share a picture:
 
-    0 to 99,999                          free: notebooks, tests and controlled experiments
+    0 to 99,999                          free: notebooks and tests
     100,000 + 1,000 * label + 0..29      training pictures (0..999 in a larger set)
     200,000 + 1,000 * label + 0..29      test pictures
+    7,000,000 to 8,099,999               controlled experiments
     10,000,000 and above                 pretraining, on other species
 
 A seed stands for a place, light and pose, so no two pictures of the data set share these either. A
