@@ -108,3 +108,48 @@ def test_a_picture_is_a_png_of_the_figure():
     figure = explore.draw_valley()
     with Image.open(io.BytesIO(explore.png_of(figure))) as picture:
         assert picture.format == "PNG" and picture.width > 500
+
+
+def test_a_click_on_a_picture_is_the_place_of_the_patch():
+    places = []
+
+    def draw(patch=(0, 1)):
+        places.append(patch)
+        return plt.figure(figsize=(1, 1))
+
+    picture = Image.new("RGB", (90, 60), "teal")
+    box = explore.explorer(draw, patch=explore.Patches(picture, grid=(2, 3), side=60))
+    _, stacked = box.children[0].children[0].children
+    shown, cells = stacked.children
+    with Image.open(io.BytesIO(shown.value)) as stored:
+        assert stored.size == (60, 60)
+    for number in (5, 2):
+        cells.children[number].click()
+    assert len(cells.children) == 6 and places == [(0, 1), (1, 2), (0, 2)]
+
+
+@pytest.mark.parametrize("head, column", [(1, "sum 0.50"), (2, "sum 0.00"), ("mean", "sum 0.25")])
+def test_attention_of_a_patch_gives_the_sums_of_its_row_and_its_column(head, column):
+    matrix = torch.zeros(2, 5, 5)
+    matrix[0, :, 1], matrix[0, :, 2], matrix[1, :, 4] = 0.9, 0.1, 1.0
+    figure = explore.draw_patch_attention(Image.new("RGB", (20, 20)), matrix, (0, 1), head)
+    found = [ax.get_xlabel().split(",")[0] for ax in figure.axes[1:]]
+    assert found == ["sum 1.00", column]
+    row = figure.axes[1].images[1].get_array()
+    assert row.shape == (2, 2)
+    assert float(row[0, 0]) == pytest.approx({1: 0.9, 2: 0.0, "mean": 0.45}[head])
+    plt.close(figure)
+
+
+@pytest.mark.parametrize(
+    "tau, padding, iou, share",
+    [(1.0, 0.0, "IoU 1.00", "25%"), (1.0, 0.5, "IoU 0.44", "25%"), (9.0, 0.0, "IoU 0.25", "0%")],
+)
+def test_a_cut_moves_with_threshold_and_padding(tau, padding, iou, share):
+    weights = torch.zeros(8, 8)
+    weights[:4, :4], weights[7, 7] = 1.0, 0.3
+    truth = (0, 0, 4, 4)  # the image has a pixel per patch: nothing is interpolated
+    figure = explore.draw_cut(Image.new("RGB", (8, 8)), weights, tau, padding, truth)
+    assert figure.axes[3].get_xlabel() == iou
+    assert figure.axes[2].get_xlabel() == f"{share} of the picture"
+    plt.close(figure)

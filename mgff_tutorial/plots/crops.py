@@ -17,7 +17,7 @@ def _array(values):
     )
 
 
-def _overlay(ax, image, weights, title=None, alpha=0.55):
+def overlay(ax, image, weights, title=None, alpha=0.55):
     """A grid of weights over a pale grey version of the image, enlarged without smoothing."""
     width, height = image.size
     grey = np.asarray(image.convert("L").convert("RGB"), dtype=float)
@@ -29,6 +29,13 @@ def _overlay(ax, image, weights, title=None, alpha=0.55):
     )
     ax.set_xlim(-0.5, width - 0.5)
     ax.set_ylim(height - 0.5, -0.5)
+
+
+def mark_patch(ax, image, grid, patch, colour=GREEN):
+    """A frame around the patch (row, column) of a ``grid`` of (rows, columns) on a PIL image."""
+    high, wide = image.height / grid[0], image.width / grid[1]
+    corner = (patch[1] * wide - 0.5, patch[0] * high - 0.5)
+    ax.add_patch(plt.Rectangle(corner, wide, high, fill=False, edgecolor=colour, linewidth=2.5))
 
 
 def draw_matrix_sums(matrix, labels):
@@ -98,7 +105,7 @@ def draw_weight_grids(images, grids, row_titles=None, column_titles=None, size=1
         if row_titles is not None:
             row[0].set_ylabel(row_titles[i], fontsize=9)
         for j, (ax, weights) in enumerate(zip(row[1:], maps)):
-            _overlay(
+            overlay(
                 ax,
                 image,
                 weights,
@@ -148,20 +155,10 @@ def draw_affinity(image, patches, rows, cut, title="cut"):
         the matplotlib figure.
     """
     figure, axes = panels(len(rows) + 1, size=(2.6, 2.8))
-    height, width = (image.height / rows[0].shape[0], image.width / rows[0].shape[1])
-    for ax, (r, c), grid in zip(axes, patches, rows):
-        _overlay(ax, image, grid, f"like patch ({r}, {c})")
-        ax.add_patch(
-            plt.Rectangle(
-                (c * width - 0.5, r * height - 0.5),
-                width,
-                height,
-                fill=False,
-                edgecolor=GREEN,
-                linewidth=2.5,
-            )
-        )
-    _overlay(axes[-1], image, cut, title)
+    for ax, patch, grid in zip(axes, patches, rows):
+        overlay(ax, image, grid, f"like patch {tuple(patch)}")
+        mark_patch(ax, image, rows[0].shape, patch)
+    overlay(axes[-1], image, cut, title)
     return figure
 
 
@@ -326,7 +323,7 @@ def draw_intervals(values, curves, labels, xlabels, ylabel="accuracy"):
 
 
 def draw_differences(values, estimates, xlabels):
-    """Differences of two accuracies with their 95 % intervals; above the line the second stage
+    """Differences of two accuracies with their 95 % intervals; above the line the second look
     helps.
 
     Args:
@@ -343,7 +340,7 @@ def draw_differences(values, estimates, xlabels):
         ax.axhline(0, color=GREY, linewidth=1)
         ax.errorbar(x, mean, error, fmt="o", color=BLUE, capsize=3)
         ax.set_xlabel(xlabel)
-    axes[0].set_ylabel("two stages - one stage")
+    axes[0].set_ylabel("two looks minus one look")
     return figure
 
 

@@ -14,6 +14,7 @@ from ..renderer import render
 from ..renderer.species import find_species
 from ..support.errors import InputError
 from .birds import _circle_around
+from .crops import draw_steps, mark_patch, overlay
 from .style import BLUE, GREEN, GREY, ORANGE, RED, panels, plt, show_image
 from .windows import REGIONS, _borders, _numbers, _pairs
 
@@ -189,6 +190,69 @@ def draw_shift(window=4, shift=2, side=12):
     return figure
 
 
+def draw_patch_attention(image, matrix, patch, head="mean"):
+    """Whom a patch looks at, and who looks at it: its row and its column of an attention matrix.
+
+    Args:
+        image: PIL image. matrix: (heads, N + 1, N + 1) attention of one layer over a class token
+            and a square grid of N patches; rows sum to 1. patch: (row, column). head: its number
+            from 1, or ``"mean"``.
+    """
+    chosen = matrix.mean(dim=0) if head == "mean" else matrix[head - 1]
+    side = round((len(chosen) - 1) ** 0.5)
+    place = 1 + patch[0] * side + patch[1]
+    figure, axes = panels(3, size=(3.0, 3.15))
+    show_image(axes[0], image, f"patch {tuple(patch)}")
+    mark_patch(axes[0], image, (side, side), patch)
+    row, column = chosen[place], chosen[:, place]
+    for ax, values, title in (
+        (axes[1], row, "the patch looks at (row)"),
+        (axes[2], column, "looks at the patch (column)"),
+    ):
+        overlay(ax, image, values[1:].unflatten(0, (side, side)), title)
+        mark_patch(ax, image, (side, side), patch)
+        ax.set_xlabel(f"sum {values.sum():.2f}, class token {values[0]:.2f}", fontsize=9)
+    return figure
+
+
+def draw_cut(image, weights, tau=1.0, padding=0.05, truth=None):
+    """From a response map to a crop, for a threshold and a padding.
+
+    Args:
+        image: PIL image. weights: (rows, columns), one number per patch. tau: the threshold is
+            ``tau`` times the mean. padding: share of the box's side. truth: true box, xyxy pixels
+            of ``image``.
+    """
+    import torch
+
+    from ..cropper import box_of, largest_component, pad_boxes
+    from ..response import enlarge
+
+    size = (image.height, image.width)
+    response = enlarge(weights[None], size)[0, 0].cpu()
+    above = (response > tau * weights.mean().cpu()).numpy()
+    kept = largest_component(above[None])
+    box = pad_boxes(torch.from_numpy(box_of(kept)), padding, *size)[0]
+    if not kept.any():  # nothing above the threshold: the cropper takes the whole image
+        box = torch.tensor([0.0, 0.0, image.width, image.height])
+    crop = image.crop(tuple(box.round().int().tolist())).resize(image.size)
+    figure = draw_steps(image, response, kept[0], box, crop, truth)
+    axes = figure.axes
+    axes[1].contour(above, levels=[0.5], colors="white", linewidths=1.2)
+    axes[1].set_xlabel(f"white: above {tau:g} x the mean", fontsize=9)
+    axes[2].set_xlabel(f"{kept.mean():.0%} of the picture", fontsize=9)
+    if truth is not None:
+        axes[3].set_xlabel(f"IoU {_iou(box.tolist(), truth):.2f}", fontsize=9)
+    return figure
+
+
+def _iou(a, b):
+    """Intersection over union of two boxes."""
+    shared = np.prod([max(0, min(a[i + 2], b[i + 2]) - max(a[i], b[i])) for i in (0, 1)])
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
+    return shared / (sum(areas) - shared)
+
+
 def draw_merge(first, second, names, truth, weight=0.5, top=4):
     """Two looks and their merged prediction, as bars.
 
@@ -263,6 +327,7 @@ def draw_valley(learning_rate=0.1, momentum=0.7, updates=60):
     left.plot(*path[0], "o", color=GREY)
     left.plot(*path[-1], "o", color=RED)
     left.set(xlim=(-10.5, 10.5), ylim=(-3.2, 3.2), xticks=[], yticks=[])
+    left.spines[:].set_visible(False)
     left.set_title(f"learning rate {learning_rate:g}, momentum {momentum:g}")
     right.semilogy(np.clip(losses, 1e-8, 1e8), color=ORANGE)
     right.set(xlabel="update", title="loss", ylim=(1e-8, 1e4))
