@@ -40,7 +40,7 @@ class Predictions:
 
     @property
     def correct(self) -> int:
-        """Number of images classified rightly."""
+        """Number of images classified correctly."""
         return int((self.predicted == self.labels).sum())
 
     @property
@@ -49,7 +49,7 @@ class Predictions:
 
     @property
     def accuracy(self) -> float:
-        """Share of images classified rightly, 0 to 1."""
+        """Share of images classified correctly, 0 to 1."""
         return self.correct / self.count if self.count else 0.0
 
     @property
@@ -70,7 +70,7 @@ class Predictions:
         return matrix
 
     def class_accuracy(self):
-        """(K,) share of each class's images classified rightly; NaN for a class without images."""
+        """(K,) share of each class's images classified correctly; NaN for a class without images."""
         matrix = self.confusion()
         images = matrix.sum(1)
         return np.where(images > 0, matrix.diagonal() / np.maximum(images, 1), np.nan)

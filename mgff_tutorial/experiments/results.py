@@ -19,7 +19,7 @@ from ..support.paths import results_dir
 from .intervals import t_interval
 
 MAX_BYTES = 2**30  # of predictions, unpacked
-VERSION = 1  # of the file format; raised when older code could no longer read a file rightly
+VERSION = 1  # of the file format; raised when older code could no longer read a file correctly
 
 
 LIMITS = (  # of the columns of a row: name, lowest, highest

@@ -4,7 +4,7 @@ curves.
 
 import numpy as np
 
-from .style import BLUE, GREEN, GREY, ORANGE, PALETTE, panels, plt, show_image
+from .style import BLUE, GREEN, GREY, ORANGE, PALETTE, RED, panels, plt, show_image
 
 MAP = "magma"
 
@@ -341,6 +341,35 @@ def draw_differences(values, estimates, xlabels):
         ax.errorbar(x, mean, error, fmt="o", color=BLUE, capsize=3)
         ax.set_xlabel(xlabel)
     axes[0].set_ylabel("two looks minus one look")
+    return figure
+
+
+def draw_weights(views, path):
+    """What the weight of the second look does: loss of the first set of pictures with the way of a
+    gradient, and accuracy of all sets.
+
+    Args:
+        views: dict name -> ((N, K) probabilities of the first look, of the second, (N,) labels).
+        path: list of (weight, loss).
+
+    Returns:
+        the matplotlib figure.
+    """
+    figure, (left, right) = panels(2, size=(4.7, 3.0))
+    weights = np.linspace(0, 1, 101)
+    for (name, (first, second, labels)), colour in zip(views.items(), PALETTE):
+        first, second = _array(first), _array(second)
+        labels, rows = _array(labels).astype(int), np.arange(len(first))
+        merged = [(1 - w) * first + w * second for w in weights]
+        if not left.lines:
+            left.plot(weights, [-np.log(p[rows, labels]).mean() for p in merged], color=colour)
+        right.plot(weights, [(p.argmax(1) == labels).mean() for p in merged], color=colour)
+        right.lines[-1].set_label(name)
+    left.plot(*zip(*path), ".", color=RED, markersize=5, label="gradient descent")
+    for ax, ylabel in ((left, "loss of the new birds"), (right, "named correctly")):
+        ax.axvline(0.5, color=GREY, linewidth=1, linestyle=":")
+        ax.set(xlabel="weight of the second look", ylabel=ylabel)
+        ax.legend(frameon=False, fontsize=9)
     return figure
 
 

@@ -56,10 +56,10 @@ def draw_genera(dataset):
         for ax, label in zip(row, labels):
             members = [i for i, other in enumerate(dataset.labels) if other == label]
             best = max(members, key=lambda i: extent[i])
-            show_image(ax, dataset.image(best), readable_name(dataset.classes[label]))
-            ax.title.set_fontsize(9)
+            name = readable_name(dataset.classes[label])
+            show_image(ax, dataset.image(best), name.removesuffix(f" {genus}"))
             _smooth(ax)
-        row[0].set_ylabel(genus, fontsize=10, labelpad=8)
+        row[0].set_ylabel(genus, fontsize=11, labelpad=8)
     return figure
 
 

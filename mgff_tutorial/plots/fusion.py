@@ -1,11 +1,11 @@
 """Figures of notebook 09: MGFF from the image to the logits, what it costs on each backbone, and
-what its gate let through after training.
+its gate: how it opens, and what it let through after training.
 """
 
 import numpy as np
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from .style import BLUE, GREY, ORANGE, panels
+from .style import BLUE, GREY, ORANGE, panels, show_image
 
 MAPS = ("48 × 48 × 256", "24 × 24 × 512", "12 × 12 × 1024", "12 × 12 × 1024")  # Swin-B at 384
 
@@ -33,10 +33,10 @@ def draw_fusion(image):
             _arrow(ax, (start, y + 3), (end, y + 3))
         align = f"conv {(4, 2, 1)[i]}" if i < 3 else "untouched"
         _box(ax, 40, y, 12, 6, align, BLUE, "norm" if i < 3 else "")
-        _box(ax, 54, y, 12, 6, "self-attention", BLUE, "norm, heads, x + ...")
+        _box(ax, 54, y, 12, 6, "self-attention", BLUE, "norm, heads, + x")
         _box(ax, 68, y, 10, 6, "SE weights", BLUE, "start at 1")
     _box(ax, 80, 6, 7, 34, "576\nnodes", BLUE, "norm")
-    _box(ax, 90, 30, 17, 10, "graph,\n18 super-nodes, mean", BLUE, "norm, GELU, x + ...")
+    _box(ax, 90, 30, 17, 10, "graph,\n18 super-nodes, mean", BLUE, "norm, GELU, + x")
     _arrow(ax, (87, 35), (90, 35))
     _box(ax, 90, 20, 17, 5, "exit norm, exit", ORANGE)
     _box(ax, 90, 11, 17, 5, "× gate (0 at first)", ORANGE)
@@ -78,7 +78,7 @@ def _box(ax, x, y, width, height, label, colour, added=""):
             added,
             ha="center",
             va="center",
-            fontsize=7.5,
+            fontsize=8.5,
             color=ORANGE,
             zorder=3,
         )
@@ -131,4 +131,63 @@ def draw_gate(gate, shares):
     right.set_xlim(left=0)
     right.set_xlabel("|MGFF's vector| / |backbone's vector|")
     right.set_ylabel("images")
+    return figure
+
+
+def draw_entry(image, pooled, vector, gate, channels=24):
+    """The sum at the gate for one picture, with a closed gate and with the trained one.
+
+    Args:
+        image: PIL image. pooled: (C,) the backbone's own vector p. vector: (C,) MGFF's vector after
+            exit norm and exit. gate: (C,) trained. channels: how many are drawn, evenly spaced.
+
+    Returns:
+        the matplotlib figure.
+    """
+    chosen = np.linspace(0, len(gate) - 1, channels).round().astype(int)
+    pooled, vector, gate = (
+        t.detach().float().cpu().numpy()[chosen] for t in (pooled, vector, gate)
+    )
+    figure, axes = panels(10, columns=5, size=(2.1, 1.75))
+    show_image(axes[0], image, "one bird")
+    axes[5].set_visible(False)
+    places = np.arange(channels)
+    for row, (name, opened) in enumerate((("gate closed", 0 * gate), ("gate as trained", gate))):
+        _, *rest = axes[5 * row : 5 * row + 5]
+        added = opened * vector
+        for ax, values, colour in zip(rest, (pooled, opened, vector), (BLUE, ORANGE, ORANGE)):
+            ax.bar(places, values, color=colour, width=0.8)
+        rest[3].bar(places, pooled, color=BLUE, width=0.8)
+        rest[3].bar(places, added, bottom=pooled, color=ORANGE, width=0.8)
+        rest[0].set_ylabel(name, fontsize=10)
+        high = 1.15 * np.abs([pooled, pooled + added]).max()
+        for ax, limit in zip(rest, (high, 1.15 * np.abs(gate).max(), None, high)):
+            ax.axhline(0, color=GREY, linewidth=0.8)
+            ax.set(xticks=[], ylim=None if limit is None else (-limit, limit))
+            ax.tick_params(labelsize=8)
+    titles = ("p: the backbone", "+ gate", "× exit(norm(v))", "= what is classified")
+    for ax, title in zip(axes[1:5], titles):
+        ax.set_title(title, fontsize=10)
+    for ax in axes[6:]:
+        ax.set_xlabel(f"{channels} of the channels", fontsize=8.5)
+    return figure
+
+
+def draw_opening(losses, gates):
+    """Losses of some runs, and how far their gates are open.
+
+    Args:
+        losses: dict name -> losses by update. gates: dict name -> mean size of the gate by update.
+
+    Returns:
+        the matplotlib figure.
+    """
+    figure, (left, right) = panels(2, size=(4.7, 3.0))
+    for (name, values), colour in zip(losses.items(), (GREY, BLUE, ORANGE)):
+        mean = np.convolve(values, np.ones(5) / 5, mode="valid")
+        left.plot(np.arange(len(mean)) + 3, mean, color=colour, linewidth=2, label=name)
+        right.plot(np.arange(1, len(values) + 1), gates[name], color=colour, linewidth=2)
+    left.set(xlabel="update", ylabel="loss", ylim=(0, None))
+    right.set(xlabel="update", ylabel="mean size of the gate", ylim=(-0.03, 1.1))
+    left.legend(frameon=False, fontsize=9)
     return figure

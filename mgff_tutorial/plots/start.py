@@ -116,3 +116,34 @@ def draw_seen_sizes(scenes, side=96, zoom=None):
             bottom, small.crop(tuple(round(v) for v in box)), f"its {zoom}, {2 * half} pixels wide"
         )
     return figure
+
+
+def draw_coordinates(image, box, vit_side, side):
+    """One box in the pixels of the ViT's view, of the original, and what the classifier sees of it;
+    the corners are written at the edges.
+
+    Args:
+        image: PIL image, the original. box: xyxy in its pixels. vit_side: side of the ViT's square
+            view. side: of the classifier's.
+
+    Returns:
+        the matplotlib figure.
+    """
+    wide, high = image.size
+    scale = (wide / vit_side, high / vit_side) * 2
+    figure, axes = panels(3, size=(3.5, 3.1))
+    crop = image.crop(tuple(round(v) for v in box)).resize((side, side))
+    views = (
+        (image.resize((vit_side, vit_side)), [v / s for v, s in zip(box, scale)], "the ViT's view"),
+        (image, box, "the original"),
+        (crop, None, "the classifier's view"),
+    )
+    for ax, (view, corners, title) in zip(axes, views):
+        show_image(ax, view, box=corners)
+        ax.set_title(f"{title}: {view.width} × {view.height}")
+        x0, y0, x1, y1 = corners or (0, 0, *view.size)
+        ax.set_xticks([v - 0.5 for v in (x0, x1)], [f"{v:.0f}" for v in (x0, x1)])
+        ax.set_yticks([v - 0.5 for v in (y0, y1)], [f"{v:.0f}" for v in (y0, y1)])
+    axes[1].set_xlabel(f"x · {wide}/{vit_side},  y · {high}/{vit_side}")
+    axes[2].set_xlabel("cut out of the original, resized")
+    return figure

@@ -71,7 +71,7 @@ def draw_overfitting(losses, accuracies):
     left.semilogy(losses, color=BLUE)
     left.set(title="loss on the eight images", xlabel="update")
     right.plot(accuracies, color=GREEN)
-    right.set(title="share named rightly", xlabel="update", ylim=(-0.03, 1.05))
+    right.set(title="share named correctly", xlabel="update", ylim=(-0.03, 1.05))
     return figure
 
 
@@ -97,7 +97,7 @@ def draw_class_accuracy(predictions, names, title="accuracy by class"):
     ax.axvline(predictions.accuracy, color=ORANGE, linewidth=2)
     ax.set(
         xlim=(0, 1.02),
-        xlabel="share of the class's images named rightly",
+        xlabel="share of the class's images named correctly",
         title=f"{title} (line: all images, {predictions.accuracy:.0%})",
     )
     return figure

@@ -26,7 +26,7 @@ from .paths import checkpoints_dir
 from .state_dicts import difference, foreign, unwrap, without_prefix
 
 FORMAT = "mgff_tutorial"
-FORMAT_VERSION = 1  # raised when older code could no longer read the file rightly
+FORMAT_VERSION = 1  # raised when older code could no longer read the file correctly
 
 
 def save_checkpoint(path, model_or_state, metadata, half=False):
