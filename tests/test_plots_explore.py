@@ -110,24 +110,6 @@ def test_a_picture_is_a_png_of_the_figure():
         assert picture.format == "PNG" and picture.width > 500
 
 
-def test_a_click_on_a_picture_is_the_place_of_the_patch():
-    places = []
-
-    def draw(patch=(0, 1)):
-        places.append(patch)
-        return plt.figure(figsize=(1, 1))
-
-    picture = Image.new("RGB", (90, 60), "teal")
-    box = explore.explorer(draw, patch=explore.Patches(picture, grid=(2, 3), side=60))
-    _, stacked = box.children[0].children[0].children
-    shown, cells = stacked.children
-    with Image.open(io.BytesIO(shown.value)) as stored:
-        assert stored.size == (60, 60)
-    for number in (5, 2):
-        cells.children[number].click()
-    assert len(cells.children) == 6 and places == [(0, 1), (1, 2), (0, 2)]
-
-
 @pytest.mark.parametrize("head, column", [(1, "sum 0.50"), (2, "sum 0.00"), ("mean", "sum 0.25")])
 def test_attention_of_a_patch_gives_the_sums_of_its_row_and_its_column(head, column):
     matrix = torch.zeros(2, 5, 5)

@@ -70,7 +70,7 @@ class Predictions:
         return matrix
 
     def class_accuracy(self):
-        """(K,) share of each class's images classified correctly; NaN for a class without images."""
+        """(K,) share of each class's images classified correctly; NaN for one without images."""
         matrix = self.confusion()
         images = matrix.sum(1)
         return np.where(images > 0, matrix.diagonal() / np.maximum(images, 1), np.nan)
