@@ -13,8 +13,12 @@ version; a name that moves says where it went.
 
 import os
 import sys
+
+if sys.argv[:1] == ["-m"]:  # Python looks for the command line: Ctrl-C is one line from here on
+    from .support.stopping import stop_quietly
+
+    stop_quietly()
 from importlib import import_module
-from importlib.abc import MetaPathFinder
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what editors and type checkers see; `__getattr__` imports the same names
@@ -85,7 +89,7 @@ _MOVED = {
 __all__ = [*_HOMES, "__version__"]
 
 
-class _OldNames(MetaPathFinder):
+class _OldNames:
     """Asked after all others; finds nothing, but says where a moved module is."""
 
     @staticmethod
@@ -120,7 +124,6 @@ if "torch" not in sys.modules and "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 
 # ``timm.create_model("mgff_...")`` works from here on; over ``import torch, timm`` this costs
-# nothing measurable. The command line (sys.argv[0] is "-m" while Python looks for it) imports what
-# each command needs by itself.
+# nothing measurable. The command line imports what each command needs by itself.
 if sys.argv[:1] != ["-m"]:
     from . import models  # noqa: F401

@@ -66,15 +66,17 @@ def main(arguments=None):
         if not hasattr(args, "run"):
             parser.print_help()
             return 2
-        from .support.stopping import terminate_like_interrupt
+        from .support.stopping import Stopped, stop_with_word
         from .support.terminal import harmless_output
 
-        terminate_like_interrupt()
+        asked = stop_with_word()
         with harmless_output(), warnings.catch_warnings():
             warnings.showwarning = _note
             try:
                 return args.run(args) or 0
             except Exception as error:
+                if asked.code is not None:
+                    raise Stopped("stopped.", asked.code) from error
                 return _failed(error)
     except BrokenPipeError:  # the reader of a pipe (head, less) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -9,8 +9,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from training_fakes import Colours
 
+from mgff_tutorial.datasets import ImageFolderDataset
 from mgff_tutorial.evaluation.boxes import find_boxes
 from mgff_tutorial.support.errors import InputError
 from mgff_tutorial.training import loading
@@ -151,10 +153,19 @@ def test_jitter_of_factor_one_changes_nothing_and_zero_saturation_is_grey():
     )
 
 
-def test_memory_has_a_limit(monkeypatch):
-    monkeypatch.setattr(loading, "MEMORY_LIMIT", 3000)
-    with pytest.raises(InputError, match="in_memory: the images need more than"):
-        images()
+def test_memory_has_a_limit_that_is_known_from_the_headers(tmp_path, monkeypatch):
+    for name in ("robin", "wren"):
+        (tmp_path / name).mkdir()
+        for i in range(4):
+            Image.new("RGB", (1600, 1200)).save(tmp_path / name / f"{i}.jpg")
+    birds = ImageFolderDataset(tmp_path)
+    loading.check_memory(birds)
+    monkeypatch.setattr(loading, "MEMORY_LIMIT", 6 * 3 * 1600 * 1200 - 1)
+    refusal = "6 training images would need .*--set in_memory=false"
+    with pytest.raises(InputError, match=refusal):
+        loading.check_memory(birds)
+    birds.least = 600  # they are decoded at half their side
+    loading.check_memory(birds)
 
 
 def test_fixed_randomness_leaves_no_trace():

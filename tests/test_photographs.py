@@ -141,7 +141,7 @@ def test_data_check_takes_a_folder_as_train_does(tmp_path, capsys):
     (tmp_path / "birds" / "robin" / "3.png").write_bytes(b"no picture")
     assert main(["data", "check", str(tmp_path / "birds")]) == 1
     out = capsys.readouterr().out
-    assert "1 problem, 0 notes." in out and "3.png" in out
+    assert "1 problem, 1 note." in out and "3.png" in out and "robin: 3" in out
 
 
 def test_the_embedded_classifier_knows_drawings_from_noise():

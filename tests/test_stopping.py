@@ -104,7 +104,7 @@ def test_a_run_says_before_it_starts_what_it_will_do(tmp_path, capsys):
     out = capsys.readouterr()
     assert re.search(
         r"own, 0.0 million parameters; 19 training, 3 validation and 8 test images of 3 classes, "
-        r"16 x 16 pixels; 1 epochs of 3 updates on .*; about 1 s",
+        r"16 x 16 pixels; 1 epoch of 3 updates on .*; about 1 s",
         out.out + out.err,
     )
     assert torch.allclose(model.state_dict()["head.weight"], before["head.weight"], atol=1e-6)

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from ..support.errors import DataError, check_number
+from ..support.errors import DataError, check_number, counted
 from . import add_command
 
 
@@ -35,11 +35,6 @@ def run_check(args):
         f"{counted(len(report.errors), 'problem')}, {counted(len(report.notes), 'note')}."
     )
     return 1 if report.errors else 0
-
-
-def counted(count, noun):
-    """``"1 problem"``, ``"2 problems"``."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def run_unpack(args):

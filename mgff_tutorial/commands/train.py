@@ -3,7 +3,7 @@
 import shlex
 from dataclasses import fields, replace
 
-from ..support.errors import DataError, InputError, check_number, shortened, unknown_name
+from ..support.errors import DataError, InputError, check_number, counted, shortened, unknown_name
 from ..support.files import as_path, parse_yaml
 from ..training.config import TrainConfig, config_names, load_config, recipe_for
 from . import add_command
@@ -113,6 +113,8 @@ def run_train(args):
         if "expected a folder" in str(error):
             raise
         text = str(error).strip().splitlines()[-1].rpartition("DataError: ")[2]
+        if "data check" in text:
+            raise DataError(text) from None
         check = f"python -m mgff_tutorial data check {shlex.quote(config.data)}"
         check += f" --root {shlex.quote(config.root)}" if config.root else ""
         raise DataError(f"{text.rstrip('.')}; {check} finds all such problems at once.") from None
@@ -169,7 +171,8 @@ def _pretrain(changes):
 def summary(config, result):
     """A few lines on what came out and where it lies."""
     lines = [
-        f"{config.model} on {config.data}, {result['epochs']} epochs, {result['seconds']:.0f} s"
+        f"{config.model} on {config.data}, {counted(result['epochs'], 'epoch')}, "
+        f"{result['seconds']:.0f} s"
     ]
     for name, text in (("last", "last epoch"), ("best", "best validation")):
         if name in result:

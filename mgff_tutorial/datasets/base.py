@@ -20,6 +20,8 @@ from ..support.errors import DataError, InputError, check_number, unknown_name
 from ..support.images import image_geometry, open_image, upright_box, upright_points, upright_size
 from .tables import Problems
 
+ONE_CLASS = "holds one class; a classifier needs two or more"
+MORE_IMAGES = "each class needs two or more, or a folder train/ a folder test/ beside it"
 SPLITS = ("train", "test", "all")
 Folder = str | PathLike[str]
 Transform = Callable[[Image.Image], Any]
@@ -129,7 +131,10 @@ class ImageDataset(Dataset[tuple[Any, int]]):
             if split == "all" or train == (split == "train")
         ]
         if not rows:
-            raise DataError(f"{self.name}: the {split} split in {annotations.root} has no images.")
+            hint = f" ({MORE_IMAGES})" if self.name == "folder" else ""
+            raise DataError(
+                f"{self.name}: the {split} split in {annotations.root} has no images{hint}."
+            )
         if any(annotations.labels[i] is None for i in rows):
             raise DataError(
                 f"{self.name}: the {split} split has no labels. {annotations.unlabelled}"

@@ -15,8 +15,12 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
-from ..support.errors import DataError, unknown_name
-from ..support.images import EXTENSIONS, image_geometry, open_image, upright_size
+from ..support.errors import DataError, counted, unknown_name
+from ..support.images import EXTENSIONS, UNREAD, image_geometry, open_image, upright_size
+from .base import MORE_IMAGES, ONE_CLASS, count_difference
+from .copies import closest_copies, thumbnail
+
+FEW = 5  # training images of a class, below which it is said
 
 
 @dataclass
@@ -58,7 +62,6 @@ def check_dataset(name, root=None, decode=True, workers=None, progress=True):
         `Report`; nothing but an unknown name raises.
     """
     from ..datasets import DATASETS
-    from .base import count_difference
     from .tables import Problems
 
     if name not in DATASETS:
@@ -79,8 +82,10 @@ def check_dataset(name, root=None, decode=True, workers=None, progress=True):
     test = len(found.train) - train
     report = Report(problems, images=len(found.paths))
     report.summary = [
-        f"{name}: {train:,} training and {test:,} test images of {len(found.classes)} classes"
+        f"{name}: {train:,} training and {test:,} test images of "
+        f"{counted(len(found.classes), 'class', 'classes')}"
     ]
+    _check_counts(name, found, train, test, problems)
     difference = count_difference(name, kind.published, train, test, len(found.classes))
     if difference:
         problems.note(found.root, None, difference)
@@ -91,9 +96,30 @@ def check_dataset(name, root=None, decode=True, workers=None, progress=True):
     return report
 
 
+def _check_counts(name, found, train, test, problems):
+    """Too few images to train, to test or to choose with."""
+    if len(found.classes) == 1:
+        problems.add(found.root, None, ONE_CLASS)
+    for half, count in (("training", train), ("test", test)):
+        if found.classes and not count and train + test:
+            hint = f"; {MORE_IMAGES}" if name == "folder" else ""
+            problems.add(found.root, None, f"holds no {half} image{hint}")
+    known = [label for label, is_train in zip(found.labels, found.train) if is_train]
+    each = {name: known.count(label) for label, name in enumerate(found.classes)}
+    few = [name for name, count in each.items() if 0 < count < FEW]
+    if few:
+        least = min(few, key=each.get)
+        problems.note(
+            found.root,
+            None,
+            f"{counted(len(few), 'class has', 'classes have')} fewer than {FEW} training images "
+            f"({least}: {each[least]}); expect little of them, and of what validation says",
+        )
+
+
 def _check_images(found, problems, decode, workers, progress):
     """Open every image; returns how many could be opened."""
-    opened, seen = 0, {}
+    opened, seen, small, turned = 0, {}, {}, []
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
         results = pool.map(_look, found.paths, itertools.repeat(decode))
         bar = tqdm(
@@ -104,41 +130,57 @@ def _check_images(found, problems, decode, workers, progress):
             leave=False,
             disable=not progress or None,
         )
-        for index, (geometry, digest, reason) in enumerate(bar):
+        for index, (geometry, digest, thumb, reason) in enumerate(bar):
             if geometry is None:
                 source, line = _source(found, index)
                 problems.add(source, line, reason.removeprefix(f"{source} "))
                 continue
             opened += 1
+            turned += [index] if geometry[1] != 1 else []
             _compare(found, index, geometry, problems)
             first = seen.setdefault(digest, index) if digest else index
             if first != index:
-                halves = ["training" if found.train[i] else "test" for i in (index, first)]
-                problems.note(
-                    *_source(found, index),
-                    f"{found.paths[index].name} ({halves[0]}) has the same bytes as "
-                    f"{found.paths[first].name} ({halves[1]})",
-                )
+                _note_copy(found, index, first, "has the same bytes as", problems)
+            elif digest:
+                small[index] = thumb
+    if turned and found.boxes is None:
+        what = f"{counted(len(turned), 'image is', 'images are')} turned by EXIF orientation"
+        name = found.paths[turned[0]].name
+        problems.note(found.root, None, f"{what}, such as {name}; all are used upright")
+    for index, first in closest_copies(small, found.train):
+        _note_copy(found, index, first, "shows the same picture as", problems)
     return opened
 
 
+def _note_copy(found, index, first, what, problems):
+    """Images that are seen in training and in the test are known by heart."""
+    halves = ["training" if found.train[i] else "test" for i in (index, first)]
+    names = [found.paths[i].name for i in (index, first)]
+    problems.note(
+        *_source(found, index), f"{names[0]} ({halves[0]}) {what} {names[1]} ({halves[1]})"
+    )
+
+
 def _look(path, decode):
-    """((size, orientation), digest of the bytes, None), or (None, None, what is wrong)."""
+    """((size, orientation), digest of the bytes, `thumbnail`, None), or (None, None, None, what is
+    wrong).
+    """
     try:
         geometry = image_geometry(path)
         if not decode:
-            return geometry, None, None
-        open_image(path)
-        return geometry, hashlib.blake2b(path.read_bytes(), digest_size=16).digest(), None
+            return geometry, None, None, None
+        thumb = thumbnail(open_image(path))
+        digest = hashlib.blake2b(path.read_bytes(), digest_size=16).digest()
+        return geometry, digest, thumb, None
     except (DataError, OSError) as error:
-        return None, None, str(error).rstrip(".")
+        return None, None, None, str(error).rstrip(".")
 
 
 def _compare(found, index, geometry, problems):
     """Box and annotated size of an image against the image itself."""
     (size, orientation), source = geometry, _source(found, index)
     upright = upright_size(size, orientation)
-    if orientation != 1:
+    if orientation != 1 and found.boxes is not None:
         problems.note(
             *source,
             f"{found.paths[index].name} is turned by its EXIF orientation ({orientation}); "
@@ -190,13 +232,17 @@ def _note_strays(found, problems):
             continue
         strays = [name for name in names if os.path.join(folder, name) not in listed]
         if strays:
-            images = sum(os.path.splitext(name)[1].lower() in EXTENSIONS for name in strays)
+            kinds = [os.path.splitext(name)[1].lower() for name in strays]
+            images = sum(kind in EXTENSIONS for kind in kinds)
             problems.note(
                 folder,
                 None,
-                f"holds {len(strays)} files that are not listed ({images} of them images), "
-                f"such as {strays[0]}; they are not used",
+                f"holds {counted(len(strays), 'file that is', 'files that are')} not listed "
+                f"({images} of them images), such as {strays[0]}; they are not used",
             )
+            if unread := sum(kind in UNREAD for kind in kinds):
+                text = f"holds {counted(unread, 'photograph')} in a format that is not read"
+                problems.note(folder, None, f"{text} (HEIC or raw); save them as JPEG")
 
 
 def _source(found, index):

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..support.errors import InputError, check_number
+from ..support.errors import InputError, check_number, counted
 from ..support.files import as_path
-from ..support.images import EXTENSIONS
+from ..support.images import EXTENSIONS, UNREAD
 from .base import Annotations, Folder, ImageDataset, Transform
 from .tables import Problems
 
@@ -132,14 +132,24 @@ def list_classes(root, problems):
         problems.add(root, None, f"cannot be read: {error.strerror}")
         return {}
     if not folders:
+        images = len(list_images(root, problems))
+        held = f"{counted(images, 'image')} but no" if images else "no"
         problems.add(
-            root, None, "holds no class folders; expected one folder of images for each class"
+            root, None, f"holds {held} class folders; expected one folder of images for each class"
         )
     found = {name: list_images(root / name, problems) for name in folders}
     for name in folders:
         if not found[name]:
-            problems.add(root / name, None, "holds no image; remove it or add images of the class")
+            problems.add(root / name, None, _no_image(root / name))
     return found
+
+
+def _no_image(folder):
+    """What to do about a class without a picture that can be read."""
+    kinds = {os.path.splitext(entry.name)[1].lower() for entry in os.scandir(folder)}
+    if kinds & UNREAD:
+        return "holds photographs in a format that is not read (HEIC or raw); save them as JPEG"
+    return "holds no image; remove it or add images of the class"
 
 
 def list_images(folder, problems):

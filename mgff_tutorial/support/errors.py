@@ -100,6 +100,11 @@ def printable(text):
     )
 
 
+def counted(count, noun, nouns=None):
+    """``"1 problem"``, ``"2 problems"``; ``nouns`` where the plural is more than an s."""
+    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
+
+
 def shortened(value, length=80):
     """``repr(value)``, cut to ``length`` letters: a hostile value is not printed in full."""
     try:

@@ -32,6 +32,8 @@ EXTENSIONS = {
     ".pgm",
     ".avif",
 }
+# what telephones and cameras write besides, and Pillow does not read
+UNREAD = {".heic", ".heif", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2"}
 MAX_PIXELS = (
     100_000_000  # 10,000 x 10,000; a small file can claim to be far larger (a decompression bomb)
 )
@@ -79,6 +81,12 @@ def open_image(path, least=None):
 def _reduction(size, least):
     """By how much a picture can be made smaller so that its shorter side keeps ``least`` pixels."""
     return max(factor for factor in (1, 2, 4, 8) if factor == 1 or min(size) // factor >= least)
+
+
+def reduced_size(size, least=None):
+    """(width, height) in which `open_image` gives a picture of that size, to a pixel."""
+    factor = 1 if least is None else _reduction(size, least)
+    return size[0] // factor, size[1] // factor
 
 
 def full_scale(image):

@@ -1,7 +1,7 @@
 """Ctrl-C and SIGTERM: a command ends where nothing is lost, and says how to go on."""
 
 import contextlib
-import shlex
+import os
 import signal
 import sys
 import threading
@@ -46,19 +46,49 @@ def stop_request():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
-def terminate_like_interrupt():
-    """Let SIGTERM raise `Stopped`, so that files are closed and said as after Ctrl-C; a no-op
-    outside the main thread.
+def stop_quietly():
+    """Until a command begins, nothing can be lost: Ctrl-C and SIGTERM end the process with one
+    line, in the middle of an import too.
     """
 
     def stop(number, frame):
-        raise Stopped("stopped.", SIGNALS[number])
+        os.write(2, b"stopped.\n")
+        os._exit(SIGNALS[number])
 
+    _on_signals(stop)
+
+
+def stop_with_word():
+    """Let Ctrl-C and SIGTERM raise `Stopped`, so that files are closed and it is said how to go
+    on.
+
+    Returns:
+        `StopRequest`, whose ``code`` tells that a signal came: in an import, libraries make other
+        errors of `Stopped`.
+    """
+    request = StopRequest()
+
+    def stop(number, frame):
+        request.code = SIGNALS[number]
+        raise Stopped("stopped.", request.code)
+
+    _on_signals(stop)
+    return request
+
+
+def _on_signals(handler):
+    """A no-op outside the main thread, which alone gets signals; one that is ignored (in the
+    background of a shell) stays so.
+    """
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, stop)
+        for number in SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, handler)
 
 
 def command_with(*more):
     """The command line that is running, with ``more`` arguments that it lacks."""
+    import shlex
+
     given = [*sys.argv[1:], *(word for word in more if word not in sys.argv)]
     return shlex.join(["python", "-m", "mgff_tutorial", *given])

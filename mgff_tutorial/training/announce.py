@@ -4,6 +4,8 @@ import time
 
 import torch
 
+from ..support.errors import counted
+
 
 def announcement(run):
     """One line about a `Trainer` that is ready to train; its time is that of one update here."""
@@ -13,13 +15,14 @@ def announcement(run):
     side = config.img_size
     done = run.step // plan.steps_per_epoch
     if run.device.type == "cpu":
-        where = f"{torch.get_num_threads()} CPU thread{'s' if torch.get_num_threads() > 1 else ''}"
+        where = counted(torch.get_num_threads(), "CPU thread")
     else:
         where = run.device.type
     text = (
         f"{config.model}, {weights:.1f} million parameters; {counts}{len(data.test_set):,} test "
-        f"images of {len(data.classes):,} classes, {side} x {side} pixels; {config.epochs - done} "
-        f"epochs of {plan.steps_per_epoch} updates on {where}"
+        f"images of {len(data.classes):,} classes, {side} x {side} pixels; "
+        f"{counted(config.epochs - done, 'epoch')} of {counted(plan.steps_per_epoch, 'update')} "
+        f"on {where}"
     )
     if run.team.processes > 1 or run.step == plan.total_steps:
         return text

@@ -2,17 +2,20 @@
 from files or from memory.
 """
 
+from contextlib import suppress
+
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
+from tqdm.auto import tqdm
 
 from ..datasets import CachedImages, split_validation
 from ..datasets.transforms import enough_pixels, eval_transform, model_config, train_transform
 from ..evaluation.boxes import find_boxes
 from ..evaluation.predict import load_cropper
 from ..evaluation.split import TensorImages
-from ..support.errors import CheckpointError, InputError
-from ..support.images import full_scale
+from ..support.errors import CheckpointError, DataError, InputError
+from ..support.images import full_scale, image_geometry, reduced_size
 from .seeding import epoch_order, fixed_randomness, mixed_seed, uniforms
 
 MEMORY_LIMIT = 4 * 2**30  # bytes of pixels that in_memory may keep
@@ -74,6 +77,8 @@ class RunData:
         self.train_set = train_set.subset(rest, views)
         self.train_set.least = enough_pixels(0, config.resize)
         if config.in_memory:
+            check_memory(self.train_set)
+            check_images(self.test_set, progress)
             self.memory = MemoryImages(
                 self.train_set,
                 config.img_size,
@@ -125,6 +130,38 @@ class RunData:
             pin_memory=device.type == "cuda",
             worker_init_fn=_one_thread,
         )
+
+
+def check_memory(dataset):
+    """Refuse images that would need more than `MEMORY_LIMIT` decoded, from their headers alone.
+
+    Args:
+        dataset: an `ImageDataset`.
+
+    Raises:
+        InputError: says how much, and what to do.
+    """
+    held = 0
+    for path in getattr(dataset, "paths", ()):  # a data set of the user's own may have no files
+        with suppress(DataError):  # a broken one is said when it is decoded
+            width, height = reduced_size(image_geometry(path)[0], dataset.least)
+            held += 3 * width * height
+    if held > MEMORY_LIMIT:
+        raise InputError(
+            f"in_memory: the {len(dataset):,} training images would need {held / 2**30:.1f} GB "
+            f"decoded, more than {MEMORY_LIMIT / 2**30:.0f} GB; read them from their files "
+            "(--set in_memory=false, with --workers for the processor's cores)."
+        )
+
+
+def check_images(dataset, progress=False):
+    """Open each image once: a broken one in the test is to be known before the training, not after
+    it.
+    """
+    for index in tqdm(
+        range(len(dataset)), desc="test images", unit=" images", leave=False, disable=not progress
+    ):
+        dataset.image(index)
 
 
 def cropper_for(config, **options):
@@ -270,8 +307,7 @@ class MemoryImages:
         mean, std: of the model, three numbers each.
         seed: of the run.
 
-    Raises:
-        InputError: the images need more than 4 GB.
+    See `check_memory` for how many.
     """
 
     def __init__(
@@ -289,8 +325,6 @@ class MemoryImages:
         seed=0,
         progress=False,
     ):
-        from tqdm.auto import tqdm
-
         self.img_size, self.resize, self.crop, self.scale = img_size, resize, crop, scale
         self.flip, self.jitter, self.close_views, self.seed, self.boxes = (
             flip,
@@ -301,19 +335,13 @@ class MemoryImages:
         )
         self.mean, self.std = (torch.tensor(values).reshape(1, 3, 1, 1) for values in (mean, std))
         self.labels = torch.as_tensor(dataset.labels)
-        self.images, scales, held = [], [], 0
+        self.images, scales = [], []
         for index in tqdm(
             range(len(dataset)), desc="decoding", unit=" images", leave=False, disable=not progress
         ):
             image = dataset.image(index)
             scales.append(2 * full_scale(image))
             pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
-            held += pixels.numel()
-            if held > MEMORY_LIMIT:
-                raise InputError(
-                    f"in_memory: the images need more than {MEMORY_LIMIT / 2**30:.0f} GB decoded; "
-                    "set it to false, and use workers."
-                )
             self.images.append(pixels)
         self.scales = np.array(scales)  # (N, 4): from pixels here to those of the whole images
 

@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 
 from .. import __version__
 from ..datasets import ImageDataset, open_split
+from ..datasets.base import ONE_CLASS
 from ..datasets.digest import fingerprint
 from ..evaluation.predict import PHOTOGRAPHS
 from ..evaluation.split import Team, predict_split
@@ -22,7 +23,7 @@ from ..evaluation.trust import trust_entries
 from ..support import files
 from ..support.checkpoints import CheckpointError, read_checkpoint, read_metadata, save_checkpoint
 from ..support.device import seed_everything
-from ..support.errors import InputError
+from ..support.errors import DataError, InputError
 from ..support.files import write_json
 from ..support.stopping import Stopped, StopRequest, stop_request
 from .announce import announcement
@@ -94,6 +95,8 @@ class Trainer:
             train_set = open_split(config.data, config.root, "train")
         if test_set is None:
             test_set = open_split(config.data, config.root, "test")
+        if len(train_set.classes) < 2:
+            raise DataError(f"{config.data} {ONE_CLASS}.")
         seed_everything(config.seed)
         self.options = config.model_kwargs
         if model is None:
@@ -395,7 +398,7 @@ class Trainer:
             bar.set_postfix_str(
                 f"loss {self.totals['loss'] / seen:.3f}, accuracy "
                 f"{self.totals['correct'] / seen:.1%}, "
-                f"{rate:.0f} images/s",
+                f"{rate:.{0 if rate >= 10 else 1}f} images/s",
                 refresh=False,
             )
 
