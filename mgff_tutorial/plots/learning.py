@@ -70,14 +70,22 @@ def draw_learned_table(table, wanted, losses):
 
 
 def draw_found(
-    grids, losses, floors=None, ylabel="loss", marks=(), label="", axes=("", ""), smooth=15
+    grids,
+    losses,
+    floors=None,
+    ylabel="loss",
+    marks=(),
+    label="",
+    axes=("", ""),
+    ticks=(),
+    smooth=15,
 ):
     """What was hidden beside what was learned, on one scale from dark to bright, and the losses.
 
     Args:
         grids: dict title -> (h, w) values. losses, floors, ylabel, smooth: as for `draw_learning`.
         marks: (row, column) of places to mark in every grid. label: of the colour bar.
-        axes: what columns and rows are.
+        axes: what columns and rows are. ticks: names of each column and of each row.
 
     Returns:
         the matplotlib figure.
@@ -92,6 +100,10 @@ def draw_found(
         for row, column in marks:
             ax.plot(column, row, "s", color="#35c4ff", markersize=11, fillstyle="none", mew=2)
         ax.set(title=title, xlabel=axes[0], ylabel=axes[1], xticks=[], yticks=[])
+        if ticks:
+            ax.set_xticks(range(len(ticks[0])), ticks[0])
+            ax.set_yticks(range(len(ticks[1])), ticks[1] if ax is panels[0] else [])
+            ax.tick_params(length=0)
     left.colorbar(shown, ax=panels, shrink=0.75, label=label)
     ax = draw_learning(losses, floors, ylabel, smooth, ax=right.subplots())
     ax.set_ylim(-0.03 * max(map(max, losses.values())), None)
