@@ -107,5 +107,6 @@ def draw_found(
     left.colorbar(shown, ax=panels, shrink=0.75, label=label)
     ax = draw_learning(losses, floors, ylabel, smooth, ax=right.subplots())
     ax.set_ylim(-0.03 * max(map(max, losses.values())), None)
-    ax.legend(frameon=False, fontsize=9, loc="upper right")
+    ax.get_legend().remove()
+    right.legend(frameon=False, fontsize=9, loc="outside upper center", ncols=len(losses))
     return figure
