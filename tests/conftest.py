@@ -14,3 +14,29 @@ def cache_of_the_tests(tmp_path_factory):
     os.environ["MGFF_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     yield
     os.environ.pop("MGFF_CACHE") if before is None else os.environ.update(MGFF_CACHE=before)
+
+
+@pytest.fixture(scope="session")
+def starter():
+    """One process that has imported torch, for all tests that grade."""
+    from mgff_tutorial.teaching.processes import Starter
+
+    with Starter(2048) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def one_nursery(starter):
+    """Grading takes its processes from `starter`."""
+    from mgff_tutorial.teaching import grading
+
+    class Shared:
+        def __init__(self, memory):
+            self.start = starter.start
+
+        def __exit__(self, *error):
+            pass
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grading, "Starter", Shared)
+        yield

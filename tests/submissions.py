@@ -90,6 +90,23 @@ adjacency = Adjacency()
 """,
         "correct",
     ),
+    "right_wrapped": (
+        """
+def adjacency(links):
+    linked = links + torch.eye(len(links)
+% 10**6)
+    return linked / linked.sum(1, keepdim=True)
+""",
+        "correct",
+    ),
+    "right_with_gradients": (
+        """
+def adjacency(links):
+    linked = links + torch.eye(len(links), requires_grad=True)
+    return torch.nn.Parameter(linked / linked.sum(1, keepdim=True))
+""",
+        "correct",
+    ),
     "wrong_softmax": (
         """
 def adjacency(links):
@@ -125,6 +142,39 @@ def adjacency(links):
     "wrong_text": ("def adjacency(links): return 'correct'\n", "wrong"),
     "raises": ("def adjacency(links): return links @ torch.ones(3, 99)\n", "error"),
     "hostile_exit": ("def adjacency(links): exit(0)\n", "error"),
+    "hostile_base_exception": (
+        """
+class Mine(BaseException): pass
+def adjacency(links): raise Mine("an error of my own")
+""",
+        "error",
+    ),
+    "hostile_forks": (
+        """
+import os
+def adjacency(links):
+    if os.fork() == 0:
+        while True: pass
+    return links
+""",
+        "error",
+    ),
+    "hostile_eats_memory": (
+        """
+def adjacency(links):
+    eaten = []
+    while True: eaten.append(torch.empty(10**8))
+""",
+        "error",
+    ),
+    "hostile_fills_the_disk": (
+        """
+def adjacency(links):
+    for i in range(10**6): open(str(i), "wb")
+""",
+        "error",
+    ),
+    "hostile_endless_result": ("def adjacency(links): return range(10**12)\n", "error"),
     "hostile_os_exit": (
         """
 import os
@@ -269,6 +319,7 @@ def write_class(folder):
         expected[name] = outcomes
 
     file("right_file", SOLUTIONS, right)
+    file("right_from_an_old_editor", "\ufeff" + SOLUTIONS, right)
     for name, (source, outcome) in FIRST_ANSWERS.items():
         file(name, SOLUTIONS + "\n\n" + source, right | {"8.1": outcome})
     file("empty", "", nothing)

@@ -16,19 +16,21 @@ from torch import nn
 
 from mgff_tutorial.__main__ import main
 from mgff_tutorial.checks.core import ask, exercise, expect, expect_close, without
-from mgff_tutorial.teaching import grading, processes, swap, wire
-from mgff_tutorial.teaching.answers import Answers, Broken, Missing, without_magics
+from mgff_tutorial.teaching import grading, landlock, processes, wire
+from mgff_tutorial.teaching.answers import Answers, Broken, Missing, plain_python
 from mgff_tutorial.teaching.grading import OUTCOMES, grade
 from mgff_tutorial.teaching.processes import CAN_FORK
 from mgff_tutorial.teaching.submissions import find_submissions, sheets
 
+pytestmark = pytest.mark.usefixtures("one_nursery")
+
 
 @pytest.fixture(scope="module")
-def class_of_students(tmp_path_factory):
+def class_of_students(tmp_path_factory, one_nursery):
     folder = tmp_path_factory.mktemp("class")
     expected = write_class(folder / "handed_in")
     out = folder / "marks.csv"
-    arguments = ["grade", str(folder / "handed_in"), "--notebook", "08", "--seconds", "6"]
+    arguments = ["grade", str(folder / "handed_in"), "--notebook", "08", "--seconds", "4"]
     code = main([*arguments, "--csv", str(out), "--seed", "5", "--quiet"])
     with open(out, newline="") as stream:
         return expected, list(csv.DictReader(stream)), code
@@ -57,12 +59,17 @@ def test_messages_say_what_happened(class_of_students):
         ("hostile_imports_the_answer", "mgff_tutorial.graph can't be imported"),
         ("hostile_imports_the_check", "it holds the checks"),
         ("hostile_exit", "leaves the program"),
+        ("hostile_base_exception", "raised Mine: an error of my own"),
+        ("hostile_forks", "can't start a process"),
+        ("hostile_eats_memory", "memory"),
+        ("hostile_fills_the_disk", "can write 100 files only"),
+        ("hostile_endless_result", "can't be handed over"),
         ("hostile_os_exit", "ended by itself"),
         ("hostile_reads_solutions", "can't read solutions"),
         ("hostile_kills_the_grader", "can't send signals"),
         ("hostile_starts_programs", "can't start a program"),
         ("hostile_memory", "memory"),
-        ("slow_sleep", "no result within 6 seconds"),
+        ("slow_sleep", "no result within 4 seconds"),
         ("wrong_print", "use return, not print"),
         ("raises", "in the line: def adjacency"),
         ("empty", "no adjacency"),
@@ -73,9 +80,9 @@ def test_messages_say_what_happened(class_of_students):
 
 
 def test_all_solutions_are_correct_on_any_seed():
-    rows = grade([FOLDER], seed=random.randrange(10**6))
-    count = len(CHECKS) + len(swap.CHECKS)
-    assert [(r.outcome, r.message) for r in rows] == [("correct", "")] * count
+    """Those of the notebooks; `test_swap` grades those of the assignments."""
+    rows = grade(sorted(FOLDER.glob("solutions_*.py")), seed=random.randrange(10**6))
+    assert [(r.outcome, r.message) for r in rows] == [("correct", "")] * len(CHECKS)
 
 
 @pytest.mark.parametrize("fork", [False, CAN_FORK])
@@ -101,28 +108,6 @@ def test_processes_with_and_without_fork(fork, tmp_path, monkeypatch):
     assert len(folders) == 3  # one that was killed, one for the rest, and one ahead
     assert not any(os.path.exists(folder) for folder in folders)
     assert {process.code() for process in ended} == {-9}
-
-
-@pytest.fixture(scope="module")
-def starter():
-    """One nursery for all tests that need a process."""
-    with processes.Starter(2048) as made:
-        yield made
-
-
-@pytest.fixture(autouse=True)
-def one_nursery(request, monkeypatch):
-    if "class_of_students" not in request.fixturenames:
-        made = request.getfixturevalue("starter")
-
-        class Shared:
-            def __init__(self, memory):
-                self.start = made.start
-
-            def __exit__(self, *error):
-                pass
-
-        monkeypatch.setattr(grading, "Starter", Shared)
 
 
 def one(tmp_path, source, check, seconds=20, **options):
@@ -285,6 +270,42 @@ def test_functions_to_do_without(tmp_path):
     assert check_blur.judge(lambda x: x).result == "correct"
 
 
+KERNEL = [
+    f"torch.from_file({str(FOLDER / 'swap.py')!r}, False, 9, dtype=torch.uint8)",
+    f"os.open('solutions/swap.py', 0, dir_fd=os.open({str(FOLDER.parent)!r}, 0))",
+    "signal.pidfd_send_signal(os.pidfd_open(os.getppid()), 0)",
+    "open(f'/proc/{os.getppid()}/mem', 'rb')",
+]
+
+
+@pytest.mark.skipif(landlock.version() < 6, reason="needs Landlock of Linux 6.12")
+@pytest.mark.parametrize("call", KERNEL)
+def test_the_kernel_refuses_what_python_does_not_see(tmp_path, call):
+    @exercise("Exercise 8.9", answer="answer")
+    def check_call(answer):
+        ask(answer)
+
+    source = f"import os, signal, torch\ndef answer():\n    {call}\n    return 1\n"
+    row = one(tmp_path, source, check_call)
+    assert row.outcome == "error"
+    assert "Permission denied" in row.message or "not permitted" in row.message
+
+
+def test_installed_libraries_can_be_loaded(tmp_path):
+    """Both bring libraries of their own, which Python loads with ctypes."""
+
+    @exercise("Exercise 8.9", answer="overlap")
+    def check_overlap(overlap):
+        expect_close("overlap", ask(overlap, torch.tensor([[0.0, 0, 2, 2]])), [[1.0]])
+
+    source = (
+        "import timm\nfrom torchvision.ops import box_iou\nNAME = timm.__name__\n"
+        "def overlap(boxes): return box_iou(boxes, boxes) if NAME else 0\n"
+    )
+    row = one(tmp_path, source, check_overlap, seconds=120)
+    assert (row.outcome, row.message) == ("correct", "")
+
+
 def test_a_check_that_breaks_stops_nothing(tmp_path):
     @exercise("Exercise 8.9", answer="answer")
     def check_badly(answer):
@@ -354,6 +375,9 @@ def test_what_is_not_plain_is_no_value():
     assert type(through(np.bool_(True))) is np.bool_
     with pytest.raises(TypeError):
         through(torch.ones(2, 2).to_sparse())
+    for large in (range(10**15), "x" * 2**25):  # small here, large where a check reads them
+        with pytest.raises(ValueError, match="can't be handed over"):
+            through(large)
 
 
 @pytest.mark.parametrize(
@@ -362,6 +386,7 @@ def test_what_is_not_plain_is_no_value():
         b"",
         b"\x00" * 4,
         b"\xff" * 8,
+        b"\x00\x00\x00\x10" + b"\x00" * 4 + b"[" * 2**20,
         b"\x02" + b"\x00" * 7 + b"{}",
         b"\x02" + b"\x00" * 7 + b"[[",
         b"Exercise 8.1: correct.",
@@ -388,6 +413,7 @@ def test_frames_of_another_kind(frame):
         {"t": "set", "v": [{"t": "list", "v": []}]},
         {"t": "int", "v": "cafe?"},
         {"t": "range", "v": [0, 1, 0]},
+        {"t": "range", "v": [0, 10**15, 1]},
     ],
 )
 def test_values_of_another_kind(item):
@@ -420,8 +446,18 @@ def test_only_what_an_answer_needs_is_run():
         answers.get("broken", "check_broken")
     with pytest.raises(Missing, match="no fourth"):
         answers.get("fourth", "check_fourth")
-    assert without_magics("x = 1\n  !ls\n") == "x = 1\n  pass\n"
-    assert without_magics("%%time\nx = 1") == "pass\nx = 1\n"
+    for source, plain in (
+        ("x = 1\n!ls\n", "x = 1\npass\n"),
+        ("%%time\nx = 1", "pass\nx = 1\n"),
+        ("if x:\n    files = !ls\n  \n?x\nx.y??\n", "if x:\n    files = None\n  \npass\npass\n"),
+        ("x = (7\n% 4)\n", "x = (7\n% 4)\n"),  # no command, and so left alone
+    ):
+        assert plain_python(source) == plain
+
+
+def test_imports_from_the_future_hold_for_all_cells():
+    answers = Answers(["from __future__ import annotations", "def first(x: Unknown): return x"])
+    assert answers.get("first", "check_first")(3) == 3 and answers.why("first") == []
 
 
 def test_which_sheet_a_file_belongs_to(tmp_path):
@@ -447,6 +483,13 @@ def test_folders_of_students_and_paths_that_hold_nothing(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "essay.txt").write_text("")
     paths = [tmp_path / n for n in ("class", "empty", "essay.txt", "gone.ipynb")]
+    (tmp_path / "names").mkdir()
+    try:
+        (tmp_path / "names" / os.fsdecode(b"caf\xe9.py")).write_text(SOLUTIONS)
+    except OSError:  # a system that keeps such names out
+        (tmp_path / "names" / "caf?.py").write_text(SOLUTIONS)
+    (tmp_path / "names" / "a\nb.py").write_text(SOLUTIONS)
+    assert [s.name for s in find_submissions([tmp_path / "names"])] == ["a?b", "caf?"]
     found = {s.name: s.problem for s in find_submissions(paths)}
     assert found.pop("ann/08_gcn_head") == found.pop("ben/08_gcn_head") == ""
     assert set(found) == {"cleo", "empty", "essay", "gone"}

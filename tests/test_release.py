@@ -176,7 +176,7 @@ def test_teachers_get_questions_explanations_and_solutions(whole):
     assert not [p for p in (whole / "student").rglob("*.md") if p.name != "README.md"]
 
 
-def test_both_editions_can_be_graded(whole, tmp_path):
+def test_both_editions_can_be_graded(whole, tmp_path, one_nursery):
     """Solutions as a notebook are right, the students' notebook is untouched."""
     (tmp_path / "class").mkdir()
     for name, source in (

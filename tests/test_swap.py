@@ -206,7 +206,7 @@ def test_effect_is_that_of_the_trained_system():
         assert any(part in outcome.hint for part in words.split("|")), outcome.hint
 
 
-def test_marks_by_the_command(tmp_path):
+def test_marks_by_the_command(tmp_path, one_nursery):
     """One run: the solutions, a part that is missing, one that is the packaged one."""
     (tmp_path / "ann.py").write_text(SOURCE, "utf-8")
     taken = "from mgff_tutorial.graph import GraphConv as _G\nclass GraphConv(_G): pass\n"

@@ -5,6 +5,8 @@ answer's name the statements are found that bind it, then those that bind what t
 Only they run, in their order, each once; one that fails concerns only the answers that need it.
 """
 
+import __future__
+
 import ast
 import builtins
 import linecache
@@ -17,6 +19,9 @@ from typing import NamedTuple
 from ..checks.core import what_was_raised
 
 MODULE = "submission"
+_FUTURE = __future__.annotations.compiler_flag
+_ASSIGNED = re.compile(r"^(\s*[\w, ]+=\s*)[%!].*$")  # files = !ls
+_COMMAND = re.compile(r"^(\s*)(?:[%!?].*|[\w.]+\?\??\s*)$")  # %time, !ls, ?len, len?
 
 
 class Broken(Exception):
@@ -46,14 +51,15 @@ class Answers:
         self.module.__builtins__ = builtins
         sys.modules[MODULE] = self.module
         self._statements, self._calls, self._broken, self._failed = [], {}, [], {}
-        self._done = set()
+        self._done, self._flags = set(), 0
         for number, cell in enumerate(cells, 1):
-            self._read(without_magics(cell), f"<cell {number}>" if len(cells) > 1 else "<file>")
+            self._read(plain_python(cell), f"<cell {number}>" if len(cells) > 1 else "<file>")
 
     def _read(self, source, name):
         try:
             tree = ast.parse(source, name)
-            compile(tree, name, "exec")
+            code = compile(tree, name, "exec", dont_inherit=True)
+            self._flags |= code.co_flags & _FUTURE  # as in a notebook, for all cells
             used = [_used(node) for node in tree.body]
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             line = (getattr(error, "text", None) or "").strip()
@@ -90,7 +96,7 @@ class Answers:
         expression = ast.fix_missing_locations(ast.Expression(wanted))
         try:
             return eval(compile(expression, "<answer>", "eval"), vars(self.module))
-        except Exception as error:
+        except BaseException as error:
             raise Broken(f"the answer can't be had: {what_was_raised(error)}") from None
 
     def why(self, name):
@@ -131,19 +137,25 @@ class Answers:
             self._done.add(i)
             tree = ast.Module([self._statements[i].node], [])
             try:
-                exec(compile(tree, self._statements[i].where, "exec"), vars(self.module))
-            except (Exception, SystemExit, KeyboardInterrupt) as error:
+                where = self._statements[i].where
+                exec(compile(tree, where, "exec", self._flags, True), vars(self.module))
+            except BaseException as error:
                 said = what_was_raised(error).removeprefix("your function raised ")
                 self._failed[i] = f"a line that it needs failed: {said}"
 
 
-def without_magics(source):
-    """A cell's source with the commands of IPython replaced by nothing."""
+def plain_python(source):
+    """A cell's source; where that is no Python, with the commands of IPython taken out."""
+    try:
+        ast.parse(source)
+        return source  # a line may well begin with %, inside of an expression or a text
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        pass
     first = source.lstrip().split("\n", 1)[0]
     if first.startswith("%%") and first.split()[0] not in ("%%time", "%%timeit", "%%capture"):
         return ""
-    lines = source.splitlines()
-    return "\n".join(re.sub(r"^(\s*)[%!].*$", r"\1pass", line) for line in lines) + "\n"
+    lines = (_ASSIGNED.sub(r"\1None", line) for line in source.splitlines())
+    return "\n".join(_COMMAND.sub(r"\1pass", line) for line in lines) + "\n"
 
 
 def _is_name(node, name):

@@ -3,16 +3,20 @@ sandbox.
 
 Imports of what an exercise asks for are refused, files outside of the process's own folder can't
 be written, other submissions and the solutions can't be read, no process can be started and no
-network used, and memory has a limit. All of this stands inside the same Python process: a program
-that is written to break out can do so. What a mark rests on is elsewhere: results are compared in
-the parent process, which reads nothing but values (see `wire`).
+network used, and memory has a limit. Most of this stands inside the same Python process, where a
+program that is written to break out can do so; `landlock` has the kernel do what it can. What a
+mark rests on is elsewhere: results are compared in the parent process, which reads nothing but
+values (see `wire`).
 """
 
+import gc
 import importlib
 import os
 import sys
 from importlib.abc import MetaPathFinder
 from pathlib import Path
+
+from . import landlock
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -58,6 +62,7 @@ def close_imports(sheet):
     for name, kept in closed.items():
         if kept:
             _strip(importlib.import_module(name), kept, _sentence(name, sheet))
+    gc.collect()  # classes that were taken away live until then
     sys.meta_path.insert(0, _Closed(sheet, [*ALWAYS, *(n for n in closed if not closed[n])]))
 
 
@@ -109,7 +114,6 @@ _NEVER = {
     "socket.bind": "use the network",
     "socket.getaddrinfo": "use the network",
     "socket.sendto": "use the network",
-    "ctypes.dlopen": "load libraries",
     "gc.get_objects": "look through the memory",
     "gc.get_referrers": "look through the memory",
     "gc.get_referents": "look through the memory",
@@ -117,6 +121,8 @@ _NEVER = {
 _CHANGES = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.truncate", "os.chmod")
 _CHANGES += ("os.chown", "os.link", "os.symlink", "os.utime")
 _LOOKS = ("os.listdir", "os.scandir")
+_FILES = 100  # that may be opened for writing; each may have `_FILE_SIZE` bytes
+_FILE_SIZE = 10 * 2**20
 
 
 def close_everything_else(sheet, unreadable):
@@ -135,13 +141,22 @@ def close_everything_else(sheet, unreadable):
             # spellings of a module that has been compiled
             closed += (place.parent / "__pycache__").glob(f"{place.name}.*")
     closed = [os.path.realpath(path) for path in closed]
+    landlock.close(closed, own)
+    installed = [os.path.realpath(place) for place in sys.path if os.path.isabs(place)]
     writing = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+    written = 0
 
     def watch(event, details):
+        nonlocal written
         if event == "open":
             path, mode, flags = details
             writes = set("wax+") & set(mode or "") or (isinstance(flags, int) and flags & writing)
             _watch_path(path, bool(writes), own, closed)
+            written += bool(writes)
+            if written > _FILES:
+                raise PermissionError(f"a submission can write {_FILES} files only.")
+        elif event == "ctypes.dlopen":
+            _watch_library(details[0], own, installed)
         elif event in _NEVER:
             raise PermissionError(f"a submission can't {_NEVER[event]}.")
         elif event in _CHANGES:
@@ -161,6 +176,13 @@ def _watch_path(path, writes, own, closed):
         raise PermissionError("a submission can write files in its own folder only.")
     if not _under(real, own) and any(_under(real, folder) for folder in closed):
         raise PermissionError("a submission can't read solutions, checks or other submissions.")
+
+
+def _watch_library(path, own, installed):
+    """What is installed may be loaded: torchvision, and with it timm, could not be imported."""
+    real = os.path.realpath(os.fsdecode(path)) if isinstance(path, str | bytes) else ""
+    if _under(real, own) or not any(_under(real, place) for place in installed):
+        raise PermissionError("a submission can't load libraries.")
 
 
 def _under(path, folder):
@@ -186,7 +208,7 @@ def limit_memory(megabytes):
     except (OSError, ValueError):  # macOS has neither
         limited = False
     # the last ends a process whose parent was killed
-    others = {"RLIMIT_FSIZE": 100 * 2**20, "RLIMIT_CORE": 0, "RLIMIT_CPU": 24 * 3600}
+    others = {"RLIMIT_FSIZE": _FILE_SIZE, "RLIMIT_CORE": 0, "RLIMIT_CPU": 24 * 3600}
     for what, most in others.items():
         try:
             resource.setrlimit(getattr(resource, what), (most, most))

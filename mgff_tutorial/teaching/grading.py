@@ -18,7 +18,7 @@ from ..checks import core
 from . import swap
 from .processes import Starter
 from .remote import Link
-from .submissions import find_submissions, sheets
+from .submissions import find_submissions, readable, sheets
 from .wire import Stopped
 
 CORRECT, WRONG, NOT_ANSWERED = core.CORRECT, core.WRONG, core.NOT_ANSWERED
@@ -67,7 +67,7 @@ def grade(paths, sheet=None, seconds=60.0, memory=2048, seed=None, progress=None
     with _Workers(memory) as workers:
         for submission in found:
             if submission.problem:
-                rows.append(Row(submission.name, "", ERROR, 0, submission.problem, 0))
+                rows.append(Row(submission.name, "", ERROR, 0, _one_line(submission.problem), 0))
                 if progress:
                     progress(len(rows), total)
                 continue
@@ -209,5 +209,5 @@ class _Worker:
 
 def _one_line(text):
     """A message that fits into a cell of a table: one line, no control characters."""
-    text = "".join(c if c.isprintable() else " " for c in " ".join(str(text).split()))
+    text = readable(" ".join(str(text).split()))
     return text if len(text) <= 500 else text[:497] + "..."

@@ -40,6 +40,7 @@ class Link:
     def __init__(self, reader, writer, serve=None, open_to_all=False):
         self._reader, self._writer = reader, writer
         self._serve, self._open = serve, open_to_all
+        self._caught = BaseException if open_to_all else Exception  # Ctrl-C is the teacher's
         self._exported, self._numbers = {}, {}  # number -> object, id of the object -> number
         self._proxies = {}
         self._graphs, self._graph = OrderedDict(), 0  # results and what they depend on
@@ -86,7 +87,7 @@ class Link:
         packer = self.packer()
         try:
             fields = self._perform(message, unpacker, packer)
-        except (Exception, SystemExit, KeyboardInterrupt) as error:
+        except self._caught as error:
             packer, fields = self.packer(), {"raised": describe_error(error)}
         try:
             wire.send(self._writer, {"kind": "reply", **fields}, packer.blobs)

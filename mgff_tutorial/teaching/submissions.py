@@ -68,7 +68,10 @@ def find_submissions(paths, sheet=None):
             found.append(Submission(path.stem, path, problem=text))
         else:
             found.append(Submission(path.stem, path))
-    found = _of_one_name({s.path.resolve(): s for s in found}.values())
+    found = {s.path.resolve(): s for s in found}.values()
+    for submission in found:
+        submission.name = readable(submission.name)
+    found = _of_one_name(found)
     for submission in found:
         if not submission.problem:
             try:
@@ -76,6 +79,13 @@ def find_submissions(paths, sheet=None):
             except Unusable as error:
                 submission.problem = str(error)
     return sorted(found, key=lambda s: s.name)
+
+
+def readable(text):
+    """Text with a question mark for what can't be printed or stored, such as a byte of a file's
+    name that is no UTF-8.
+    """
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _in_folder(folder):
@@ -155,7 +165,7 @@ def _read(path):
             raise Unusable(f"{path.name} is no file.")
         if about.st_size > LARGEST:
             raise Unusable(f"{path.name} has more than {LARGEST // 2**20} MB.")
-        return path.read_text("utf-8")
+        return path.read_text("utf-8-sig")  # some editors begin a file with a mark
     except UnicodeDecodeError:
         raise Unusable(f"{path.name} is no text in UTF-8.") from None
     except OSError as error:

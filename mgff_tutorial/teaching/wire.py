@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 LARGEST = 256 * 2**20  # bytes of one message
+_LONGEST = 16 * 2**20  # of its JSON text, which takes many times as much memory when it is read
 _DTYPES = {
     str(dtype).removeprefix("torch."): dtype
     for dtype in (
@@ -72,6 +73,7 @@ class Packer:
         if value is Ellipsis:
             return {"t": "ellipsis"}
         if kind is range:
+            _few(value)
             return {"t": "range", "v": [value.start, value.stop, value.step]}
         if kind is complex:
             return {"t": "complex", "v": [value.real, value.imag]}
@@ -119,6 +121,9 @@ class Iterated:
 
     def __iter__(self):
         return iter(self.items)
+
+    def __repr__(self):
+        return "an iterator"
 
 
 def exhausted(value):
@@ -172,7 +177,7 @@ class Unpacker:
         if kind == "size":
             return torch.Size(item["v"])
         if kind == "range":
-            return range(*item["v"])
+            return _few(range(*item["v"]))
         if kind == "dtype":
             return _DTYPES[item["v"]]
         return {"device": torch.device("cpu"), "ellipsis": ...}[kind]
@@ -199,6 +204,13 @@ class Unpacker:
         return {"bytes": bytes, "bytearray": bytearray}[kind](data)
 
 
+def _few(numbers):
+    """A range takes no memory, the list that a check would make of it does."""
+    if numbers[_MOST:]:
+        raise ValueError(f"more than {_MOST} numbers of a range can't be handed over")
+    return numbers
+
+
 def _harmless(dtype):
     if dtype.kind not in "biufcUS":
         raise Nonsense(f"an array of {dtype}")
@@ -208,8 +220,9 @@ def _harmless(dtype):
 def send(stream, message, blobs):
     """Write one message: the JSON text's length, the lengths of what follows it, and all of it."""
     text = json.dumps({"message": message, "sizes": [len(b) for b in blobs]}).encode()
-    if len(text) + sum(map(len, blobs)) > LARGEST:
-        raise ValueError(f"more than {LARGEST // 2**20} MB can't be handed over")
+    for size, most in ((len(text), _LONGEST), (sum(map(len, blobs)), LARGEST)):
+        if size > most:
+            raise ValueError(f"more than {most // 2**20} MB can't be handed over")
     stream.write(struct.pack("<Q", len(text)) + text)
     for blob in blobs:
         stream.write(blob)
@@ -219,7 +232,7 @@ def send(stream, message, blobs):
 def receive(stream):
     """(message, blobs); raises `EOFError` at the end, `Nonsense` for anything else than `send`."""
     (length,) = struct.unpack("<Q", _exactly(stream, 8))
-    if length > LARGEST:
+    if length > _LONGEST:
         raise Nonsense(f"a message of {length} bytes")
     try:
         frame = json.loads(_exactly(stream, length))
