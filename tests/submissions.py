@@ -3,17 +3,25 @@
     python tests/submissions.py FOLDER              writes them
     python -m mgff_tutorial grade FOLDER --notebook 08 --seconds 5
 
+or, made from a notebook of any sheet that nbgrader or otter-grader has handed out:
+
+    python tests/submissions.py FOLDER --from release/graph/08.ipynb    # FOLDER/NAME/graph/08.ipynb
+
 All but a few hand in the sheet of notebook 08. Their answers are the solutions, with something
 changed; `EXPECTED` says what each must get.
 """
 
+import argparse
 import ast
 import json
-import sys
+import re
 from pathlib import Path
 
 import nbformat
 from exercises import CHECKS, FOLDER, NOTEBOOKS
+from exercises import source as solutions_of
+
+from mgff_tutorial.teaching.release import _parts
 
 BOOK = "08_gcn_head"
 ANSWERS = [c.exercise.answer for c in CHECKS if c.exercise.sheet == "08"]
@@ -391,5 +399,50 @@ def answered():
     return book
 
 
+# what would harm the machine where nothing stands around an answer
+HARMFUL = ("kills_the_grader", "forks", "eats_memory", "fills_the_disk", "endless_result")
+HARMFUL += ("writes_everywhere", "slow_flood")
+
+
+def write_from(released, folder):
+    """The class of a notebook that another grader has handed out, its name with the sheet's number.
+
+    Returns:
+        the students' names.
+    """
+    released, folder = Path(released), Path(folder)
+    sheet = released.name[:2]
+    names = [c.exercise.answer for c in CHECKS if c.exercise.sheet == sheet]
+    right = {name: code for name, (_, code) in _parts(solutions_of(sheet), names)[0].items()}
+    students = {
+        "right": right,
+        "wrong": right | {names[0]: f"def {names[0]}(*arguments): return 0"},
+        "untouched": {},
+        "nothing": {name: f"def {name}(*arguments): return None" for name in names},
+    }
+    if sheet == "08":
+        firsts = {n: text for n, (text, _) in FIRST_ANSWERS.items() if not n.endswith(HARMFUL)}
+        students |= {name: right | {FIRST: text.strip()} for name, text in firsts.items()}
+    for student, answers in students.items():
+        book = nbformat.read(released, as_version=4)
+        for cell in book.cells:
+            found = re.search(r"^def (\w+)\(", cell.source, re.MULTILINE)
+            if cell.cell_type == "code" and found and found[1] in answers:
+                cell.source = answers[found[1]]
+        place = folder / student / released.parent.name / released.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(book, place)
+    return list(students)
+
+
 if __name__ == "__main__":
-    print(f"{len(write_class(sys.argv[1]))} submissions in {sys.argv[1]}")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder")
+    parser.add_argument("--from", dest="released", metavar="NOTEBOOK")
+    options = parser.parse_args()
+    written = (
+        write_from(options.released, options.folder)
+        if options.released
+        else write_class(options.folder)
+    )
+    print(f"{len(written)} submissions in {options.folder}")

@@ -16,56 +16,69 @@ from nbformat.v4 import new_raw_cell as raw
 
 from mgff_tutorial.teaching.submissions import sheets
 
-source, folder = Path(sys.argv[1]), Path(sys.argv[2])
-book = nbformat.read(source, as_version=4)
-cells = {cell.id: cell for cell in book.cells}
-cells["title"].source = cells["title"].source.replace("Solutions: ", "")
-nbgrader, otter = [cells["title"]], [raw("# ASSIGNMENT CONFIG\nexport_cell: false"), cells["title"]]
-if "imports" in cells:
-    nbgrader.append(cells["imports"])
-    otter.append(cells["imports"])
-for check in sheets()[source.name[:2]]:
-    about, key = check.exercise, check.exercise.number.replace(".", "-")
-    question, solution = cells[f"question-{key}"], cells[f"solution-{key}"].source
-    head = re.search(rf"^def {about.answer}\(.*?\):\n", solution, re.M | re.S).end()
-    body = f"{solution[:head]}    {{0}}BEGIN SOLUTION\n{solution[head:]}\n    {{0}}END SOLUTION"
-    load = f"from {check.__module__} import {check.__name__}"
-    marks = {"schema_version": 3, "locked": False, "task": False}
+
+def convert(path):
+    """(source for nbgrader, source for otter-grader), two notebooks.
+
+    Args:
+        path: of a notebook of solutions in a teacher's edition.
+    """
+    book = nbformat.read(path, as_version=4)
+    cells = {cell.id: cell for cell in book.cells}
+    cells["title"].source = cells["title"].source.replace("Solutions: ", "")
+    opening = [cells[name] for name in ("title", "imports") if name in cells]
+    nbgrader, otter = list(opening), [raw("# ASSIGNMENT CONFIG\nexport_cell: false"), *opening]
+    for check in sheets()[Path(path).name[:2]]:
+        key = check.exercise.number.replace(".", "-")
+        question, solution = cells[f"question-{key}"], cells[f"solution-{key}"].source
+        nbgrader += _for_nbgrader(check, key, question, solution)
+        otter += _for_otter(check, key, question, solution)
+    made = [new_notebook(cells=cells, metadata=book.metadata) for cells in (nbgrader, otter)]
+    for notebook in made:
+        nbformat.validate(notebook)
+    return made
+
+
+def _for_nbgrader(check, key, question, solution):
     answer, test = f"answer-{key}", f"check-{key}"
-    nbgrader += [
+    marks = {"schema_version": 3, "locked": False, "task": False}
+    solved = {**marks, "grade_id": answer, "grade": False, "solution": True}
+    tested = {**marks, "grade_id": test, "grade": True, "solution": False, "locked": True}
+    tested["points"] = check.exercise.points
+    call = f"{check.__name__}({check.exercise.answer}, strict=True)"
+    return [
         question,
-        code(
-            body.replace("{0}", "### "),
-            id=answer,
-            metadata={"nbgrader": {**marks, "grade_id": answer, "grade": False, "solution": True}},
-        ),
-        code(
-            f"{load}\n\n{check.__name__}({about.answer}, strict=True)",
-            id=test,
-            metadata={
-                "nbgrader": {
-                    **marks,
-                    "grade_id": test,
-                    "grade": True,
-                    "solution": False,
-                    "locked": True,
-                    "points": about.points,
-                }
-            },
-        ),
+        code(_marked(check, solution, "### "), id=answer, metadata={"nbgrader": solved}),
+        code(f"{_load(check)}\n\n{call}", id=test, metadata={"nbgrader": tested}),
     ]
-    otter += [
-        raw(f"# BEGIN QUESTION\nname: q{key}\npoints: {about.points}"),
+
+
+def _for_otter(check, key, question, solution):
+    call = f"{check.__name__}.judge({check.exercise.answer}).result"
+    return [
+        raw(f"# BEGIN QUESTION\nname: q{key}\npoints: {check.exercise.points}"),
         question,
         raw("# BEGIN SOLUTION"),
-        code(body.replace("{0}", "# ")),
+        code(_marked(check, solution, "# ")),
         raw("# END SOLUTION"),
         raw("# BEGIN TESTS"),
-        code(f'{load}\n\nassert {check.__name__}.judge({about.answer}).result == "correct"'),
+        code(f'{_load(check)}\n\nassert {call} == "correct"'),
         raw("# END TESTS"),
         raw("# END QUESTION"),
     ]
-for name, made in (("nbgrader", nbgrader), ("otter", otter)):
-    made = new_notebook(cells=made, metadata=book.metadata)
-    nbformat.validate(made)
-    nbformat.write(made, folder / f"{name}.ipynb")
+
+
+def _marked(check, solution, sign):
+    """The solution, its body between the marks by which both tools know what to take out."""
+    head = re.search(rf"^def {check.exercise.answer}\(.*?\):\n", solution, re.M | re.S).end()
+    body = f"    {sign}BEGIN SOLUTION\n{solution[head:]}\n    {sign}END SOLUTION"
+    return solution[:head] + body
+
+
+def _load(check):
+    return f"from {check.__module__} import {check.__name__}"
+
+
+if __name__ == "__main__":
+    for name, made in zip(("nbgrader", "otter"), convert(sys.argv[1])):
+        nbformat.write(made, Path(sys.argv[2]) / f"{name}.ipynb")
