@@ -210,3 +210,39 @@ def test_the_page_for_teachers_knows_the_notebooks_and_has_no_dead_links():
         assert (NOTEBOOKS / target).is_file(), target
     for path in NOTEBOOKS.glob("[0-9]*.ipynb"):
         assert f"| [{path.name[:2]}]({path.name}) |" in page
+
+
+WORDS = {"five": 5, "ten": 10, "fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40}
+
+
+def minutes(number):
+    """What a notebook and the index name for reading and for exercises."""
+    (path,) = NOTEBOOKS.glob(f"{number}_*.ipynb")
+    index = (NOTEBOOKS / "README.md").read_text("utf-8")
+    total = int(re.search(rf"\({path.name}\) \|.*\| (\d+) \|", index)[1])
+    for cell in nbformat.read(path, as_version=4).cells:
+        pattern = r"^\*\*(?:Exercise )?\d+\.\d+(?:\*\*)? \((?:(\w+) minutes|(half an hour))"
+        for count, half in re.findall(pattern, cell.source, re.MULTILINE):
+            total += 30 if half else WORDS.get(count) or int(count)
+    return total
+
+
+def test_hours_and_needs_are_those_of_the_notebooks():
+    page, hours = (NOTEBOOKS / "TEACHING.md").read_text("utf-8"), 0
+    for number in sheets():
+        if number == "swap":
+            continue
+        row = re.search(rf"^\| \[{number}\]\(.*\| ([^|]+) \| ([\d.]+) \|$", page, re.MULTILINE)
+        assert abs(float(row[2]) - minutes(number) / 60) <= 0.5, (number, minutes(number))
+        hours += minutes(number) / 60
+        (path,) = NOTEBOOKS.glob(f"{number}_*.ipynb")
+        opening = nbformat.read(path, as_version=4).cells[0].source
+        told = re.search(r"What you need first:?\*\*:?(.*)", opening)[1]
+        linked = re.findall(r"\]\((\d\d)_", told)
+        if " to [" in told:
+            linked = [f"{n:02}" for n in range(int(linked[0]), int(linked[1]) + 1)]
+        needed = re.findall(r"\d\d", row[1])
+        if " to " in row[1]:
+            needed = [f"{n:02}" for n in range(int(needed[0]), int(needed[1]) + 1)]
+        assert needed == linked, number
+    assert abs(hours - float(re.search(r"take about (\d+) hours", page)[1])) < 1
