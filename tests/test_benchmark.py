@@ -62,7 +62,13 @@ def test_quick_run_reports_every_version(tmp_path, capsys):
     assert report(table, facts, "markdown").splitlines()[1].startswith("| ---")
     assert len(report(table, facts).splitlines()) == len(table) + 4
     assert result.keys() == {"environment", "rows", "profiles"} and result["profiles"] == {}
-    assert capsys.readouterr().out == ""
+    out, err = capsys.readouterr()
+    measured, written = err.splitlines()[-2:]
+    assert out == "" and written == f"written: {path}"
+    assert measured.startswith(f"Measured {len(table)} rows, images per second (median of 2")
+    for mode in ("forward", "train"):
+        ours, timm = (rows[version, mode]["images_per_s"] for version in ("ours", "timm"))
+        assert f"swin_nano @ 96, {mode}, float32: ours {ours:.1f}, timm {timm:.1f}" in measured
 
 
 def test_wrong_numbers_get_a_sentence(capsys):

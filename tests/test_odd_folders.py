@@ -63,7 +63,7 @@ def test_what_cannot_be_learned_from_is_refused_by_both(tmp_path, capsys, make, 
     assert not (tmp_path / "run").exists()
 
 
-def test_other_files_are_left_out_and_formats_that_are_not_read_are_named(tmp_path):
+def test_other_files_are_left_out_and_formats_that_are_not_read_are_named(tmp_path, capsys):
     photographs(tmp_path)
     for name in ("notes.txt", "clip.mov", "IMG_0001.HEIC"):
         (tmp_path / "wren" / name).write_bytes(b"x")
@@ -76,6 +76,8 @@ def test_other_files_are_left_out_and_formats_that_are_not_read_are_named(tmp_pa
     assert "save them as JPEG" in said(tmp_path)[0]
     with pytest.raises(DataError, match="wren: holds photographs in a format"):
         ImageFolderDataset(tmp_path)
+    assert main(["predict", str(tmp_path / "wren")]) == 2
+    assert "save them as JPEG" in capsys.readouterr().err
 
 
 def test_three_images_a_class_in_any_shape_are_trained_on_and_said(tmp_path):

@@ -67,3 +67,22 @@ def report(rows, facts, style="text", profiles=None):
     for title, versions in (profiles or {}).items():
         text += ["", f"Where the time goes: {title}", "", *layout(profile_rows(versions), style)]
     return "\n".join([*text, "", ", ".join(f"{key} {value}" for key, value in facts.items())])
+
+
+def in_words(rows, rounds):
+    """What was measured, in one sentence: how quick ours is, in images per second, beside timm's.
+
+    Args:
+        rows: list of `Row`. rounds: timings of each version.
+    """
+    said = []
+    for row in rows:
+        if row.version == "ours":
+            same = (row.model, row.mode, row.dtype, row.compiled)
+            others = [r for r in rows if (r.model, r.mode, r.dtype, r.compiled) == same]
+            theirs = [f", timm {r.images_per_s:.1f}" for r in others if r.version == "timm"]
+            kind = f"{row.model} @ {row.size}, {row.mode}, {row.dtype}"
+            kind += " compiled" if row.compiled else ""
+            said.append(f"{kind}: ours {row.images_per_s:.1f}{''.join(theirs)}")
+    times = f"median of {rounds} rounds"
+    return f"Measured {len(rows)} rows, images per second ({times}): {'; '.join(said)}."

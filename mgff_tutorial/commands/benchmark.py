@@ -56,7 +56,7 @@ def run_benchmark(args):
     """Run the command; returns its exit code."""
     import torch
 
-    from ..benchmark.report import report
+    from ..benchmark.report import in_words, report
     from ..benchmark.timing import compiler_missing, environment, matmul_ceiling, measure
     from ..support.device import pick_device
 
@@ -104,4 +104,7 @@ def run_benchmark(args):
             stream.write(text + "\n")
     else:
         print(text)
+    print(in_words(rows, args.rounds), file=sys.stderr)
+    if args.output:
+        print(f"written: {args.output}", file=sys.stderr)
     return 0

@@ -129,6 +129,7 @@ def run_predict(args):
     """
     from tqdm.auto import tqdm
 
+    from ..datasets.folder import unread_hint
     from ..evaluation.figure import save_figure
     from ..evaluation.predict import (
         Predictor,
@@ -153,7 +154,7 @@ def run_predict(args):
         check_number(name, getattr(args, option), 1, most, whole=True)
     first = next(iter(find_images(args.path)), None)
     if first is None:
-        raise DataError(f"{args.path} holds no image.")
+        raise DataError(f"{args.path} holds {unread_hint(args.path) or 'no image'}.")
     team = Team(args.device)
     classifier = load_classifier(args.checkpoint or default_checkpoint(), args.device)
     if team.is_first and not args.checkpoint:

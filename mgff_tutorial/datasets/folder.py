@@ -146,10 +146,15 @@ def list_classes(root, problems):
 
 def _no_image(folder):
     """What to do about a class without a picture that can be read."""
-    kinds = {os.path.splitext(entry.name)[1].lower() for entry in os.scandir(folder)}
-    if kinds & UNREAD:
-        return "holds photographs in a format that is not read (HEIC or raw); save them as JPEG"
-    return "holds no image; remove it or add images of the class"
+    return f"holds {unread_hint(folder) or 'no image; remove it or add images of the class'}"
+
+
+def unread_hint(folder):
+    """A clause about photographs below ``folder`` that Pillow does not read, or None."""
+    for _, _, names in os.walk(folder):
+        if any(os.path.splitext(name)[1].lower() in UNREAD for name in names):
+            return "photographs in a format that is not read (HEIC or raw); save them as JPEG"
+    return None
 
 
 def list_images(folder, problems):

@@ -176,9 +176,12 @@ def transforms_for(
     model: torch.nn.Module, train: bool = False, **options: Any
 ) -> Callable[..., torch.Tensor]:
     """`train_transform` or `eval_transform` with the mean, std, size and interpolation of
-    ``model``.
+    ``model``, as timm does it.
 
-    ``options`` are passed on and override the model's configuration.
+    ``options`` are passed on and override the model's configuration. What `train`, `evaluate`,
+    `predict` and `TwoStageClassifier` do differs in one point: they resize bilinearly whatever the
+    model's own interpolation is (for most it is bicubic), as all stored results and cards were
+    measured. ``interpolation="bilinear"`` gives exactly their pictures.
     """
     return (train_transform if train else eval_transform)(**{**model_config(model), **options})
 

@@ -332,8 +332,9 @@ def public_card(card):
     if isinstance(card.get("recipe"), dict):
         own = ("out", "root", "cache", "device", "workers", "save_seconds", "tensorboard")
         card["recipe"] = {key: value for key, value in card["recipe"].items() if key not in own}
-        if isinstance(card["recipe"].get("pretrained"), str):
-            card["recipe"]["pretrained"] = Path(card["recipe"]["pretrained"]).name
+        for key in ("pretrained", "cropper"):
+            if isinstance(card["recipe"].get(key), str):
+                card["recipe"][key] = Path(card["recipe"][key]).name
     return card
 
 
