@@ -14,6 +14,8 @@ def test_every_notebook_has_its_place_in_the_book():
     files = [chapter["file"] for part in contents["parts"] for chapter in part["chapters"]]
     books = sorted(path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb"))
     assert [name for name in files if name[:1].isdigit()] == books
+    pages = {path.stem for path in NOTEBOOKS.glob("*.md")}
+    assert pages == {name for name in [contents["root"], *files[len(books) :]] if "/" not in name}
     for name in [contents["root"], *files[len(books) :]]:
         assert (NOTEBOOKS / f"{name}.md").is_file()
     config = yaml.safe_load((NOTEBOOKS / "_config.yml").read_text("utf-8"))
