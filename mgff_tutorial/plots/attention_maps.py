@@ -3,29 +3,7 @@
 import numpy as np
 from matplotlib.colors import Normalize, PowerNorm
 
-from .style import BLUE, GREY, ORANGE, panels, plt, show_image
-
-HEAT = "magma"
-
-
-def heat_over(ax, image, values, title, norm):
-    """A grid of numbers as a heat map, dark to bright, over a pale grey version of the picture.
-
-    Args:
-        image: PIL image. values: (h, w) tensor. norm: what turns numbers into colours.
-
-    Returns:
-        the drawn map, for a colour bar.
-    """
-    width, height = image.size
-    grey = np.asarray(image.convert("L").convert("RGB"), dtype=float)
-    show_image(ax, (255 - 0.65 * (255 - grey)).astype(np.uint8), title)
-    extent = (-0.5, width - 0.5, height - 0.5, -0.5)
-    values = values.detach().float().cpu().numpy()
-    shown = ax.imshow(values, cmap=HEAT, extent=extent, alpha=0.6, norm=norm)
-    ax.set_xlim(extent[:2])
-    ax.set_ylim(extent[2:])
-    return shown
+from .style import BLUE, GREY, ORANGE, as_array, frame, overlay, panels
 
 
 def draw_attention_rows(image, rows, node, titles, columns=None):
@@ -48,13 +26,9 @@ def draw_attention_rows(image, rows, node, titles, columns=None):
     most = max(max(w.max().item(), 2 / w.numel()) for w in rows)
     norm = PowerNorm(0.5, vmin=0, vmax=most)
     for ax, weights, (r, c), title in zip(axes, rows, nodes, titles):
-        shown = heat_over(ax, image, weights, title, norm)
+        shown = overlay(ax, image, weights, title, 0.6, norm=norm)
         h, w = height / weights.shape[0], width / weights.shape[1]
-        ax.add_patch(
-            plt.Rectangle(
-                (c * w - 0.5, r * h - 0.5), w, h, fill=False, edgecolor="#35c4ff", linewidth=2.5
-            )
-        )
+        frame(ax, c * w - 0.5, r * h - 0.5, w, h, "#35c4ff", 2.5)
         ax.set_xlabel(f"largest weight {weights.max().item():.2f}")
     colour_bar(figure, shown, axes, "weight")
     return figure
@@ -78,15 +52,13 @@ def draw_spread(values, labels):
         the matplotlib figure.
     """
     figure, (ax,) = panels(1, size=(6.6, 2.6))
-    ax.barh(range(len(values)), values, color=[GREY, *[BLUE] * (len(values) - 1)])
-    for i, value in enumerate(values):
-        ax.text(value, i, f" {100 * value:.0f} %", va="center", fontsize=9)
+    bars = ax.barh(range(len(values)), values, color=[GREY, *[BLUE] * (len(values) - 1)])
+    ax.bar_label(bars, [f" {100 * value:.0f} %" for value in values], fontsize=9)
     ax.set_yticks(range(len(values)), labels)
     ax.invert_yaxis()
-    ax.set_xlim(0, 1.2 * max(values))
-    ax.set_xticks([])
-    ax.spines["bottom"].set_visible(False)
+    ax.set(xlim=(0, 1.2 * max(values)), xticks=[])
     ax.set_xlabel("share of the map that differs from position to position")
+    ax.spines["bottom"].set_visible(False)
     return figure
 
 
@@ -101,7 +73,7 @@ def draw_channel_weights(first, second, names, marked=()):
         the matplotlib figure.
     """
     figure, (ax,) = panels(1, size=(8.4, 2.9))
-    first, second = (t.detach().float().cpu().numpy() for t in (first, second))
+    first, second = map(as_array, (first, second))
     order = np.argsort(first)
     places = np.empty(len(order), dtype=int)
     places[order] = np.arange(len(order))
@@ -122,8 +94,7 @@ def draw_channel_weights(first, second, names, marked=()):
             arrowprops={"arrowstyle": "-", "color": GREY},
         )
     ax.margins(y=0.18)
-    ax.set_xlabel("channels, sorted by the first species")
-    ax.set_ylabel("weight")
+    ax.set(xlabel="channels, sorted by the first species", ylabel="weight")
     ax.legend(frameon=False, loc="upper left")
     return figure
 
@@ -140,6 +111,6 @@ def draw_channel_maps(images, maps, titles, columns=None):
     figure, axes = panels(len(images), columns, size=(2.5, 2.65))
     norm = Normalize(min(m.min().item() for m in maps), max(m.max().item() for m in maps))
     for ax, image, activation, title in zip(axes, images, maps, titles):
-        shown = heat_over(ax, image, activation, title, norm)
+        shown = overlay(ax, image, activation, title, 0.6, norm=norm)
     colour_bar(figure, shown, axes, "activation of the channel")
     return figure

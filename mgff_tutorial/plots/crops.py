@@ -4,38 +4,31 @@ curves.
 
 import numpy as np
 
-from .style import BLUE, GREEN, GREY, ORANGE, PALETTE, RED, panels, plt, show_image
+from .style import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PALETTE,
+    RED,
+    as_array,
+    draw_band,
+    frame,
+    frame_box,
+    overlay,
+    panels,
+    plt,
+    show_image,
+    write_cells,
+)
 
 MAP = "magma"
-
-
-def _array(values):
-    return (
-        values.detach().float().cpu().numpy()
-        if hasattr(values, "detach")
-        else np.asarray(values, dtype=float)
-    )
-
-
-def overlay(ax, image, weights, title=None, alpha=0.55):
-    """A grid of weights over a pale grey version of the image, enlarged without smoothing."""
-    width, height = image.size
-    grey = np.asarray(image.convert("L").convert("RGB"), dtype=float)
-    show_image(
-        ax, (255 - 0.65 * (255 - grey)).astype(np.uint8), title
-    )  # pale, so that it shows through dark cells
-    ax.imshow(
-        _array(weights), cmap=MAP, alpha=alpha, extent=(-0.5, width - 0.5, height - 0.5, -0.5)
-    )
-    ax.set_xlim(-0.5, width - 0.5)
-    ax.set_ylim(height - 0.5, -0.5)
 
 
 def mark_patch(ax, image, grid, patch, colour=GREEN):
     """A frame around the patch (row, column) of a ``grid`` of (rows, columns) on a PIL image."""
     high, wide = image.height / grid[0], image.width / grid[1]
-    corner = (patch[1] * wide - 0.5, patch[0] * high - 0.5)
-    ax.add_patch(plt.Rectangle(corner, wide, high, fill=False, edgecolor=colour, linewidth=2.5))
+    frame(ax, patch[1] * wide - 0.5, patch[0] * high - 0.5, wide, high, colour, 2.5)
 
 
 def draw_matrix_sums(matrix, labels):
@@ -48,20 +41,12 @@ def draw_matrix_sums(matrix, labels):
     Returns:
         the matplotlib figure.
     """
-    matrix = _array(matrix)
+    matrix = as_array(matrix)
     count = len(matrix)
     figure, (ax,) = panels(1, size=(5.2, 4.1))
     ax.imshow(matrix, cmap="Blues", vmin=0, vmax=1)
+    write_cells(ax, matrix, "{:.2f}", lambda v: "white" if v > 0.55 else "black", size=10)
     for i in range(count):
-        for j in range(count):
-            ax.text(
-                j,
-                i,
-                f"{matrix[i, j]:.2f}",
-                ha="center",
-                va="center",
-                color="white" if matrix[i, j] > 0.55 else "black",
-            )
         ax.text(count - 0.3, i, f"= {matrix[i].sum():.2f}", va="center", color=GREY, fontsize=11)
         ax.text(
             i,
@@ -77,13 +62,10 @@ def draw_matrix_sums(matrix, labels):
     ax.set_yticks(range(count), labels)
     ax.xaxis.tick_top()
     ax.xaxis.set_label_position("top")
-    ax.set_xlabel("token that is looked at")
-    ax.set_ylabel("token that asks")
+    ax.set(xlabel="token that is looked at", ylabel="token that asks")
     ax.tick_params(length=0)
-    ax.set_xlim(-0.5, count + 0.35)
-    ax.set_ylim(count + 0.1, -0.5)
-    for spine in ax.spines.values():
-        spine.set_visible(False)
+    ax.set(xlim=(-0.5, count + 0.35), ylim=(count + 0.1, -0.5))
+    ax.spines[:].set_visible(False)
     return figure
 
 
@@ -128,7 +110,7 @@ def draw_sorted_weights(curves, labels):
     """
     figure, (ax,) = panels(1, size=(6.4, 3.0))
     for values, label, colour in zip(curves, labels, PALETTE):
-        values = np.sort(_array(values).ravel())[::-1]
+        values = np.sort(as_array(values).ravel())[::-1]
         ax.plot(
             np.arange(1, len(values) + 1),
             values / values.mean(),
@@ -137,8 +119,7 @@ def draw_sorted_weights(curves, labels):
             linewidth=2,
         )
     ax.axhline(1, color=GREY, linewidth=1, linestyle=":")
-    ax.set_xlabel("patches, sorted by weight")
-    ax.set_ylabel("weight / mean weight")
+    ax.set(xlabel="patches, sorted by weight", ylabel="weight / mean weight")
     ax.legend(frameon=False)
     return figure
 
@@ -176,25 +157,14 @@ def draw_steps(image, response, mask, box, crop, truth=None):
     figure, axes = panels(5, size=(2.25, 2.45))
     show_image(axes[0], image, "1. image")
     show_image(axes[1], image, "2. response map")
-    axes[1].imshow(_array(response), cmap=MAP, alpha=0.7)
+    axes[1].imshow(as_array(response), cmap=MAP, alpha=0.7)
     show_image(axes[2], image, "3. largest component")
     axes[2].imshow(
-        np.where(_array(mask) > 0.5, np.nan, 1.0), cmap="gray_r", vmin=0, vmax=1, alpha=0.78
+        np.where(as_array(mask) > 0.5, np.nan, 1.0), cmap="gray_r", vmin=0, vmax=1, alpha=0.78
     )
     show_image(axes[3], image, "4. box, padded", box=box)
     if truth is not None:
-        x0, y0, x1, y1 = truth
-        axes[3].add_patch(
-            plt.Rectangle(
-                (x0 - 0.5, y0 - 0.5),
-                x1 - x0,
-                y1 - y0,
-                fill=False,
-                edgecolor=GREEN,
-                linewidth=2,
-                linestyle="--",
-            )
-        )
+        frame_box(axes[3], truth, GREEN, linestyle="--")
     show_image(axes[4], crop, "5. crop, enlarged")
     return figure
 
@@ -209,14 +179,10 @@ def draw_masks(masks, titles):
         the matplotlib figure.
     """
     figure, axes = panels(len(masks), size=(2.5, 2.1))
+    palette = np.array([(1, 1, 1), *map(plt.matplotlib.colors.to_rgb, PALETTE)])
     for ax, mask, title in zip(axes, masks, titles):
-        mask = _array(mask).astype(int)
-        colours = np.ones((*mask.shape, 3))
-        for label in range(1, mask.max() + 1):
-            colours[mask == label] = plt.matplotlib.colors.to_rgb(
-                PALETTE[(label - 1) % len(PALETTE)]
-            )
-        show_image(ax, colours, title)
+        mask = as_array(mask).astype(int)
+        show_image(ax, palette[np.where(mask > 0, (mask - 1) % len(PALETTE) + 1, 0)], title)
         ax.set_xticks(np.arange(mask.shape[1] + 1) - 0.5, [])
         ax.set_yticks(np.arange(mask.shape[0] + 1) - 0.5, [])
         ax.grid(color="#cccccc", linewidth=1)
@@ -242,18 +208,7 @@ def draw_boxes(images, boxes, truths, notes=None, columns=4):
     figure, axes = panels(len(images), columns, size=(2.4, 2.6))
     for i, ax in enumerate(axes):
         show_image(ax, images[i], box=boxes[i])
-        x0, y0, x1, y1 = (float(v) for v in truths[i])
-        ax.add_patch(
-            plt.Rectangle(
-                (x0 - 0.5, y0 - 0.5),
-                x1 - x0,
-                y1 - y0,
-                fill=False,
-                edgecolor=GREEN,
-                linewidth=2,
-                linestyle="--",
-            )
-        )
+        frame_box(ax, truths[i], GREEN, linestyle="--")
         if notes is not None:
             ax.set_xlabel(notes[i], fontsize=9)
     return figure
@@ -267,14 +222,15 @@ def draw_iou_bars(names, means, above_half, target=None):
     """
     figure, (ax,) = panels(1, size=(7.4, 0.5 + 0.42 * len(names)))
     places = np.arange(len(names))
-    ax.barh(places - 0.19, means, 0.36, color=BLUE, label="mean IoU")
-    ax.barh(places + 0.19, above_half, 0.36, color=ORANGE, label="share with IoU > 0.5")
-    for y, first, second in zip(places, means, above_half):
-        ax.text(first, y - 0.19, f" {first:.2f}", va="center", fontsize=8.5)
-        ax.text(second, y + 0.19, f" {second:.2f}", va="center", fontsize=8.5)
+    for shift, values, colour, label in (
+        (-0.19, means, BLUE, "mean IoU"),
+        (0.19, above_half, ORANGE, "share with IoU > 0.5"),
+    ):
+        bars = ax.barh(places + shift, values, 0.36, color=colour, label=label)
+        ax.bar_label(bars, fmt=" {:.2f}", fontsize=8.5)
     ax.set_yticks(places, names)
     ax.invert_yaxis()
-    ax.set_xlim(0, 1.02)
+    ax.set(xlim=(0, 1.02))
     ax.legend(
         frameon=False, loc="upper center", bbox_to_anchor=(0.45, 1.03 + 0.45 / len(names)), ncols=2
     )
@@ -297,25 +253,8 @@ def draw_intervals(values, curves, labels, xlabels, ylabel="accuracy"):
     figure, axes = panels(len(values), size=(4.3, 3.3), sharey=True)
     for ax, x, lines, xlabel in zip(axes, values, curves, xlabels):
         for estimates, label, colour in zip(lines, labels, PALETTE):
-            ax.plot(
-                x,
-                [e.mean for e in estimates],
-                "o-",
-                color=colour,
-                label=label,
-                linewidth=2,
-                markersize=4,
-            )
-            ax.fill_between(
-                x,
-                [e.low for e in estimates],
-                [e.high for e in estimates],
-                color=colour,
-                alpha=0.16,
-                linewidth=0,
-            )
-        ax.set_xlabel(xlabel)
-        ax.set_ylim(0, 1.02)
+            draw_band(ax, x, estimates, colour, label, alpha=0.16, linewidth=2)
+        ax.set(xlabel=xlabel, ylim=(0, 1.02))
         ax.grid(axis="y", color="#e6e6e6")
     axes[0].set_ylabel(ylabel)
     axes[-1].legend(frameon=False, loc="best")
@@ -358,8 +297,8 @@ def draw_weights(views, path):
     figure, (left, right) = panels(2, size=(4.7, 3.0))
     weights = np.linspace(0, 1, 101)
     for (name, (first, second, labels)), colour in zip(views.items(), PALETTE):
-        first, second = _array(first), _array(second)
-        labels, rows = _array(labels).astype(int), np.arange(len(first))
+        first, second = as_array(first), as_array(second)
+        labels, rows = as_array(labels).astype(int), np.arange(len(first))
         merged = [(1 - w) * first + w * second for w in weights]
         if not left.lines:
             left.plot(weights, [-np.log(p[rows, labels]).mean() for p in merged], color=colour)
@@ -385,11 +324,10 @@ def draw_sureness(birds, nothing, limit):
     figure, (ax,) = panels(1, size=(7.0, 2.0))
     jitter = np.random.default_rng(0)
     for row, (values, colour) in enumerate(((nothing, GREY), (birds, BLUE))):
-        values = _array(values)
+        values = as_array(values)
         ax.scatter(values, row + jitter.uniform(-0.2, 0.2, len(values)), color=colour, alpha=0.7)
     ax.axvline(limit, color=ORANGE, linestyle="--")
     ax.text(limit + 0.01, 0.5, "limit", color=ORANGE, va="center")
     ax.set(xlim=(-0.03, 1.03), ylim=(-0.5, 1.5), xlabel="sureness that something is there")
     ax.set_yticks([0, 1], ["nothing on it", "a bird"])
-    ax.spines[["top", "right"]].set_visible(False)
     return figure

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..datasets import readable_name
 from ..datasets.transforms import box_to_input, denormalise, eval_transform
-from .style import BLUE, ORANGE, RED, panels, show_image
+from .style import BLUE, ORANGE, RED, frame, panels, show_image, write_cells
 
 
 def _smooth(ax):
@@ -75,33 +75,15 @@ def draw_differences(dataset):
     )
     figure, ax = plt.subplots(figsize=(8.2, 7.4), layout="constrained")
     picture = ax.imshow(matrix, cmap="Blues", vmin=0, vmax=matrix.max() + 1)
-    for a in range(count):
-        for b in range(count):
-            ax.text(
-                b,
-                a,
-                matrix[a, b],
-                ha="center",
-                va="center",
-                fontsize=7,
-                color="white" if matrix[a, b] > matrix.max() / 2 else "black",
-            )
+    dark = matrix.max() / 2
+    write_cells(ax, matrix, colour=lambda n: "white" if n > dark else "black", size=7)
     names = [readable_name(name) for name in dataset.classes]
     ax.set_xticks(range(count), names, rotation=90, fontsize=8)
     ax.set_yticks(range(count), names, fontsize=8)
     genera = dataset.genera
     for genus in dict.fromkeys(genera):
         members = [i for i, other in enumerate(genera) if other == genus]
-        ax.add_patch(
-            plt.Rectangle(
-                (members[0] - 0.5, members[0] - 0.5),
-                len(members),
-                len(members),
-                fill=False,
-                edgecolor=ORANGE,
-                linewidth=2,
-            )
-        )
+        frame(ax, members[0] - 0.5, members[0] - 0.5, len(members), len(members))
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     figure.colorbar(
@@ -169,17 +151,7 @@ def draw_transform(image, box, img_size=96, resize=128):
     for ax, (picture, corners, title) in zip(axes, steps):
         show_image(ax, picture, title, box=corners)
     margin = (resize - img_size) / 2
-    axes[1].add_patch(
-        plt.Rectangle(
-            (margin - 0.5, margin - 0.5),
-            img_size,
-            img_size,
-            fill=False,
-            edgecolor="white",
-            linewidth=2,
-            linestyle="--",
-        )
-    )
+    frame(axes[1], margin - 0.5, margin - 0.5, img_size, img_size, "white", linestyle="--")
     return figure
 
 
@@ -202,8 +174,7 @@ def draw_object_sizes(datasets):
             color=colour,
             label=f"{name} ({len(dataset)} images)",
         )
-    ax.set_xlabel("longer side of the box / side of the image")
-    ax.set_ylabel("images")
+    ax.set(xlabel="longer side of the box / side of the image", ylabel="images")
     ax.legend(frameon=False)
     return figure
 
@@ -225,8 +196,7 @@ def draw_selection(chosen_on_test, chosen_on_validation, truth):
     ax.axvline(
         truth, color="black", linewidth=1.5, linestyle="--", label="true accuracy of every model"
     )
-    ax.set_xlabel("reported test accuracy of the chosen model")
-    ax.set_ylabel("repetitions")
+    ax.set(xlabel="reported test accuracy of the chosen model", ylabel="repetitions")
     ax.legend(frameon=False, loc="upper left", fontsize=9)
     ax.set_ylim(0, ax.get_ylim()[1] * 1.25)
     return figure

@@ -6,7 +6,18 @@ import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 
-from .style import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, panels, show_image
+from .style import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    RED,
+    draw_band,
+    frame,
+    panels,
+    show_image,
+)
 
 COLOURS = {"baseline": GREY, "mgff": BLUE, "literal": ORANGE, "control": PURPLE, "part": GREEN}
 
@@ -139,17 +150,7 @@ def draw_curves(curves, labels, ylabel="accuracy, %"):
     for ax, (factor, lines) in zip(axes[0], curves.items()):
         for configuration, (values, found) in lines.items():
             text, colour = labels[configuration]
-            ax.plot(
-                values, [100 * e.mean for e in found], "o-", color=colour, label=text, markersize=4
-            )
-            ax.fill_between(
-                values,
-                [100 * e.low for e in found],
-                [100 * e.high for e in found],
-                color=colour,
-                alpha=0.18,
-                linewidth=0,
-            )
+            draw_band(ax, values, found, colour, text, unit=100)
         ax.set(xlabel=names.get(factor, factor))
         if factor == "training_images":  # three times as many is one step, wherever one starts
             ax.set_xscale("log")
@@ -192,16 +193,7 @@ def draw_confusion(confusion, classes, genus):
     )
     for one in dict.fromkeys(genus):
         members = [i for i, g in enumerate(genus) if g == one]
-        ax.add_patch(
-            plt.Rectangle(
-                (members[0], members[0]),
-                len(members),
-                len(members),
-                fill=False,
-                edgecolor=ORANGE,
-                linewidth=2,
-            )
-        )
+        frame(ax, members[0], members[0], len(members), len(members))
     ax.set(xlabel="predicted", ylabel="true species")
     ax.tick_params(labelsize=8)
     return figure

@@ -15,8 +15,20 @@ from ..renderer.species import find_species
 from ..support.errors import InputError
 from .birds import _circle_around
 from .crops import draw_steps, mark_patch, overlay
-from .style import BLUE, GREEN, GREY, ORANGE, RED, panels, plt, show_image
-from .windows import REGIONS, _borders, _numbers, _pairs
+from .style import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    RED,
+    bare,
+    frame,
+    panels,
+    plt,
+    show_image,
+    write_cells,
+)
+from .windows import REGIONS, _borders, _pairs
 
 CLICKED = 240  # pixels: side of a picture to click
 
@@ -175,19 +187,17 @@ def draw_shift(window=4, shift=2, side=12):
         (axes[1], moved, regions.numpy(), 0),
     ):
         ax.imshow(colours, cmap=plt.matplotlib.colors.ListedColormap(REGIONS), vmin=-0.5, vmax=8.5)
-        _numbers(ax, tokens, 7.5)
+        write_cells(ax, tokens, size=7.5)
         _borders(ax, (side, side), pair[0], (offset, offset))
     axes[0].set_title(f"windows moved by {shift}")
-    axes[1].set_title("the map rolled instead")
     _pairs(axes[2], masks[-1].numpy() == 0, names)
     blocked = int((masks != 0).flatten(1).any(1).sum())
-    axes[2].set(title="mask of the last window", xlabel="key", ylabel="query")
-    axes[1].set_xlabel(f"{blocked} of {len(masks)} windows need a mask")
-    share = float((masks[-1] == 0).float().mean())
-    axes[2].set_xlabel(f"key ({share:.0%} of the pairs allowed)")
+    key = f"key ({float((masks[-1] == 0).float().mean()):.0%} of the pairs allowed)"
+    axes[2].set(title="mask of the last window", xlabel=key, ylabel="query")
+    note = f"{blocked} of {len(masks)} windows need a mask"
+    axes[1].set(title="the map rolled instead", xlabel=note)
     for ax in axes:
-        ax.set_xticks([]), ax.set_yticks([])
-        ax.spines[:].set_visible(False)
+        bare(ax)
     return figure
 
 
@@ -272,11 +282,10 @@ def draw_merge(first, second, names, truth, weight=0.5, top=4):
         for row, i in enumerate(shown):
             ax.text(min(values[i], 0.86) + 0.01, row, f"{values[i]:.2f}", va="center", fontsize=9)
         answer = values.argmax()
-        ax.set_title(title)
+        ax.set(title=title, xlim=(0, 1))
         ax.set_xlabel(
             f"answer: {names[answer]}", color=GREEN if answer == truth else RED, fontsize=9
         )
-        ax.set_xlim(0, 1)
     axes[0].set_yticks(range(top), [names[i] for i in shown], fontsize=9)
     axes[0].invert_yaxis()
     return figure
@@ -301,10 +310,7 @@ def draw_pair(pair, size=0.7, scene=4):
         x, y = (min(max(round(v), half), side - half) for v in (x, y))
         show_image(axes[i], drawn.image, one.name)
         axes[i].title.set_fontsize(9.5)
-        corner, wide = ((x - half) * 4, (y - half) * 4), 8 * half
-        axes[i].add_patch(
-            plt.Rectangle(corner, wide, wide, fill=False, edgecolor=ORANGE, linewidth=2)
-        )
+        frame(axes[i], (x - half) * 4, (y - half) * 4, 8 * half, 8 * half)
         close = seen.crop((x - half, y - half, x + half, y + half))
         show_image(axes[2 + i], close, f"{part}: {one.code(part)}")
         axes[2 + i].set_xlabel(f"{2 * half} x {2 * half} of 96 x 96 pixels", fontsize=9)

@@ -5,7 +5,7 @@ its gate: how it opens, and what it let through after training.
 import numpy as np
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from .style import BLUE, GREY, ORANGE, panels, show_image
+from .style import BLUE, GREY, ORANGE, as_array, panels, show_image
 
 MAPS = ("48 × 48 × 256", "24 × 24 × 512", "12 × 12 × 1024", "12 × 12 × 1024")  # Swin-B at 384
 
@@ -67,9 +67,8 @@ def _box(ax, x, y, width, height, label, colour, added=""):
         zorder=2,
     )
     ax.add_patch(box)
-    middle = y + height / 2
-    place = middle + (1.3 if added else 0)
-    ax.text(x + width / 2, place, label, ha="center", va="center", fontsize=9, zorder=3)
+    middle, style = y + height / 2, {"ha": "center", "va": "center", "zorder": 3}
+    ax.text(x + width / 2, middle + (1.3 if added else 0), label, fontsize=9, **style)
     if added:
         below = middle - 1.5 - 1.4 * label.count("\n")
         ax.text(
@@ -101,13 +100,11 @@ def draw_costs(names, backbone, added, unit):
     figure, (ax,) = panels(1, size=(7.4, 0.5 * len(names) + 0.9))
     places = np.arange(len(names))
     ax.barh(places, backbone, color=BLUE, label="backbone", height=0.65)
-    ax.barh(places, added, left=backbone, color=ORANGE, label="MGFF", height=0.65)
-    for y, (a, b) in enumerate(zip(backbone, added)):
-        ax.text(a + b, y, f"  {a:.1f} + {b:.1f}", va="center", fontsize=9)
+    bars = ax.barh(places, added, left=backbone, color=ORANGE, label="MGFF", height=0.65)
+    ax.bar_label(bars, [f"  {a:.1f} + {b:.1f}" for a, b in zip(backbone, added)], fontsize=9)
     ax.set_yticks(places, names)
     ax.invert_yaxis()
-    ax.set_xlim(0, 1.22 * max(a + b for a, b in zip(backbone, added)))
-    ax.set_xlabel(unit)
+    ax.set(xlim=(0, 1.22 * max(a + b for a, b in zip(backbone, added))), xlabel=unit)
     figure.legend(frameon=False, loc="outside upper right", ncols=2)
     return figure
 
@@ -122,15 +119,12 @@ def draw_gate(gate, shares):
         the matplotlib figure.
     """
     figure, (left, right) = panels(2, size=(4.2, 2.8))
-    values = np.sort(gate.detach().float().cpu().numpy())
-    left.plot(values, color=BLUE)
+    left.plot(np.sort(as_array(gate)), color=BLUE)
     left.axhline(0, color=GREY, linewidth=1)
-    left.set_xlabel("channels, sorted")
-    left.set_ylabel("gate")
-    right.hist(shares.detach().float().cpu().numpy(), bins=20, color=ORANGE)
+    left.set(xlabel="channels, sorted", ylabel="gate")
+    right.hist(as_array(shares), bins=20, color=ORANGE)
     right.set_xlim(left=0)
-    right.set_xlabel("|MGFF's vector| / |backbone's vector|")
-    right.set_ylabel("images")
+    right.set(xlabel="|MGFF's vector| / |backbone's vector|", ylabel="images")
     return figure
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .style import BLUE, GREY, ORANGE, panels, plt, show_image
+from .style import BLUE, GREY, ORANGE, as_array, draw_lines, frame, panels, plt, show_image
 
 
 def draw_grids(image, grids, node=(1, 1)):
@@ -24,15 +24,12 @@ def draw_grids(image, grids, node=(1, 1)):
     for ax, grid in zip(axes, grids):
         inside = _share(grid[0], rows, node[0]) * _share(grid[1], columns, node[1])
         show_image(ax, image, f"{grid[0]} x {grid[1]}")
-        for i in range(1, grid[0]):
-            ax.axhline(i * height / grid[0] - 0.5, color="white", linewidth=0.7, alpha=0.8)
-        for j in range(1, grid[1]):
-            ax.axvline(j * width / grid[1] - 0.5, color="white", linewidth=0.7, alpha=0.8)
+        across = [i * height / grid[0] - 0.5 for i in range(1, grid[0])]
+        down = [j * width / grid[1] - 0.5 for j in range(1, grid[1])]
+        draw_lines(ax, across, down, color="white", linewidth=0.7, alpha=0.8)
         corner = (node[1] * cell[1] - 0.5, node[0] * cell[0] - 0.5)
         ax.add_patch(plt.Rectangle(corner, cell[1], cell[0], facecolor=ORANGE, alpha=0.25))
-        ax.add_patch(
-            plt.Rectangle(corner, cell[1], cell[0], fill=False, edgecolor=ORANGE, linewidth=2.5)
-        )
+        frame(ax, *corner, cell[1], cell[0], linewidth=2.5)
         ax.set_xlabel(f"the node takes in {inside} cell{'s' if inside > 1 else ''}")
     return figure
 
@@ -58,7 +55,7 @@ def draw_receptive_fields(image, fields, places, titles):
     """
     figure, axes = panels(len(fields), size=(2.7, 2.9))
     for ax, field, (x, y), title in zip(axes, fields, places, titles):
-        field = field.detach().float().cpu().numpy()
+        field = as_array(field)
         show_image(ax, image, title)
         shade = np.ones((*field.shape, 4))
         shade[..., 3] = np.where(field > 0, 0.0, 0.75)
@@ -82,9 +79,8 @@ def draw_loudness(deviations, labels, names):
     width = 0.8 / len(deviations)
     for i, (series, label, colour) in enumerate(zip(deviations, labels, (BLUE, ORANGE))):
         places = np.arange(len(series)) + (i - (len(deviations) - 1) / 2) * width
-        ax.bar(places, series, width * 0.92, label=label, color=colour)
-        for x, value in zip(places, series):
-            ax.text(x, value, f"{value:.2f}", ha="center", va="bottom", fontsize=9)
+        bars = ax.bar(places, series, width * 0.92, label=label, color=colour)
+        ax.bar_label(bars, fmt="{:.2f}", fontsize=9)
     ax.set_xticks(range(len(names)), names)
     ax.set_ylabel("standard deviation")
     figure.legend(frameon=False, loc="outside upper center", ncols=2)

@@ -2,11 +2,24 @@
 super-node looks.
 """
 
-import numpy as np
-from matplotlib.colors import LinearSegmentedColormap, Normalize, TwoSlopeNorm
+from itertools import combinations, product
 
-from .attention_maps import colour_bar, heat_over
-from .style import BLUE, GREY, ORANGE, PALETTE, panels, plt
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap, Normalize
+
+from .attention_maps import colour_bar
+from .style import (
+    BLUE,
+    GREY,
+    ORANGE,
+    PALETTE,
+    as_array,
+    draw_lines,
+    frame_box,
+    overlay,
+    panels,
+    plt,
+)
 
 SOFT = LinearSegmentedColormap.from_list("soft", ["#f4f6fa", "#9dbce0", "#3b6fb6"])
 
@@ -26,22 +39,12 @@ def draw_small_graph(stages, links, titles):
     figure, axes = panels(len(stages), size=(4.2, 1.5))
     top = max(s.max().item() for s in stages) or 1
     for ax, values, title in zip(axes, stages, titles):
-        for i in range(count):
-            for j in range(i + 1, count):
-                if links[i, j]:
-                    bend = 0.0 if j == i + 1 else 0.5
-                    ax.annotate(
-                        "",
-                        (j, 0),
-                        (i, 0),
-                        arrowprops={
-                            "arrowstyle": "-",
-                            "color": GREY,
-                            "linewidth": 2,
-                            "connectionstyle": f"arc3,rad={-bend}",
-                        },
-                        zorder=1,
-                    )
+        for i, j in combinations(range(count), 2):
+            if links[i, j]:
+                bend = 0.0 if j == i + 1 else 0.5
+                style = {"arrowstyle": "-", "color": GREY, "linewidth": 2}
+                style["connectionstyle"] = f"arc3,rad={-bend}"
+                ax.annotate("", (j, 0), (i, 0), arrowprops=style, zorder=1)
         shades = SOFT(np.clip(values.numpy() / top, 0, 1))
         ax.scatter(
             range(count), [0] * count, s=1100, color=shades, edgecolor=BLUE, linewidth=2, zorder=2
@@ -59,9 +62,7 @@ def draw_small_graph(stages, links, titles):
                 zorder=3,
             )
             ax.text(i, -0.62, f"node {i}", ha="center", va="top", fontsize=8, color=GREY)
-        ax.set_xlim(-0.6, count - 0.4)
-        ax.set_ylim(-1.0, 0.7)
-        ax.set_title(title)
+        ax.set(xlim=(-0.6, count - 0.4), ylim=(-1.0, 0.7), title=title)
         ax.axis("off")
     return figure
 
@@ -112,17 +113,16 @@ def draw_node_layers(grid=(3, 3), granularities=4, node=(1, 1, 1)):
         (x0, y0), (x1, y1) = place(*node), place(*other)
         ax.plot([x0, x1], [y0, y1], color=ORANGE, linewidth=1.8, zorder=granularities)
     for g in range(granularities):
-        for r in range(height):
-            for c in range(width):
-                chosen, linked = (g, r, c) == node, (g, r, c) in near
-                ax.plot(
-                    *place(g, r, c),
-                    "o",
-                    markersize=13 if chosen else 8,
-                    zorder=granularities + 1,
-                    color=ORANGE if chosen or linked else BLUE,
-                    markeredgecolor="white",
-                )
+        for r, c in product(range(height), range(width)):
+            chosen, linked = (g, r, c) == node, (g, r, c) in near
+            ax.plot(
+                *place(g, r, c),
+                "o",
+                markersize=13 if chosen else 8,
+                zorder=granularities + 1,
+                color=ORANGE if chosen or linked else BLUE,
+                markeredgecolor="white",
+            )
     ax.set_aspect("equal")
     ax.axis("off")
     return figure
@@ -143,24 +143,21 @@ def draw_adjacencies(matrices, titles, granularities, centred=False):
     figure, axes = panels(len(matrices), size=(4.3, 3.9))
     both = LinearSegmentedColormap.from_list("both", [ORANGE, "#ffffff", BLUE])
     for ax, matrix, title in zip(axes, matrices, titles):
-        values = matrix.detach().float().cpu().numpy()
-        if centred:
-            most = max(abs(values).max(), 1e-9)
-            shown = ax.imshow(values, cmap=both, norm=TwoSlopeNorm(0, -most, most))
-        else:
-            shown = ax.imshow(values, cmap=SOFT, vmin=0)
+        values = as_array(matrix)
+        most = max(abs(values).max(), 1e-9)
+        style = (
+            {"cmap": both, "vmin": -most, "vmax": most} if centred else {"cmap": SOFT, "vmin": 0}
+        )
+        shown = ax.imshow(values, **style)
         block = len(values) / granularities
-        for g in range(1, granularities):
-            ax.axhline(g * block - 0.5, color=GREY, linewidth=0.8)
-            ax.axvline(g * block - 0.5, color=GREY, linewidth=0.8)
+        borders = [g * block - 0.5 for g in range(1, granularities)]
+        draw_lines(ax, borders, borders, color=GREY, linewidth=0.8)
         middles = [(g + 0.5) * block - 0.5 for g in range(granularities)]
         names = [f"map {g + 1}" for g in range(granularities)]
         ax.set_xticks(middles, names)
         ax.set_yticks(middles, names, rotation=90, va="center")
         ax.tick_params(length=0)
-        ax.set_xlabel("takes from node j")
-        ax.set_ylabel("node i")
-        ax.set_title(title)
+        ax.set(xlabel="takes from node j", ylabel="node i", title=title)
         figure.colorbar(shown, ax=ax, shrink=0.8)
     return figure
 
@@ -177,8 +174,7 @@ def draw_smoothing(history):
     figure, (ax,) = panels(1, size=(6.0, 2.8))
     for i, series in enumerate(history.T.tolist()):
         ax.plot(series, "o-", color=PALETTE[i % len(PALETTE)], label=f"node {i}", markersize=4)
-    ax.set_xlabel("graph convolutions with W = I")
-    ax.set_ylabel("value of the node")
+    ax.set(xlabel="graph convolutions with W = I", ylabel="value of the node")
     ax.set_xticks(range(len(history)))
     figure.legend(frameon=False, loc="outside right upper")
     return figure
@@ -205,11 +201,9 @@ def draw_super_nodes(image, shares, grid, granularities, box=None, columns=4, nu
     norm = Normalize(0, max(places.max().item(), 2 / places[..., 0].numel()))
     for m, ax in enumerate(axes):
         title = f"super-node {numbers[m] if numbers else m + 1}"
-        shown = heat_over(ax, image, places[..., m], title, norm)
+        shown = overlay(ax, image, places[..., m], title, 0.6, norm=norm)
         if box is not None:
-            x0, y0, x1, y1 = (float(v) for v in box)
-            frame = ((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0)
-            ax.add_patch(plt.Rectangle(*frame, fill=False, edgecolor=ORANGE, linewidth=2))
+            frame_box(ax, box)
         parts = shares[..., m].sum((1, 2)).tolist()
         ax.set_xlabel("maps 1-4: " + " ".join(f"{100 * p:.0f}" for p in parts) + " %", fontsize=9)
     colour_bar(figure, shown, axes, "weight")

@@ -4,7 +4,7 @@ believed, and whether more pictures would help.
 
 import numpy as np
 
-from .style import plt
+from .style import BLUE, GREY, ORANGE, plt, write_cells
 
 
 def draw_confusion(confusion, classes):
@@ -18,10 +18,10 @@ def draw_confusion(confusion, classes):
     ax.set_yticks(places, classes, fontsize=8)
     if len(classes) <= 20:
         dark = confusion.max() / 2
-        for row, column in zip(*np.nonzero(confusion)):
-            count = confusion[row, column]
-            colour = "white" if count > dark else "black"
-            ax.text(column, row, count, ha="center", va="center", color=colour, fontsize=8)
+        cells = np.where(confusion > 0, confusion.astype(str), "")
+        write_cells(
+            ax, cells, colour=lambda n: "white" if float(n or 0) > dark else "black", size=8
+        )
     ax.set(xlabel="named", ylabel="true")
     return figure
 
@@ -34,11 +34,11 @@ def draw_calibration(predictions, softened, groups=5):
         groups: of equally many images.
     """
     figure, ax = plt.subplots(figsize=(4.4, 3.6), layout="constrained")
-    ax.plot([0, 1], [0, 1], color="#8a8f98", linewidth=1)
+    ax.plot([0, 1], [0, 1], color=GREY, linewidth=1)
     right = predictions.predicted == predictions.labels
     for values, name, colour in (
-        (predictions.probabilities, "as it is", "#e08a2b"),
-        (softened, "with the temperature", "#3b6fb6"),
+        (predictions.probabilities, "as it is", ORANGE),
+        (softened, "with the temperature", BLUE),
     ):
         sure = np.asarray(values).max(1)
         parts = np.array_split(np.argsort(sure), min(groups, len(sure)))
@@ -64,7 +64,7 @@ def draw_learning(shares, accuracies, count):
     figure, ax = plt.subplots(figsize=(4.4, 3.2), layout="constrained")
     below = [max(0, value - bound.low) for value, bound in zip(accuracies, bounds)]
     above = [max(0, bound.high - value) for value, bound in zip(accuracies, bounds)]
-    ax.errorbar(shares, accuracies, [below, above], fmt="o-", color="#3b6fb6", capsize=3)
+    ax.errorbar(shares, accuracies, [below, above], fmt="o-", color=BLUE, capsize=3)
     ax.set(xlabel="share of the training images", ylabel="test accuracy", ylim=(0, 1.02))
     ax.set_xticks(list(shares), [f"{share:.0%}" for share in shares])
     return figure

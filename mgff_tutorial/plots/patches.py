@@ -4,7 +4,7 @@ size.
 
 import numpy as np
 
-from .style import ORANGE, panels, plt, show_image
+from .style import ORANGE, draw_lines, frame, panels, plt, show_image
 
 
 def _cut(image, patch):
@@ -16,10 +16,9 @@ def _cut(image, patch):
     return pixels.reshape(rows, patch, columns, patch, -1).swapaxes(1, 2)
 
 
-def _grid(ax, side, cell, colour="white", width=0.6):
-    for line in range(0, side + 1, cell):
-        ax.axhline(line - 0.5, color=colour, linewidth=width)
-        ax.axvline(line - 0.5, color=colour, linewidth=width)
+def _grid(ax, side, cell):
+    lines = [line - 0.5 for line in range(0, side + 1, cell)]
+    draw_lines(ax, lines, lines, color="white", linewidth=0.6)
 
 
 def draw_strip(image, patch, row):
@@ -40,11 +39,7 @@ def draw_strip(image, patch, row):
     show_image(left, image, f"{side} x {side} pixels")
     show_image(right, image, f"{side // patch} x {side // patch} patches of {patch} x {patch}")
     _grid(right, side, patch)
-    right.add_patch(
-        plt.Rectangle(
-            (-0.5, row * patch - 0.5), side, patch, fill=False, edgecolor=ORANGE, linewidth=2.5
-        )
-    )
+    frame(right, -0.5, row * patch - 0.5, side, patch, linewidth=2.5)
     for number, ax in enumerate(bottom.subplots(1, len(pieces))):
         show_image(ax, pieces[number])
         ax.set_xlabel(row * len(pieces) + number, fontsize=7)
@@ -91,6 +86,6 @@ def draw_cells(image, sides, at):
         _grid(ax, total, side)
         corner = tuple(int(v) // side * side - 0.5 for v in at[:2])
         ax.add_patch(plt.Rectangle(corner, side, side, facecolor=ORANGE, alpha=0.45))
-        ax.add_patch(plt.Rectangle(corner, side, side, fill=False, edgecolor=ORANGE, linewidth=3))
+        frame(ax, *corner, side, side, linewidth=3)
         ax.set_xlabel(f"one token: {side} x {side} pixels", fontsize=9)
     return figure

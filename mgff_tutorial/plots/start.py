@@ -64,9 +64,7 @@ def draw_bars(ax, probabilities, classes, label=None, title=None, top=4):
             fontsize=8.5,
             bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1},
         )
-    ax.set_xlim(0, 1)
-    ax.set_xlabel("probability")
-    ax.set_title(title)
+    ax.set(xlim=(0, 1), xlabel="probability", title=title)
     ax.invert_yaxis()
 
 

@@ -58,6 +58,12 @@ def panels(count, columns=None, size=2.6, **kwargs):
     return figure, axes[:count]
 
 
+def bare(ax):
+    """Take ticks and frame away."""
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+
+
 def show_image(ax, image, title=None, box=None, colour=ORANGE):
     """Draw a picture without ticks: PIL image, (H, W, 3) array, or (3, H, W) tensor in [0, 1];
     ``box`` is xyxy pixels.
@@ -65,17 +71,72 @@ def show_image(ax, image, title=None, box=None, colour=ORANGE):
     if hasattr(image, "detach"):
         image = image.detach().float().cpu().clamp(0, 1).permute(1, 2, 0).numpy()
     ax.imshow(np.asarray(image))
-    ax.set_xticks([])
-    ax.set_yticks([])
-    for spine in ax.spines.values():
-        spine.set_visible(False)
+    bare(ax)
     if title is not None:
         ax.set_title(title)
     if box is not None:
-        x0, y0, x1, y1 = [float(v) for v in box]
-        ax.add_patch(
-            plt.Rectangle(
-                (x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linewidth=2
-            )
-        )
+        frame_box(ax, box, colour)
     return ax
+
+
+def overlay(ax, image, weights, title=None, alpha=0.55, **style):
+    """A grid of weights, dark to bright, over a pale grey version of a PIL image, enlarged to it.
+
+    Args:
+        style: of the grid, see `matplotlib.axes.Axes.imshow`.
+
+    Returns:
+        the drawn grid, for a colour bar.
+    """
+    grey = np.asarray(image.convert("L").convert("RGB"), dtype=float)
+    pale = (255 - 0.65 * (255 - grey)).astype(np.uint8)  # shows through dark cells
+    show_image(ax, pale, title)
+    extent = (-0.5, image.width - 0.5, image.height - 0.5, -0.5)
+    shown = ax.imshow(as_array(weights), cmap="magma", alpha=alpha, extent=extent, **style)
+    ax.set(xlim=extent[:2], ylim=extent[2:])
+    return shown
+
+
+def frame(ax, x, y, width, height, colour=ORANGE, linewidth=2, **style):
+    """An empty rectangle from its corner (x, y)."""
+    style = {"fill": False, "edgecolor": colour, "linewidth": linewidth, **style}
+    ax.add_patch(plt.Rectangle((x, y), width, height, **style))
+
+
+def frame_box(ax, box, colour=ORANGE, **style):
+    """`frame` around a box, xyxy pixels of a picture."""
+    x0, y0, x1, y1 = (float(v) for v in box)
+    frame(ax, x0 - 0.5, y0 - 0.5, x1 - x0, y1 - y0, colour, **style)
+
+
+def draw_lines(ax, heights, places, **style):
+    """Horizontal lines at ``heights`` and vertical ones at ``places``."""
+    for y in heights:
+        ax.axhline(y, **style)
+    for x in places:
+        ax.axvline(x, **style)
+
+
+def draw_band(ax, x, estimates, colour, label, unit=1, alpha=0.18, linewidth=1.5):
+    """Means of `intervals.Estimate` as a line and their intervals as a band, in units of
+    1 / ``unit``.
+    """
+    low, mean, high = (
+        [unit * getattr(estimate, end) for estimate in estimates] for end in ("low", "mean", "high")
+    )
+    ax.plot(x, mean, "o-", color=colour, label=label, linewidth=linewidth, markersize=4)
+    ax.fill_between(x, low, high, color=colour, alpha=alpha, linewidth=0)
+
+
+def write_cells(ax, values, text="{}", colour=lambda value: "black", size=9, **style):
+    """Each value of a matrix as ``text`` in its cell, in the colour that a function gives it."""
+    style = {"ha": "center", "va": "center", "fontsize": size, **style}
+    for (row, column), value in np.ndenumerate(np.asarray(values)):
+        ax.text(column, row, text.format(value), color=colour(value), **style)
+
+
+def as_array(values):
+    """Numbers, or a tensor of any kind, as a NumPy array of floats."""
+    if hasattr(values, "detach"):
+        return values.detach().float().cpu().numpy()
+    return np.asarray(values, dtype=float)

@@ -6,7 +6,7 @@ import matplotlib.patheffects as effects
 import numpy as np
 from matplotlib.colors import ListedColormap
 
-from .style import BLUE, GREY, ORANGE, RED, panels, plt, show_image
+from .style import BLUE, GREY, ORANGE, RED, bare, draw_lines, panels, plt, show_image, write_cells
 
 # Nine soft colours, one for each region that a shift can make; neighbours differ clearly.
 REGIONS = [
@@ -20,13 +20,9 @@ REGIONS = [
     "#e9bcd6",
     "#c9c9c9",
 ]
+_RGB = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in REGIONS])
 FORBIDDEN = "#3a3d44"
 _OUTLINE = [effects.withStroke(linewidth=2.5, foreground="white")]
-
-
-def _numbers(ax, values, size=11, **kwargs):
-    for (r, c), value in np.ndenumerate(np.asarray(values)):
-        ax.text(c, r, value, ha="center", va="center", fontsize=size, **kwargs)
 
 
 def _borders(ax, shape, window, offset=(0, 0), colour="black", width=2.2):
@@ -47,9 +43,8 @@ def _borders(ax, shape, window, offset=(0, 0), colour="black", width=2.2):
 def _coloured_grid(ax, colours, numbers, title, size=11):
     colours = np.asarray(colours)
     ax.imshow(colours, cmap=ListedColormap(REGIONS), vmin=-0.5, vmax=8.5)
-    _numbers(ax, numbers, size)
-    ax.set_xticks([]), ax.set_yticks([])
-    ax.spines[:].set_visible(False)
+    write_cells(ax, numbers, size=size)
+    bare(ax)
     ax.set_title(title)
 
 
@@ -78,13 +73,12 @@ def draw_windows_on(image, windows, title="windows"):
     pixels = np.asarray(image)
     side = pixels.shape[0] // windows
     numbers = np.arange(windows * windows).reshape(windows, windows)
-    palette = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in REGIONS])
     tint = np.kron(numbers % len(REGIONS), np.ones((side, side), int))
     figure = plt.figure(figsize=(9.5, 3.6), layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=[1.9, 1])
     first, second = left.subplots(1, 2)
     show_image(first, image, "the map")
-    mixed = (0.55 * pixels + 0.45 * palette[tint]).astype(np.uint8)
+    mixed = (0.55 * pixels + 0.45 * _RGB[tint]).astype(np.uint8)
     show_image(second, mixed, f"{windows * windows} {title}")
     for (r, c), number in np.ndenumerate(numbers):
         second.text(
@@ -115,28 +109,18 @@ def draw_bias_index(window, index, named=None):
     tokens = np.arange(window[0] * window[1]).reshape(window)
     figure, axes = panels(2, size=(3.4, 3.1))
     axes[0].imshow(np.zeros(window), cmap=ListedColormap(["#eef2f8"]))
-    _numbers(axes[0], tokens, 12 if tokens.size < 10 else 9)
+    write_cells(axes[0], tokens, size=12 if tokens.size < 10 else 9)
     _borders(axes[0], window, (1, 1), colour="white", width=1.5)
     axes[0].set_title("tokens of the window")
     shown = axes[1].imshow(index, cmap="viridis")
     if named:
-        for (r, c), value in np.ndenumerate(np.asarray(index)):
-            axes[1].text(
-                c,
-                r,
-                value,
-                ha="center",
-                va="center",
-                fontsize=named,
-                color="white",
-                fontweight="bold",
-                path_effects=[effects.withStroke(linewidth=2, foreground="black")],
-            )
+        outline = [effects.withStroke(linewidth=2, foreground="black")]
+        style = {"fontweight": "bold", "path_effects": outline}
+        write_cells(axes[1], index, colour=lambda row: "white", size=named, **style)
     axes[1].set(title="row of the table for each pair", xlabel="key", ylabel="query")
     step = 1 if tokens.size < 10 else window[1]
     axes[1].set_xticks(range(0, tokens.size, step)), axes[1].set_yticks(range(0, tokens.size, step))
-    axes[0].set_xticks([]), axes[0].set_yticks([])
-    axes[0].spines[:].set_visible(False)
+    bare(axes[0])
     figure.colorbar(shown, ax=axes[1], shrink=0.85, label="row of the table")
     return figure
 
@@ -165,8 +149,7 @@ def draw_bias_of_queries(table, bias, window, queries):
             markeredgewidth=2,
         )
         ax.set_title(f"query {query}")
-        ax.set_xticks([]), ax.set_yticks([])
-        ax.spines[:].set_visible(False)
+        bare(ax)
     figure.colorbar(shown, ax=axes, shrink=0.8, label="added to the score")
     return figure
 
@@ -202,18 +185,13 @@ def draw_masks(masks, names, regions=None, titles=None, columns=None, labels=Tru
             ax.set_yticks(np.arange(len(allowed) + 1) - 0.5, minor=True)
             ax.grid(which="minor", color="white", linewidth=1.5)
             ax.tick_params(which="both", length=0)
-            for (r, c), yes in np.ndenumerate(allowed):
-                ax.text(
-                    c,
-                    r,
-                    "0" if yes else r"$-\infty$",
-                    ha="center",
-                    va="center",
-                    fontsize=9,
-                    color="black" if yes else "white",
-                )
+            write_cells(
+                ax,
+                np.where(allowed, "0", r"$-\infty$"),
+                colour=lambda text: "black" if text == "0" else "white",
+            )
         else:
-            ax.set_xticks([]), ax.set_yticks([])
+            ax.set(xticks=[], yticks=[])
         ax.spines[:].set_visible(False)
         ax.set_xlabel("key", fontsize=9), ax.set_ylabel("query", fontsize=9)
         if titles is not None:
@@ -234,19 +212,15 @@ def draw_regions_on(image, regions, window, shift):
     token = pixels.shape[0] // height
     moved = np.roll(pixels, (-shift[0] * token, -shift[1] * token), axis=(0, 1))
     back = np.roll(np.asarray(regions), shift, axis=(0, 1))
-    palette = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in REGIONS])
     figure, axes = panels(3, size=3.15)
     show_image(axes[0], image, "the map, where the new windows lie")
-    for y in range(shift[0], height, window[0]):
-        axes[0].axhline(y * token - 0.5, color=ORANGE, linewidth=2)
-    for x in range(shift[1], width, window[1]):
-        axes[0].axvline(x * token - 0.5, color=ORANGE, linewidth=2)
+    draw_lines(axes[0], *_ends(shift, regions.shape, window, token), color=ORANGE, linewidth=2)
     for ax, picture, numbers, title in (
         (axes[1], pixels, back, "its regions"),
         (axes[2], moved, regions, "after the cyclic shift"),
     ):
         large = np.kron(np.asarray(numbers), np.ones((token, token), int))
-        show_image(ax, (0.45 * picture + 0.55 * palette[large]).astype(np.uint8), title)
+        show_image(ax, (0.45 * picture + 0.55 * _RGB[large]).astype(np.uint8), title)
         for number in np.unique(numbers):
             r, c = np.argwhere(np.asarray(numbers) == number).mean(0)
             ax.text(
@@ -258,11 +232,17 @@ def draw_regions_on(image, regions, window, shift):
                 fontsize=13,
                 path_effects=_OUTLINE,
             )
-    for y in range(0, height + 1, window[0]):
-        axes[2].axhline(y * token - 0.5, color="black", linewidth=1.5)
-    for x in range(0, width + 1, window[1]):
-        axes[2].axvline(x * token - 0.5, color="black", linewidth=1.5)
+    whole = _ends((0, 0), (height + 1, width + 1), window, token)
+    draw_lines(axes[2], *whole, color="black", linewidth=1.5)
     return figure
+
+
+def _ends(first, shape, window, token):
+    """Heights and places in pixels where windows meet, the first borders at ``first`` tokens."""
+    return [
+        [token * n - 0.5 for n in range(start, end, step)]
+        for start, end, step in zip(first, shape, window)
+    ]
 
 
 def draw_pair_matrices(matrices, titles, regions=None, labels=True):
@@ -319,8 +299,7 @@ def draw_influence(changes, token, titles, window=None, offsets=None):
             )
         ax.set_title(title, fontsize=10)
         ax.set_xlabel(f"{int(moved.sum())} tokens notice", fontsize=9)
-        ax.set_xticks([]), ax.set_yticks([])
-        ax.spines[:].set_visible(False)
+        bare(ax)
     return figure
 
 
@@ -330,20 +309,11 @@ def draw_weights(weights, titles, names):
     for ax, matrix, title in zip(axes, weights, titles):
         matrix = np.asarray(matrix)
         ax.imshow(matrix, cmap="Blues", vmin=0, vmax=1)
-        for (r, c), value in np.ndenumerate(matrix):
-            ax.text(
-                c,
-                r,
-                f"{value:.2f}",
-                ha="center",
-                va="center",
-                fontsize=9,
-                color="white" if value > 0.6 else (RED if value == 0 else "black"),
-            )
-        (
-            ax.set_xticks(range(len(names)), names, fontsize=9),
-            ax.set_yticks(range(len(names)), names, fontsize=9),
+        write_cells(
+            ax, matrix, "{:.2f}", lambda v: "white" if v > 0.6 else (RED if v == 0 else "black")
         )
+        ax.set_xticks(range(len(names)), names, fontsize=9)
+        ax.set_yticks(range(len(names)), names, fontsize=9)
         ax.set(title=title, xlabel="key", ylabel="query")
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
