@@ -53,8 +53,25 @@ RANGES = (  # entries, whether a value will do, what is accepted
 )
 
 
+class Settings:
+    """What a run is told: a base of dataclasses whose fields are plain values."""
+
+    def __post_init__(self):
+        for entry in fields(self):
+            setattr(self, entry.name, typed(entry.name, entry.type, getattr(self, entry.name)))
+
+    def as_dict(self):
+        """Plain values, in the order of the fields."""
+        return asdict(self)
+
+    def save(self, path):
+        """Write as YAML, atomically."""
+        with atomic_file(path, "w") as stream:
+            yaml.safe_dump(self.as_dict(), stream, sort_keys=False, allow_unicode=True)
+
+
 @dataclass
-class TrainConfig:
+class TrainConfig(Settings):
     """Everything that decides the result of a run; the run folder keeps a copy."""
 
     # what is trained, and on what
@@ -121,23 +138,8 @@ class TrainConfig:
     tensorboard: bool = False
 
     def __post_init__(self):
-        for entry in fields(self):
-            setattr(self, entry.name, typed(entry.name, entry.type, getattr(self, entry.name)))
+        super().__post_init__()
         _check(self)
-
-    def as_dict(self):
-        """Plain values, in the order of the fields."""
-        return asdict(self)
-
-    def save(self, path):
-        """Write as YAML, atomically."""
-        save_yaml(path, self.as_dict())
-
-
-def save_yaml(path, values):
-    """Write plain values as YAML, atomically."""
-    with atomic_file(path, "w") as stream:
-        yaml.safe_dump(values, stream, sort_keys=False, allow_unicode=True)
 
 
 def config_names():

@@ -50,16 +50,15 @@ class RunData:
             train_set, test_set = (
                 CachedImages(split, config.cache, config.resize) for split in (train_set, test_set)
             )
-        rest, held = list(range(len(train_set))), []
+        rest, held = range(len(train_set)), []
         if config.validation:
             rest, held = split_validation(train_set, config.validation, config.seed)
         self.known = train_set.subset(rest)
         self.held = train_set.subset(held) if held else None
         self.val_set = train_set.subset(held, whole) if held else None
         self.test_set = test_set.subset(range(len(test_set)), whole)
-        for split in (self.val_set, self.test_set):
-            if split is not None:
-                split.least = enough_pixels(config.img_size, config.resize)
+        for split in filter(None, (self.val_set, self.test_set)):
+            split.least = enough_pixels(config.img_size, config.resize)
         self.plan = BatchPlan(
             len(rest),
             config.batch_size,
@@ -122,7 +121,7 @@ class RunData:
     def batches(self, device):
         """Iterate (images, labels) for every pass that `plan` still has ahead."""
         if self.memory:
-            return self.memory.batches(self.plan, device)
+            return (self.memory.batch(places, device) for places in self.plan)
         return DataLoader(
             SeededImages(self.train_set, self.config.seed),
             batch_sampler=self.plan,
@@ -398,28 +397,20 @@ class MemoryImages:
             width,
         )
 
-    def batches(self, plan, device="cpu"):
-        """Batches in the order of ``plan``, already on ``device``."""
-        for places in plan:
-            yield self.batch(places, device)
-
 
 def _close_window(box, shape, draw):
     """(top, left, height, width) of a window 0.9 to 1.4 times as wide as a box, shifted by up to a
     tenth of it.
     """
-    ends = []
-    for low, high, side, shift in (
-        (box[1], box[3], shape[0], draw[2]),
-        (box[0], box[2], shape[1], draw[3]),
-    ):
-        half, middle = (
-            (0.45 + 0.25 * draw[0]) * (high - low),
-            (low + high) / 2 + 0.2 * (shift - 0.5) * (high - low),
-        )
+
+    def along(low, high, side, shift):
+        half = (0.45 + 0.25 * draw[0]) * (high - low)
+        middle = (low + high) / 2 + 0.2 * (shift - 0.5) * (high - low)
         first = int(max(0, min(round(middle - half), side - 2)))
-        ends.append((first, min(side - first, max(2, int(round(middle + half)) - first))))
-    (top, height), (left, width) = ends
+        return first, min(side - first, max(2, int(round(middle + half)) - first))
+
+    top, height = along(box[1], box[3], shape[0], draw[2])
+    left, width = along(box[0], box[2], shape[1], draw[3])
     return top, left, height, width
 
 

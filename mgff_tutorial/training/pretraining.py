@@ -14,10 +14,9 @@ their colours and reads the parts off its memory: on the species of such a run 9
     codes were right, on new ones 44 %. `pretraining_data` draws the pictures.
 """
 
-import json
 import time
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from contextlib import closing
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -29,18 +28,17 @@ from ..renderer.species import PART_CLASSES, PART_CODES
 from ..support.checkpoints import CheckpointError, check_parts_of_zip, save_checkpoint
 from ..support.device import pick_device, seed_everything
 from ..support.errors import InputError, check_number
-from ..support.files import atomic_file, remove_leftovers
-from ..support.locks import FolderLock
-from .config import save_yaml, typed
+from .config import Settings
 from .pretraining_data import CODE_NAMES, CODES_PER_PART, picture_pool, random_views, visible_parts
 from .recipe import Schedule, parameter_groups
-from .runs import check_folder
+from .runs import RunFolder
 
 SAVE_EVERY = 120  # seconds
+STATE = "state.pt"  # all that a run needs to continue
 
 
 @dataclass
-class PretrainConfig:
+class PretrainConfig(Settings):
     """What `pretrain` needs; the checkpoint's card stores all of it."""
 
     model: str = "swin_nano"
@@ -59,22 +57,18 @@ class PretrainConfig:
     bf16: bool = True
 
     def __post_init__(self):
-        for entry in fields(self):
-            setattr(self, entry.name, typed(entry.name, entry.type, getattr(self, entry.name)))
-        check_number("seed", self.seed, 0, 2**31 - 1, whole=True)
-        for name, low, high in (
+        super().__post_init__()
+        for names, low, high in (
+            ("seed", 0, 2**31 - 1),
             ("pool", 20, 1_000_000),
             ("batch_size", 1, 4096),
             ("images", self.batch_size, 10**9),
+            ("lr", 1e-12, 1e3),
+            ("weight_decay code_weight beak_weight background_weight", 0, 1e6),
         ):
-            check_number(name, getattr(self, name), low, high, whole=True)
-        check_number("lr", self.lr, 1e-12, 1e3)
-        for name in ("weight_decay", "code_weight", "beak_weight", "background_weight"):
-            check_number(name, getattr(self, name), 0, 1e6)
-
-    def as_dict(self):
-        """Plain values, in the order of the fields."""
-        return asdict(self)
+            for name in names.split():
+                value = getattr(self, name)
+                check_number(name, value, low, high, whole=isinstance(value, int))
 
 
 # --- the model with its supervision
@@ -153,25 +147,15 @@ def pretrain(config, out):
     Returns:
         dict of held-out figures: part-code accuracy, accuracy on the bird's pixels.
     """
-    from ..models import create_model
-
     if config.model not in ("swin_nano", "vit_nano"):
         raise InputError(f"Pretraining is for swin_nano and vit_nano, not {config.model!r}.")
-    out = Path(out)
-    check_folder(out, config, resume=True)
-    out.mkdir(parents=True, exist_ok=True)
-    lock = FolderLock(out)
-    try:
-        return _pretrain(config, out, create_model)
-    finally:
-        lock.release()
+    with closing(RunFolder(out, config, resume=True)) as folder:
+        return _pretrain(config, folder)
 
 
-def _pretrain(config, out, create_model):
-    check_folder(out, config, resume=True)
-    remove_leftovers(out)
-    if not (out / "config.yaml").is_file():
-        save_yaml(out / "config.yaml", config.as_dict())
+def _pretrain(config, folder):
+    from ..models import create_model
+
     seed_everything(config.seed)
     device, size = pick_device(config.device), 96
     pool = picture_pool(config.pool, config.seed)
@@ -197,7 +181,7 @@ def _pretrain(config, out, create_model):
     )
     steps, first = config.images // config.batch_size, 0
     schedule = Schedule(optimizer, steps, warmup=0.1 * steps)
-    state_file = out / "state.pt"
+    state_file = folder.path(STATE)
     if state_file.exists():
         try:
             check_parts_of_zip(state_file)
@@ -235,7 +219,6 @@ def _pretrain(config, out, create_model):
         code = (each * seen).sum() / seen.sum().clamp(min=1)
         return dense + config.code_weight * code, code_logits, part_logits
 
-    log = open(out / "log.jsonl", "a")
     bar = tqdm(
         range(first, steps),
         initial=first,
@@ -270,23 +253,15 @@ def _pretrain(config, out, create_model):
             bar.set_postfix(loss=f"{average:.3f}")
         if step % 500 == 499 or step == steps - 1:
             figures = _held_out(model, losses, batch_of, range(train_count, config.pool), size)
-            log.write(json.dumps({"step": step + 1, "loss": round(average, 4), **figures}) + "\n")
-            log.flush()
+            folder.log({"step": step + 1, "loss": round(average, 4), **figures})
         if time.time() - saved >= SAVE_EVERY or step == steps - 1:
             saved = time.time()
-            with atomic_file(state_file) as stream:
-                torch.save(
-                    {
-                        "model": model.state_dict(),
-                        "optimizer": optimizer.state_dict(),
-                        "step": step + 1,
-                    },
-                    stream,
-                )
+            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+            folder.save_state({**state, "step": step + 1}, STATE)
     if first == steps:  # it was stopped after its last step
         figures = _held_out(model, losses, batch_of, range(train_count, config.pool), size)
     save_checkpoint(
-        out / f"{config.model}.safetensors",
+        folder.path(f"{config.model}.safetensors"),
         model.model,
         {
             "model": config.model,

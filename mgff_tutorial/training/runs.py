@@ -181,10 +181,10 @@ class RunFolder:
         """The path of one of the run's files."""
         return self.folder / name
 
-    def save_state(self, state):
+    def save_state(self, state, name=RESUME):
         """Write ``resume.pt`` atomically: nested dicts and lists of tensors, numbers and text."""
         self._check_lock()
-        with atomic_file(self.path(RESUME)) as stream:
+        with atomic_file(self.path(name)) as stream:
             torch.save(state, stream)
 
     def load_state(self):
@@ -193,12 +193,12 @@ class RunFolder:
         """
         path = self.path(RESUME)
         if not path.is_file():
-            if self.log_path.is_file() and not self.path("result.json").is_file():
-                if self.log_path.stat().st_size:
-                    raise CheckpointError(
-                        f"{path} is missing, without which this run cannot go on; start again in "
-                        "another folder."
-                    )
+            begun = self.log_path.is_file() and self.log_path.stat().st_size
+            if begun and not self.path("result.json").is_file():
+                raise CheckpointError(
+                    f"{path} is missing, without which this run cannot go on; start again in "
+                    "another folder."
+                )
             return None
         try:
             check_parts_of_zip(path)

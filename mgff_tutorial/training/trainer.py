@@ -5,7 +5,7 @@ test split.
 import math
 import shlex
 import time
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -91,10 +91,10 @@ class Trainer:
                 "tensorboard: true needs the package tensorboard; pip install tensorboard."
             )
         self._from_main(lambda: check_folder(config.out, config, resume))
-        if train_set is None:
-            train_set = open_split(config.data, config.root, "train")
-        if test_set is None:
-            test_set = open_split(config.data, config.root, "test")
+        train_set, test_set = (
+            open_split(config.data, config.root, split) if given is None else given
+            for split, given in (("train", train_set), ("test", test_set))
+        )
         if len(train_set.classes) < 2:
             raise DataError(f"{config.data} {ONE_CLASS}.")
         seed_everything(config.seed)
@@ -169,8 +169,8 @@ class Trainer:
                 "log": self.records,
             }
         )
-        self.save_took = time.monotonic() - start
         self.saved_at = time.monotonic()
+        self.save_took = self.saved_at - start
 
     def _load_state(self):
         """Every process takes the state that the main process reads."""
@@ -236,20 +236,16 @@ class Trainer:
 
     def run(self):
         """Train what is left of the run, then evaluate; see `train`."""
-        try:
-            return self._run()
-        finally:
-            self.folder.close()
-
-    def _run(self):
-        result = self._from_main(lambda: self.folder.result())
-        if result is None:
-            self._train()
-            result = self._test()
-        elif self._fits(result) and self.progress:
-            tqdm.write(f"The run in {self.config.out} is finished: nothing to do.")
-        self.accelerator.wait_for_everyone()
-        return result
+        with closing(self.folder):
+            result = self._from_main(lambda: self.folder.result())
+            if result is None:
+                with stop_request() as self.stop:
+                    self._train()
+                result = self._test()
+            elif self._fits(result) and self.progress:
+                tqdm.write(f"The run in {self.config.out} is finished: nothing to do.")
+            self.accelerator.wait_for_everyone()
+            return result
 
     def _fits(self, result):
         """True for a result of this very run, else an `InputError`."""
@@ -269,10 +265,6 @@ class Trainer:
         return True
 
     def _train(self):
-        with stop_request() as self.stop:
-            self._train_on()
-
-    def _train_on(self):
         plan, config = self.plan, self.config
         if self.step == 0:
             self._save_state()
@@ -357,10 +349,8 @@ class Trainer:
         self.optimizer.step()
         if self.ema:
             self.ema.update(self.bare, step=self.step + 1)
-        totals = self.totals
-        totals["loss"] += loss_sum
-        totals["correct"] += correct
-        totals["images"] += self.plan.batch_size
+        seen = {"loss": loss_sum, "correct": correct, "images": self.plan.batch_size}
+        self.totals = {key: value + seen[key] for key, value in self.totals.items()}
 
     def _stop_if_not_finite(self, loss, norm):
         # float16: the scaler skips such updates itself
@@ -403,11 +393,14 @@ class Trainer:
             )
 
     def _end_epoch(self, epoch):
-        totals, record = self.totals, {"epoch": epoch, "step": self.step}
-        record["lr"] = self.optimizer.param_groups[0]["lr"]
-        record["train_loss"] = totals["loss"] / totals["images"]
-        record["train_accuracy"] = totals["correct"] / totals["images"]
-        self.totals = _zero_totals()
+        totals, self.totals = self.totals, _zero_totals()
+        record = {
+            "epoch": epoch,
+            "step": self.step,
+            "lr": self.optimizer.param_groups[0]["lr"],
+            "train_loss": totals["loss"] / totals["images"],
+            "train_accuracy": totals["correct"] / totals["images"],
+        }
         if self.data.val_set:
             found = self._predict(
                 self._weights(), self.data.val_set, autocast=self.accelerator.autocast
