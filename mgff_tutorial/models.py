@@ -27,7 +27,7 @@ from torch import nn
 
 from .mgff import MGFFClassifier
 from .options import check_model_options
-from .pretrained import LOOK, fill, plain_model, timm_name, translate, with_weights
+from .pretrained import LOOK, plain_model, timm_name, translate, with_weights
 from .support.checkpoints import read_checkpoint, read_metadata
 from .support.errors import CheckpointError, InputError
 from .support.fetch import no_weights
@@ -48,7 +48,8 @@ def create_model(name: str, pretrained: bool | str | Path = False, **kwargs: Any
         pretrained: for the nano models, True reads the checkpoint that travels with this package;
             for ``"mgff_<backbone>"`` True takes published weights of the backbone (MGFF and
             classifier start fresh); otherwise it is timm's. A path loads that file into the whole
-            model; where it holds another number of classes, that is a `CheckpointError`.
+            model; where it holds another number of classes than ``num_classes``, the model gets a
+            new, untrained classifier, and a warning says so.
         **kwargs: ``num_classes``, ``img_size``, and what the model's builder accepts.
 
     Raises:
@@ -74,15 +75,12 @@ def create_model(name: str, pretrained: bool | str | Path = False, **kwargs: Any
     check_model_options(kwargs)
     if tag and architecture == "swin_nano":
         plain_model(backbone)  # says that there is no such tag
-    if backbone == "swin_nano" and pretrained is not False:
-        return with_weights(_mgff_nano, name, pretrained, **kwargs)
-    if backbone == "swin_nano":
-        return _mgff_nano(**kwargs)
-    if isinstance(pretrained, bool):
-        return MGFFClassifier(backbone, pretrained=pretrained, **kwargs)
-    model = MGFFClassifier(backbone, **kwargs)
-    model.card = fill(model, pretrained)
-    return model
+    build = _mgff_nano if backbone == "swin_nano" else partial(MGFFClassifier, backbone)
+    if pretrained is False:
+        return build(**kwargs)
+    if pretrained is True and build is not _mgff_nano:
+        return build(pretrained=True, **kwargs)
+    return with_weights(build, name, pretrained, **kwargs)
 
 
 def _mgff_nano(num_classes=20, img_size=96, **options):
@@ -102,24 +100,22 @@ def build_from_checkpoint(path, **kwargs):
     Raises:
         CheckpointError: as `load_into`, or the card does not say which model it is.
     """
-    metadata = read_metadata(path)
-    if "model" not in metadata:
+    name = read_metadata(path).get("model")
+    if name is None:
         raise CheckpointError(
             f"{path}: the file does not say which model it holds; "
             "build the model yourself and use load_into(model, path)."
         )
-    check_model_options(metadata.get("kwargs") or {}, path)
-    options = {**(metadata.get("kwargs") or {}), **kwargs}
-    if metadata.get("classes"):
-        options.setdefault("num_classes", len(metadata["classes"]))
-    try:
-        model = create_model(metadata["model"], pretrained=False, **options)
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"{path}: cannot build its model {metadata['model']!r} here: {error}"
-        ) from error
-    model.card = fill(model, path)
-    return model.eval()
+
+    def build(**options):
+        try:
+            return create_model(name, **options)
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"{path}: cannot build its model {name!r} here: {error}"
+            ) from error
+
+    return with_weights(build, name, path, **kwargs).eval()
 
 
 # ---- what timm's registry needs ----

@@ -41,8 +41,9 @@ def plain_model(name, pretrained=False, kind="model", **options):
         name: ``"vit_nano"``, one of our Swins (`swin.BUILDERS`), or any timm name; with a tag of
             timm's (``"resnet50.a1_in1k"``) for one of several published sets of weights.
         pretrained: True for published weights (fetched by timm; for the nano models the checkpoint
-            that travels with this package), or the path of a file. A classifier of another number
-            of classes than ``num_classes`` is left out, and a warning says so.
+            that travels with this package), or the path of a file. Where that has a classifier of
+            another number of classes than ``num_classes``, the model gets a new, untrained one,
+            and a warning says so.
         kind: what messages call the name.
         **options: ``num_classes``, ``img_size``, ``in_chans``, and what the builder accepts.
 
@@ -78,20 +79,21 @@ def with_weights(build, name, pretrained, num_classes=None, **options):
     Args:
         build: function of ``num_classes`` and other options. name: of the embedded checkpoint.
         pretrained: True for the embedded one, or a path.
-        num_classes: another number of classes than the card's gets a new classifier.
+        num_classes: another number of classes than the checkpoint's gets a new, untrained
+            classifier; for a path, a warning says so.
     """
-    if pretrained is True:
-        with embedded(name) as path:
-            return with_weights(build, name, path, num_classes, **options)
-    card = read_metadata(pretrained)
-    check_model_options(card.get("kwargs") or {}, pretrained)
-    count = len(card.get("classes") or ()) or num_classes
-    options = {**(card.get("kwargs") or {}), **options}
-    options.pop("num_classes", None)
-    model = build(**options, **({} if count is None else {"num_classes": count}))
-    model.card = fill(model, pretrained)
+    with embedded(name) if pretrained is True else nullcontext(pretrained) as path:
+        card = read_metadata(path)
+        own = dict(card.get("kwargs") or {})
+        check_model_options(own, path)
+        said = own.pop("num_classes", num_classes)
+        count = len(card.get("classes") or ()) or said
+        model = build(**{**own, **options}, **({} if count is None else {"num_classes": count}))
+        model.card = fill(model, path)
     if num_classes not in (None, count):
-        model.reset_classifier(num_classes)  # the old head is of no use
+        model.reset_classifier(num_classes)
+        if pretrained is not True:
+            _say_new_classifier(str(path), count, num_classes)
     return model
 
 
@@ -279,15 +281,13 @@ def convert_names(state):
     if "layers.0.downsample.reduction.weight" not in state:  # timm's first stage has no merging
         return state
 
-    def rename(key):
-        key = re.sub(
-            r"^layers\.(\d+)\.downsample", lambda m: f"layers.{int(m[1]) + 1}.downsample", key
-        )
-        return re.sub(r"^head\.(weight|bias)$", r"head.fc.\1", key)
-
-    return {rename(k): v for k, v in state.items()}
+    return _renamed(state, ORIGINAL)
 
 
+ORIGINAL = (
+    (r"^layers\.(\d+)\.downsample", lambda m: f"layers.{int(m[1]) + 1}.downsample"),
+    (r"^head\.(weight|bias)$", r"head.fc.\1"),
+)
 HUGGING_FACE = (  # what to replace, in this order
     (r"^.*?(?=embeddings\.|encoder\.layers\.|layernorm\.)", ""),
     (r"^embeddings\.patch_embeddings\.projection", "patch_embed.proj"),
@@ -308,15 +308,18 @@ def _from_hugging_face(state):
     """Hugging Face's names of a Swin in the original authors'; queries, keys and values become one
     matrix.
     """
-    named = {}
-    for key, value in state.items():
-        for pattern, new in HUGGING_FACE:
-            key = re.sub(pattern, new, key, count=1)
-        named[key] = value
+    named = _renamed(state, HUGGING_FACE)
     for key in [key for key in named if ".attention.self.query." in key]:
         parts = [named.pop(key.replace("query", part)) for part in ("query", "key", "value")]
         named[key.replace("attention.self.query", "attn.qkv")] = torch.cat(parts)
     return named
+
+
+def _renamed(state, patterns):
+    """The same with each pair (pattern, what replaces it) applied to its names, in order."""
+    for pattern, new in patterns:
+        state = {re.sub(pattern, new, key, count=1): value for key, value in state.items()}
+    return state
 
 
 def load_weights(model, state, source="the state dict", holds=None):
