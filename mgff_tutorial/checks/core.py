@@ -15,7 +15,6 @@ prints "correct" or "not answered yet", raises `CheckFailed` for a wrong answer 
 
 import contextlib
 import contextvars
-import copy
 import functools
 import importlib
 import inspect
@@ -30,6 +29,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
+from .values import describe, holds_tensor, plain, same, snapshot
 
 CORRECT, WRONG, NOT_ANSWERED = "correct", "wrong", "not answered"
 _TORCH = str(Path(torch.__file__).parent)
@@ -189,7 +190,7 @@ def _run(check, given, args, kwargs):
         running = _running.get()
         if not running.asked and callable(given):
             raise  # the answer was never called: a defect of the check
-        what = _describe(running.last if running.asked else given)
+        what = describe(running.last if running.asked else given)
         raise CheckFailed(
             f"your answer gives {what}, which can't be compared with what is expected; look at "
             "its type and its shape."
@@ -237,7 +238,7 @@ def ask_in_place(function, *args, **kwargs):
         raise CheckFailed("your function prints something and returns None; use return, not print.")
     if result is None or result is Ellipsis:
         raise _Unanswered(f"it returns {result}.")
-    return _plain(result, _holds_tensor([args, kwargs]))
+    return plain(result, holds_tensor([args, kwargs]))
 
 
 def ask_tensor(what, function, *args, **kwargs):
@@ -251,9 +252,9 @@ def ask_tensor(what, function, *args, **kwargs):
     if isinstance(result, torch.Tensor):
         return result
     try:
-        return _plain(torch.as_tensor(np.asarray(result)), False)
+        return plain(torch.as_tensor(np.asarray(result)), False)
     except (TypeError, ValueError, RuntimeError):
-        raise CheckFailed(f"{what}: expected a tensor, got {_describe(result)}.") from None
+        raise CheckFailed(f"{what}: expected a tensor, got {describe(result)}.") from None
 
 
 @contextlib.contextmanager
@@ -345,7 +346,7 @@ def expect_equal(what, got, expected, hint=""):
         got = tuple(got)
     equal = got == expected
     if isinstance(equal, torch.Tensor | np.ndarray):  # an array where a number was asked for
-        raise CheckFailed(f"{what}: expected {expected}, got {_describe(got)}. {hint}".rstrip())
+        raise CheckFailed(f"{what}: expected {expected}, got {describe(got)}. {hint}".rstrip())
     expect(equal, f"{what}: expected {expected}, got {got}. {hint}".rstrip())
 
 
@@ -367,7 +368,7 @@ def expect_close(what, got, expected, tolerance=1e-5, hint=""):
         got = torch.as_tensor(got).detach().cpu()
     except (TypeError, ValueError, RuntimeError):
         raise CheckFailed(
-            f"{what}: expected numbers, got {_describe(got)}. {hint}".rstrip()
+            f"{what}: expected numbers, got {describe(got)}. {hint}".rstrip()
         ) from None
     expected = torch.as_tensor(expected).detach().cpu()
     expect_shape(what, got, expected.shape, hint)
@@ -437,97 +438,7 @@ def what_was_raised(error):
     return f"{said} (in the line: {line})" if line else said
 
 
-# ---- what the answer gives ----
-
-
-def _plain(value, tensors):
-    """``value`` in plain types; ``tensors``: arrays and nested lists of numbers become tensors."""
-    if isinstance(value, torch.Tensor):
-        return value.float() if value.is_floating_point() else value
-    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
-        return value.item()
-    if isinstance(value, np.ndarray):
-        if tensors and value.dtype.kind in "biuf":
-            return _plain(torch.from_numpy(np.ascontiguousarray(value)), False)
-        return value
-    if tensors and isinstance(value, list | tuple) and value:
-        if all(isinstance(row, list | tuple | np.ndarray) for row in value):
-            with contextlib.suppress(TypeError, ValueError, RuntimeError):
-                return _plain(torch.as_tensor(np.asarray(value)), False)
-    if type(value) in (list, tuple):
-        return type(value)(_plain(v, False) for v in value)
-    if type(value) is dict:
-        return {k: _plain(v, False) for k, v in value.items()}
-    return value
-
-
-def _holds_tensor(value):
-    if isinstance(value, list | tuple):
-        return any(map(_holds_tensor, value))
-    if isinstance(value, dict):
-        return any(map(_holds_tensor, value.values()))
-    return isinstance(value, torch.Tensor)
-
-
-def _describe(value):
-    """A value in a few words, such as "a tensor of shape (2, 3) and type float64"."""
-    if isinstance(value, torch.Tensor | np.ndarray):
-        kind = "tensor" if isinstance(value, torch.Tensor) else "array"
-        dtype = str(value.dtype).removeprefix("torch.")
-        return f"a {kind} of shape {tuple(value.shape)} and type {dtype}"
-    if isinstance(value, list | tuple | dict | set):
-        return f"a {type(value).__name__} of {len(value)}"
-    if isinstance(value, int | float | str | bool | complex):
-        text = repr(value)
-        return text if len(text) <= 60 else f"{text[:60]}..."
-    return f"a {type(value).__name__}"
-
-
 # ---- what must stay as it was ----
-
-
-def snapshot(value):
-    """A copy of plain data, for `same`; anything else is taken as it is."""
-    if isinstance(value, torch.Tensor):
-        return value.detach().clone()
-    if isinstance(value, np.ndarray):
-        return value.copy()
-    if type(value) in (list, tuple):
-        return type(value)(map(snapshot, value))
-    if type(value) is dict:
-        return {k: snapshot(v) for k, v in value.items()}
-    if type(value) in (set, bytearray):
-        return copy.copy(value)
-    return value
-
-
-def same(before, now):
-    """Does plain data equal its `snapshot`?"""
-    if type(before) in (list, tuple, dict) and (
-        type(before) is not type(now) or len(before) != len(now)
-    ):
-        return False
-    if isinstance(before, torch.Tensor):
-        # equal_nan has no meaning for integers, so compare the bytes
-        return (
-            isinstance(now, torch.Tensor)
-            and before.shape == now.shape
-            and before.dtype == now.dtype
-            and np.array_equal(_bytes(before), _bytes(now))
-        )
-    if isinstance(before, np.ndarray):
-        return before.shape == now.shape and before.tobytes() == now.tobytes()
-    if type(before) in (list, tuple):
-        return all(map(same, before, now))
-    if type(before) is dict:
-        return list(before) == list(now) and all(same(before[k], now[k]) for k in before)
-    if type(before) in (set, bytearray, int, float, bool, str):
-        return before is now or before == now
-    return True
-
-
-def _bytes(tensor):
-    return tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
 
 
 def _random_states():
