@@ -90,28 +90,17 @@ def near(canvas, kind, palette, camouflage, rng):
             )
         for _ in range(count * 3):
             leaf(canvas, rng.uniform(0, 1, 2), rng.uniform(0, 360), rng.uniform(0.06, 0.18), pick())
-    elif kind == "branches":
-        for _ in range(count):
+    elif kind in ("branches", "sky"):
+        sky = kind == "sky"
+        for _ in range(count // 3 if sky else count):
             twig(
                 canvas,
+                rng.uniform(-0.1, 1.1, 2) if sky else rng.uniform(-0.2, 1.2, 2),
                 rng.uniform(-0.2, 1.2, 2),
-                rng.uniform(-0.2, 1.2, 2),
-                rng.uniform(0.008, 0.045),
+                rng.uniform(0.008, 0.02 if sky else 0.045),
                 pick(),
                 rng,
-                leaves=int(rng.integers(0, 4)),
-                leaf_colour=pick(),
-            )
-    elif kind == "sky":
-        for _ in range(count // 3):
-            twig(
-                canvas,
-                rng.uniform(-0.1, 1.1, 2),
-                rng.uniform(-0.2, 1.2, 2),
-                rng.uniform(0.008, 0.02),
-                pick(),
-                rng,
-                leaves=4,
+                leaves=4 if sky else int(rng.integers(0, 4)),
                 leaf_colour=pick(),
             )
     elif kind == "water":

@@ -39,6 +39,7 @@ from .species import PART_CODES, PART_NAMES, SPECIES
 IMAGES_PER_SPLIT = 30
 SIZE = 256
 QUALITY = 88
+OURS = b"SketchBirds version"  # the beginning of a README
 TRAIN_SEED, TEST_SEED, SEED_STEP = 100_000, 200_000, 1_000
 
 TABLES = (
@@ -242,7 +243,7 @@ def _foreign(root):
     """What in a folder is not as `write_sketchbirds` wrote it, in a few words; None if all is."""
     if not any(root.iterdir()):
         return None
-    if not _is_ours(root):
+    if not (_begins_with(root, OURS) and (root / "checksums.txt").is_file()):
         return "it holds something else"
     report = verify_sketchbirds(root)
     expected = {"README.txt", "checksums.txt", *(f"{name}.txt" for name in TABLES)}
@@ -259,11 +260,11 @@ def _foreign(root):
     return None
 
 
-def _is_ours(root):
-    readme = root / "README.txt"
+def _begins_with(root, words):
+    """Whether a README stands in a folder that begins so; it is written with all other files."""
     try:
-        with open(readme, "rb") as stream:
-            return (root / "checksums.txt").is_file() and stream.read(19) == b"SketchBirds version"
+        with open(root / "README.txt", "rb") as stream:
+            return stream.read(len(words)) == words
     except OSError:
         return False
 
@@ -278,34 +279,37 @@ def _write_files(root, listed, progress):
         (root / "images" / entry.path).write_bytes(_jpeg(scene.image))
         files.reached("picture")
         x0, y0, x1, y1 = scene.box
-        tables["images"].append(f"{number} {entry.path}")
-        tables["image_class_labels"].append(f"{number} {entry.label + 1}")
-        tables["train_test_split"].append(f"{number} {int(entry.train)}")
-        tables["bounding_boxes"].append(f"{number} {x0:.1f} {y0:.1f} {x1 - x0:.1f} {y1 - y0:.1f}")
+        d = scene.details
+        rows = {
+            "images": entry.path,
+            "image_class_labels": entry.label + 1,
+            "train_test_split": int(entry.train),
+            "bounding_boxes": f"{x0:.1f} {y0:.1f} {x1 - x0:.1f} {y1 - y0:.1f}",
+            "scenes": f"{entry.seed} {d['scale']:.4f} {d['camouflage']:.4f} {d['occluders']} "
+            f"{d['rotation']:.2f} {int(d['flip'])} {d['background']} {d['pose'].replace(' ', '_')}",
+        }
+        for name, row in rows.items():
+            tables[name].append(f"{number} {row}")
         for part, name in enumerate(PART_NAMES, 1):
             x, y, visible = scene.parts[name]
             tables["parts/part_locs"].append(
                 f"{number} {part} {x:.1f} {y:.1f} 1" if visible else f"{number} {part} 0.0 0.0 0"
             )
-        d = scene.details
-        tables["scenes"].append(
-            f"{number} {entry.seed} {d['scale']:.4f} {d['camouflage']:.4f} {d['occluders']} "
-            f"{d['rotation']:.2f} {int(d['flip'])} {d['background']} {d['pose'].replace(' ', '_')}"
-        )
     genera = list(dict.fromkeys(species.genus.name for species in SPECIES))
-    tables["classes"] = [
-        f"{k} {k:03d}.{species.name.replace(' ', '_')}" for k, species in enumerate(SPECIES, 1)
-    ]
-    tables["parts/parts"] = [f"{k} {name}" for k, name in enumerate(PART_NAMES, 1)]
-    tables["genera"] = [
-        f"{k} {genera.index(species.genus.name) + 1} {species.genus.name.replace(' ', '_')}"
-        for k, species in enumerate(SPECIES, 1)
-    ]
-    tables["part_codes"] = [
-        f"{k} {part} {species.code(name).replace(' ', '_')}"
-        for k, species in enumerate(SPECIES, 1)
-        for part, name in enumerate(PART_CODES, 1)
-    ]
+    numbered = list(enumerate(SPECIES, 1))
+    tables |= {
+        "classes": [f"{k} {k:03d}.{one.name.replace(' ', '_')}" for k, one in numbered],
+        "parts/parts": [f"{k} {name}" for k, name in enumerate(PART_NAMES, 1)],
+        "genera": [
+            f"{k} {genera.index(one.genus.name) + 1} {one.genus.name.replace(' ', '_')}"
+            for k, one in numbered
+        ],
+        "part_codes": [
+            f"{k} {part} {one.code(name).replace(' ', '_')}"
+            for k, one in numbered
+            for part, name in enumerate(PART_CODES, 1)
+        ],
+    }
     for name, lines in tables.items():
         (root / f"{name}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
     (root / "README.txt").write_text(
@@ -425,16 +429,6 @@ def _column_table(path):
         raise DataError(f"{path} cannot be read: {error}") from None
 
 
-def _is_current(root):
-    """Whether ``root`` was written by this version of the renderer; it is written as a whole, so it
-    is complete.
-    """
-    readme = root / "README.txt"
-    return readme.is_file() and f"SketchBirds version {VERSION}:" in readme.read_text(
-        encoding="utf-8"
-    )
-
-
 def ensure_sketchbirds(training_images=None):
     """The folder of SketchBirds: the checkout's, else one in the cache, drawn there on first use
     and verified.
@@ -449,12 +443,15 @@ def ensure_sketchbirds(training_images=None):
     root = sketchbirds_dir()
     if training_images not in (None, IMAGES_PER_SPLIT):
         root = cache_dir() / f"sketchbirds-{training_images}"
-    if cache_dir() not in root.parents or _is_current(root):
+    current = OURS + f" {VERSION}:".encode()
+    if cache_dir() not in root.parents or _begins_with(root, current):
         return root
     try:
         write_sketchbirds(root, training_images=training_images)
     except OSError:
-        if not _is_current(root):  # else another process was faster, and what it wrote is as good
+        if not _begins_with(
+            root, current
+        ):  # else another process was faster, and what it wrote is as good
             raise
     report = verify_sketchbirds(root)
     if not report.ok:

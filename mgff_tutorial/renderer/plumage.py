@@ -105,33 +105,27 @@ def _body_layer(canvas, bird, palette, unit, rng):
 
     soft = Canvas(blank((width, height), palette.belly), None, size, 1, low)
     body = lambda points: place(bird.body(points))  # noqa: E731
-    soft.polygon(
-        body([(0.3, 0.46 * d), (0, 0.36 * d), (-0.6, 0.1 * d), (-0.6, 0.8 * d), (0.4, 0.8 * d)]),
-        shade(palette.belly, 0.80),
-    )
-    soft.polygon(place(bird.breast()), palette.breast)
-    back = body(
-        [
-            (0.44, -0.16 * d),
-            (0.1, -0.14 * d),
-            (-0.3, 0.0),
-            (-0.62, 0.16 * d),
-            (-0.75, -0.6 * d),
-            (0.1, -0.75 * d),
-        ]
-    )
-    soft.polygon(
-        np.concatenate([back, place(bird.head([(-1.2, -0.4), (-0.4, 0.5)]))]), palette.back
-    )
-    soft.polygon(
-        body([(0.2, -0.44 * d), (-0.2, -0.40 * d), (-0.2, -0.6 * d), (0.2, -0.6 * d)]),
-        shade(palette.back, 1.22),
-    )
-    soft.polygon(place(bird.head(ellipse((0.10, -0.22), 1.34, 1.24, 16))), palette.head)
-    soft.polygon(
-        place(bird.head([(0.9, 0.3), (0.2, 0.35), (-0.3, 0.9), (0.3, 1.2), (1.1, 0.8)])),
-        mix(palette.head, palette.belly, 0.6),
-    )
+    back = [
+        (0.44, -0.16 * d),
+        (0.1, -0.14 * d),
+        (-0.3, 0.0),
+        (-0.62, 0.16 * d),
+        (-0.75, -0.6 * d),
+        (0.1, -0.75 * d),
+    ]
+    flank = [(0.3, 0.46 * d), (0, 0.36 * d), (-0.6, 0.1 * d), (-0.6, 0.8 * d), (0.4, 0.8 * d)]
+    ridge = [(0.2, -0.44 * d), (-0.2, -0.40 * d), (-0.2, -0.6 * d), (0.2, -0.6 * d)]
+    nape = place(bird.head([(-1.2, -0.4), (-0.4, 0.5)]))
+    chin = [(0.9, 0.3), (0.2, 0.35), (-0.3, 0.9), (0.3, 1.2), (1.1, 0.8)]
+    for zone, colour in (
+        (body(flank), shade(palette.belly, 0.80)),
+        (place(bird.breast()), palette.breast),
+        (np.concatenate([body(back), nape]), palette.back),
+        (body(ridge), shade(palette.back, 1.22)),
+        (place(bird.head(ellipse((0.10, -0.22), 1.34, 1.24, 16))), palette.head),
+        (place(bird.head(chin)), mix(palette.head, palette.belly, 0.6)),
+    ):
+        soft.polygon(zone, colour)
     layer = soft.image.filter(ImageFilter.BoxBlur(0.045 * unit * size)).filter(
         ImageFilter.BoxBlur(0.036 * unit * size)
     )
