@@ -24,8 +24,15 @@ def draw_fusion(image):
     ax.set(xlim=(0, 115), ylim=(0, 43))
     ax.axis("off")
     ax.imshow(np.asarray(image.convert("RGB")), extent=(0, 12, 20, 32), zorder=2)
-    _box(ax, 15, 6, 6, 34, "Swin", GREY)
-    _arrow(ax, (12, 26), (15, 26))
+    for box in (
+        (15, 6, 6, 34, "Swin", GREY),
+        (80, 6, 7, 34, "576\nnodes", BLUE, "norm"),
+        (90, 30, 17, 10, "graph,\n18 super-nodes, mean", BLUE, "norm, GELU, + x"),
+        (90, 20, 17, 5, "exit norm, exit", ORANGE),
+        (90, 11, 17, 5, "× gate (0 at first)", ORANGE),
+        (96, 3, 5, 4, "+", ORANGE),
+    ):
+        _box(ax, *box)
     for i, shape in enumerate(MAPS):
         y = 34 - 9 * i
         _box(ax, 24, y, 14, 6, shape, BLUE)
@@ -35,19 +42,14 @@ def draw_fusion(image):
         _box(ax, 40, y, 12, 6, align, BLUE, "norm" if i < 3 else "")
         _box(ax, 54, y, 12, 6, "self-attention", BLUE, "norm, heads, + x")
         _box(ax, 68, y, 10, 6, "SE weights", BLUE, "start at 1")
-    _box(ax, 80, 6, 7, 34, "576\nnodes", BLUE, "norm")
-    _box(ax, 90, 30, 17, 10, "graph,\n18 super-nodes, mean", BLUE, "norm, GELU, + x")
-    _arrow(ax, (87, 35), (90, 35))
-    _box(ax, 90, 20, 17, 5, "exit norm, exit", ORANGE)
-    _box(ax, 90, 11, 17, 5, "× gate (0 at first)", ORANGE)
-    _box(ax, 96, 3, 5, 4, "+", ORANGE)
-    for top, bottom in ((30, 25), (20, 16), (11, 7)):
-        _arrow(ax, (98.5, top), (98.5, bottom))
+    for start, end in (
+        *(((12, 26), (15, 26)), ((87, 35), (90, 35)), ((94, 3.2), (96, 3.2)), ((101, 5), (104, 5))),
+        *(((98.5, top), (98.5, bottom)) for top, bottom in ((30, 25), (20, 16), (11, 7))),
+    ):
+        _arrow(ax, start, end)
     ax.text(99.3, 27.5, "v", va="center", fontsize=10)
     ax.plot([31, 31, 96], [7, 3.2, 3.2], color=GREY, linewidth=1.4, zorder=1)
-    _arrow(ax, (94, 3.2), (96, 3.2))
     ax.text(61, 1.4, "p: mean of the last map", ha="center", va="center", fontsize=9)
-    _arrow(ax, (101, 5), (104, 5))
     ax.text(104.5, 5, "e → linear,\nlogits", va="center", fontsize=9)
     ax.text(0, 41, "the text", color=BLUE, fontsize=10, weight="bold")
     ax.text(0, 37.5, "added", color=ORANGE, fontsize=10, weight="bold")

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
-from .style import BLUE, GREEN, ORANGE, PURPLE, RED
+from .style import BLUE, GREEN, ORANGE, PURPLE, RED, frame
 
 INK, MUTED, WASH = "#22262b", "#5b626b", "#f2f5fa"
 WIDTH, HEIGHT = 100.0, 65.0  # of the drawing, in its own units; a unit is a tenth of an inch
@@ -114,34 +114,29 @@ def _second_look(ax, image, result, index):
     response = result.response[index, 0].cpu().numpy()
     middle = (ROWS[0] + ROWS[3]) / 2
     ax.plot([6.5, 6.5], [middle - 8.2, y], color=MUTED, linewidth=1.4)
-    _arrow(ax, (6.5, y), (13.8, y))
+    for start, end in ((6.5, 13.8), (25.8, 29.3), (40.6, 43.9), (55.2, 58.5), (69.8, 73.8)):
+        _arrow(ax, (start, y), (end, y))
     _panel(ax, 14.0, y - 5.3, 11.6, side, PURPLE)
     _text(ax, 19.8, y + 1.6, "ViT", weight="bold", size=10.5)
     _text(ax, 19.8, y - 0.5, "frozen", size=9, color=MUTED)
     _text(ax, 19.8, y - 2.3, "L attention maps", size=8.6, color=MUTED)
-    _arrow(ax, (25.8, y), (29.3, y))
     _picture(ax, image, 35.0, y, side)
     extent = (35.0 - side / 2, 35.0 + side / 2, y - side / 2, y + side / 2)
     ax.imshow(response, cmap="magma", alpha=0.62, extent=extent, interpolation="bilinear", zorder=3)
-    _arrow(ax, (40.6, y), (43.9, y))
     _picture(ax, image, 49.6, y, side)
     x0, y0, x1, y1 = (v * side / image.width for v in box)
-    corner = (49.6 - side / 2 + x0, y + side / 2 - y1)
-    ax.add_patch(
-        Rectangle(corner, x1 - x0, y1 - y0, fill=False, edgecolor=ORANGE, linewidth=2, zorder=4)
-    )
-    _arrow(ax, (55.2, y), (58.5, y))
+    frame(ax, 49.6 - side / 2 + x0, y + side / 2 - y1, x1 - x0, y1 - y0, zorder=4)
     _picture(ax, image.crop([round(v) for v in box]).resize((384, 384)), 64.2, y, side)
-    _arrow(ax, (69.8, y), (73.8, y))
     _panel(ax, 74.0, y - 5.3, 14.6, side)
     _text(ax, 81.3, y + 1.1, "the same", weight="bold", color=BLUE)
     _text(ax, 81.3, y - 1.1, "classifier", weight="bold", color=BLUE)
-    labels = ((35.0, "response map"), (49.6, "box"), (64.2, "crop, enlarged"))
-    for x, label in labels:
+    for x, label, detail in (
+        (35.0, "response map", "384 × 384 × 1"),
+        (49.6, "box", "of the largest component"),
+        (64.2, "crop, enlarged", "384 × 384 × 3"),
+    ):
         _text(ax, x, y + 7.0, label, weight="bold")
-    details = ((35.0, "384 × 384 × 1"), (49.6, "of the largest component"), (64.2, "384 × 384 × 3"))
-    for x, label in details:
-        _text(ax, x, y - 7.0, label, size=9, color=MUTED)
+        _text(ax, x, y - 7.0, detail, size=9, color=MUTED)
 
 
 def _merge(ax, result, index):
@@ -162,90 +157,53 @@ def _merge(ax, result, index):
             )
         ax.plot([91.4, 91.4], [y - 2.8, y + 3.6], color=INK, linewidth=0.8)
         _text(ax, 91.2, y + 4.8, label, weight="bold", ha="left")
-    _arrow(ax, (88.8, middle), (91.0, middle))
-    _arrow(ax, (88.8, LOOK_2), (91.0, LOOK_2))
-    _arrow(ax, (95.0, middle - 3.6), (95.0, 32.0))
-    _arrow(ax, (95.0, LOOK_2 + 6.2), (95.0, 21.8))
+    for start, end in (
+        ((88.8, middle), (91.0, middle)),
+        ((88.8, LOOK_2), (91.0, LOOK_2)),
+        ((95.0, middle - 3.6), (95.0, 32.0)),
+        ((95.0, LOOK_2 + 6.2), (95.0, 21.8)),
+    ):
+        _arrow(ax, start, end)
 
 
 def _picture(ax, image, x, y, side, colour=INK):
     extent = (x - side / 2, x + side / 2, y - side / 2, y + side / 2)
     ax.imshow(np.asarray(image), extent=extent, interpolation="antialiased", zorder=2)
-    ax.add_patch(
-        Rectangle(
-            (x - side / 2, y - side / 2),
-            side,
-            side,
-            fill=False,
-            edgecolor=colour,
-            linewidth=1,
-            zorder=4,
-        )
-    )
+    frame(ax, x - side / 2, y - side / 2, side, side, colour, 1, zorder=4)
 
 
 def _stack(ax, image, cells, x, y, side, colour, sheets):
     """A feature map: sheets behind each other, the first with the image at the map's resolution."""
+    style = {"fill": True, "facecolor": "white", "zorder": 2}
     for k in range(sheets - 1, 0, -1):
-        shift = 0.36 * k
-        ax.add_patch(
-            Rectangle(
-                (x - side / 2 + shift, y - side / 2 + shift),
-                side,
-                side,
-                facecolor="white",
-                edgecolor=colour,
-                linewidth=0.9,
-                zorder=2,
-            )
-        )
+        corner = x - side / 2 + 0.36 * k, y - side / 2 + 0.36 * k
+        frame(ax, *corner, side, side, colour, 0.9, **style)
     small = np.asarray(image.resize((cells, cells), resample=4), dtype=float)  # 4: mean of a cell
     tint = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
     grey = small.mean(-1, keepdims=True) / 255
     pixels = (1 - 0.75 * grey) * tint + 0.75 * grey * 255
     extent = (x - side / 2, x + side / 2, y - side / 2, y + side / 2)
     ax.imshow(pixels.astype(np.uint8), extent=extent, interpolation="nearest", zorder=3)
-    ax.add_patch(
-        Rectangle(
-            (x - side / 2, y - side / 2),
-            side,
-            side,
-            fill=False,
-            edgecolor=colour,
-            linewidth=1.2,
-            zorder=4,
-        )
-    )
+    frame(ax, x - side / 2, y - side / 2, side, side, colour, 1.2, zorder=4)
 
 
-def _panel(ax, x, y, width, height, colour=BLUE):
+def _panel(ax, x, y, width, height, colour=BLUE, fill=WASH, rounding=1.2, zorder=0):
     ax.add_patch(
         FancyBboxPatch(
             (x, y),
             width,
             height,
-            boxstyle="round,pad=0,rounding_size=1.2",
-            facecolor=WASH,
+            boxstyle=f"round,pad=0,rounding_size={rounding}",
+            facecolor=fill,
             edgecolor=colour,
             linewidth=1.2,
-            zorder=0,
+            zorder=zorder,
         )
     )
 
 
 def _box(ax, x, y, width, height, label, colour):
-    ax.add_patch(
-        FancyBboxPatch(
-            (x, y),
-            width,
-            height,
-            boxstyle="round,pad=0,rounding_size=0.6",
-            facecolor="white",
-            edgecolor=colour,
-            linewidth=1.2,
-            zorder=2,
-        )
-    )
+    _panel(ax, x, y, width, height, colour, "white", 0.6, 2)
     _text(ax, x + width / 2, y + height / 2, label, size=9)
 
 
