@@ -1,6 +1,7 @@
 """``python -m mgff_tutorial COMMAND``: the system without a notebook."""
 
 import argparse
+import contextlib
 import os
 import sys
 import warnings
@@ -49,6 +50,9 @@ COMMANDS = {
 }
 
 
+UP = "\x1b[A"  # a progress bar below another one goes up a line
+
+
 def main(arguments=None):
     """Run one command.
 
@@ -67,10 +71,9 @@ def main(arguments=None):
             parser.print_help()
             return 2
         from .support.stopping import Stopped, stop_with_word
-        from .support.terminal import harmless_output
 
         asked = stop_with_word()
-        with harmless_output(), warnings.catch_warnings():
+        with _harmless_output(), warnings.catch_warnings():
             warnings.showwarning = _note
             try:
                 return args.run(args) or 0
@@ -128,6 +131,47 @@ def _keep_traceback(error):
     except OSError as failure:
         return f"Its traceback could not be written ({failure}):\n{text}"
     return f"Its traceback is in {path}; please report it together with that file."
+
+
+class _Harmless:
+    """A text stream that escapes control characters, but for the end of a line, tabs and what
+    progress bars need.
+    """
+
+    def __init__(self, stream, kept):
+        self._stream, self._kept = stream, kept
+
+    def write(self, text):
+        from .support.errors import printable
+
+        if not text.isprintable():
+            text = "".join(
+                letter if letter in self._kept else printable(letter)
+                for letter in text.replace("\0", "\\x00").replace(UP, "\0")
+            ).replace("\0", UP)
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"
+        self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        return len(text)
+
+    def writelines(self, lines):
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
+
+
+@contextlib.contextmanager
+def _harmless_output():
+    """Whatever is printed inside passes a filter: names of files and classes, messages of other
+    libraries.
+    """
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = _Harmless(sys.stdout, "\n\t"), _Harmless(sys.stderr, "\n\t\r\0")
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
 
 
 class _Parser(argparse.ArgumentParser):

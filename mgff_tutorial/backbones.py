@@ -13,6 +13,7 @@ from torch.func import functional_call
 
 from .pretrained import plain_model
 from .support.errors import InputError, check_choice
+from .support.modes import evaluation_mode
 from .support.shapes import check_tensor, to_pair
 from .swin import SwinTransformer
 
@@ -75,7 +76,8 @@ class Backbone(nn.Module):
         Under average pooling this is the same as adding it to the pooled vector, but whatever the
         head does after pooling (ConvNeXt's norm, MobileNetV3's convolution) acts on the sum.
         """
-        return final + self._along_channels(update, final)
+        update = update[..., None, None] if self.layout == "NCHW" else update[:, None]
+        return final + (update[:, None] if self.layout == "NHWC" else update)
 
     def pool(self, final):
         """What the model's own head makes of its final features, just before the linear classifier:
@@ -112,8 +114,6 @@ class Backbone(nn.Module):
         ``parameters`` (name -> meta tensor) take the place of the model's own, to follow their
         gradients.
         """
-        was_training = self.training
-        self.eval()
         state = {
             name: t.detach().to("meta")
             for name, t in [*self.named_parameters(), *self.named_buffers()]
@@ -123,7 +123,7 @@ class Backbone(nn.Module):
             1, self.in_chans, *self.img_size, device="meta", dtype=next(self.parameters()).dtype
         )
         try:
-            with torch.set_grad_enabled(parameters is not None):
+            with evaluation_mode(self), torch.set_grad_enabled(parameters is not None):
                 return functional_call(_Call(self, function), state, (image,))
         except InputError:
             raise
@@ -135,8 +135,6 @@ class Backbone(nn.Module):
                 f"Backbone {self.name!r} does not accept images of {self.img_size[0]} x "
                 f"{self.img_size[1]} pixels: {reason}"
             ) from error
-        finally:
-            self.train(was_training)
 
 
 def channels_of(model):
@@ -181,9 +179,6 @@ class SwinBackbone(Backbone):
         maps = self.model.feature_maps(x)
         return maps, maps[-1].permute(0, 2, 3, 1)
 
-    def _along_channels(self, update, final):
-        return update[:, None, None, :]
-
 
 class MapsBackbone(Backbone):
     """Any module that yields four maps, see `YieldsMaps`."""
@@ -216,9 +211,6 @@ class MapsBackbone(Backbone):
     def pool(self, final):
         """The mean over positions, (B, embed_dim)."""
         return final.mean((2, 3))
-
-    def _along_channels(self, update, final):
-        return update[:, :, None, None]
 
 
 class TimmBackbone(Backbone):
@@ -295,11 +287,6 @@ class TimmBackbone(Backbone):
         if self.last_map == "classifier":
             maps = [*maps[:3], self._as_map(final)]
         return list(maps), final
-
-    def _along_channels(self, update, final):
-        if self.layout == "NCHW":
-            return update[:, :, None, None]
-        return update[:, None, None, :] if self.layout == "NHWC" else update[:, None, :]
 
 
 def build_backbone(name, img_size=None, pretrained=False, last_map="classifier", **options):

@@ -728,8 +728,8 @@ MUTANTS = [
     (
         "evaluation in training mode",
         "evaluation/split.py",
-        "model.eval()",
-        "pass",
+        "evaluation_mode(model)",
+        "nullcontext()",
         "test_numbers.py -k evaluation",
     ),
     (

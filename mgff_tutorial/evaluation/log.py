@@ -9,23 +9,16 @@ from pathlib import Path
 
 from ..support import files
 from ..support.errors import InputError, check_entries, is_number, printable
-from ..support.files import errors_naming, output_path, parse_json
+from ..support.files import can_name_a_file, errors_naming, output_path, parse_json
 from ..support.locks import hold_file
 
 START = b'{"image": "'  # of every line
 RECORD = {
-    "image": (lambda v: isinstance(v, str) and _can_name_a_file(v), "the name of an image"),
+    "image": (lambda v: isinstance(v, str) and can_name_a_file(v), "the name of an image"),
     "error?": (lambda v: isinstance(v, str), "a sentence"),
     "species?": (lambda v: isinstance(v, str), "the name of a class"),
     "probability?": (lambda v: is_number(v, 0, 1), "from 0 to 1"),
 }
-
-
-def _can_name_a_file(text):
-    try:
-        return bool(text) and b"\0" not in text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return False
 
 
 class PredictionLog:

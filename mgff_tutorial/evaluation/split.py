@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Subset, TensorDataset
 
 from ..support.device import pick_device
 from ..support.errors import InputError, check_number
 from ..support.images import full_scale, images_per_pass
+from ..support.modes import evaluation_mode
 from .metrics import Predictions
 
 if TYPE_CHECKING:
@@ -96,20 +97,6 @@ class Team:
                 return
 
 
-class _Numbered(Dataset):
-    """The share of one process: (position in the split, tensor)."""
-
-    def __init__(self, dataset, positions):
-        self.dataset, self.positions = dataset, positions
-
-    def __len__(self):
-        return len(self.positions)
-
-    def __getitem__(self, i):
-        position = self.positions[i]
-        return position, self.dataset[position][0]
-
-
 @torch.inference_mode()
 def predict_split(
     model,
@@ -148,29 +135,23 @@ def predict_split(
 
     check_number("batch_size", batch_size, 1, whole=True)
     check_number("workers", workers, 0, whole=True)
-    share = _Numbered(dataset, list(range(rank, len(dataset), processes)))
-    loader = DataLoader(share, batch_size=batch_size, num_workers=workers)
-    places, chunks = [], []
-    training = model.training
-    model.eval()
-    try:
-        with tqdm(
-            total=len(share), desc="evaluating", unit=" images", leave=False, disable=not progress
-        ) as bar:
-            for positions, images in loader:
-                with autocast() if autocast else nullcontext():
-                    logits = model(images.to(device))
-                if logits.shape[1] != len(dataset.classes):
-                    raise InputError(
-                        f"The model tells {logits.shape[1]} classes apart, the data set has "
-                        f"{len(dataset.classes)}."
-                    )
-                chunks.append(finite(logits.float().softmax(1)).cpu().numpy())
-                places.append(positions.numpy())
-                bar.update(len(images))
-    finally:
-        model.train(training)
-    mine = [(np.concatenate(places), np.concatenate(chunks))] if places else []
+    share, chunks = range(rank, len(dataset), processes), []
+    loader = DataLoader(Subset(dataset, share), batch_size=batch_size, num_workers=workers)
+    bar = tqdm(
+        total=len(share), desc="evaluating", unit=" images", leave=False, disable=not progress
+    )
+    with evaluation_mode(model), bar:
+        for images, _ in loader:
+            with autocast() if autocast else nullcontext():
+                logits = model(images.to(device))
+            if logits.shape[1] != len(dataset.classes):
+                raise InputError(
+                    f"The model tells {logits.shape[1]} classes apart, the data set has "
+                    f"{len(dataset.classes)}."
+                )
+            chunks.append(finite(logits.float().softmax(1)).cpu().numpy())
+            bar.update(len(images))
+    mine = [(np.array(share), np.concatenate(chunks))] if chunks else []
     return collect(mine if gather is None or processes == 1 else gather(mine), dataset)
 
 
@@ -196,20 +177,15 @@ def collect(shares, dataset):
     return Predictions(probabilities, dataset.labels, list(dataset.classes))
 
 
-class TensorImages(Dataset):
+class TensorImages(TensorDataset):
     """A small data set whose transformed images are kept: the validation split is looked at every
     epoch.
     """
 
     def __init__(self, dataset):
         self.labels, self.classes = list(dataset.labels), list(dataset.classes)
-        self.images = [dataset[i][0] for i in range(len(dataset))]
-
-    def __len__(self):
-        return len(self.images)
-
-    def __getitem__(self, index):
-        return self.images[index], self.labels[index]
+        images = torch.stack([dataset[i][0] for i in range(len(dataset))])
+        super().__init__(images, torch.tensor(self.labels))
 
 
 def evaluate(

@@ -36,13 +36,14 @@ def as_path(value, name="path"):
         path = Path(value)
     except TypeError:
         raise TypeError(f"{name} must be a path, got {type(value).__name__}.") from None
-    try:
-        fits = b"\0" not in os.fsencode(path)
-    except UnicodeEncodeError:
-        fits = False
-    if not fits:
+    if not can_name_a_file(str(path)):
         raise InputError(f"{name}: no file can be called {str(path)!r}.")
     return path
+
+
+def can_name_a_file(text):
+    """Whether a file can have that name; bytes of another encoding stand as surrogates in it."""
+    return bool(text) and not re.search("[\0\ud800-\udc7f\udd00-\udfff]", text)
 
 
 def output_path(path, name="path"):

@@ -6,6 +6,7 @@ rotated by a tag of the camera, cut off, or no pictures at all. Everything in th
 files through `open_image`, so training, prediction and the notebooks see the same pixels.
 """
 
+import contextlib
 import os
 import stat
 import warnings
@@ -190,44 +191,28 @@ _TRANSPOSE = {
 }
 
 
-class _opened:
-    """Context manager around ``Image.open`` that turns every failure inside it into a
-    `DataError`.
-    """
-
-    def __init__(self, path):
-        self.path = Path(path)
-
-    def __enter__(self):
-        _check_file(self.path)
-        self.image = self.file = None
-        try:
-            # An open file, not its name: named files are mapped into memory, which loses the
-            # orientation of grey TIFFs (Pillow 13) and kills the process if the file shrinks
-            # meanwhile.
-            self.file = open(self.path, "rb")
-            Image.init()
-            self.image = Image.open(
-                self.file, formats=[name for name in FORMATS if name in Image.OPEN]
-            )
-            width, height = self.image.size
+@contextlib.contextmanager
+def _opened(path):
+    """The picture in a file, as Pillow opens it; every failure inside becomes a `DataError`."""
+    path = Path(path)
+    _check_file(path)
+    Image.init()
+    formats = [name for name in FORMATS if name in Image.OPEN]
+    try:
+        # An open file, not its name: named files are mapped into memory, which loses the
+        # orientation of grey TIFFs (Pillow 13) and kills the process if the file shrinks meanwhile.
+        with open(path, "rb") as file, Image.open(file, formats=formats) as image:
+            width, height = image.size
             if width * height > MAX_PIXELS:
                 raise DataError(
-                    f"{self.path} claims {width} x {height} pixels; more than {MAX_PIXELS:,} are "
-                    f"not opened."
+                    f"{path} claims {width} x {height} pixels; more than {MAX_PIXELS:,} are not "
+                    "opened."
                 )
-            return self.image
-        except BaseException as error:
-            self.__exit__(type(error), error, None)
-            raise
-
-    def __exit__(self, kind, error, traceback):
-        for opened in (self.image, self.file):
-            if opened is not None:
-                opened.close()
-        if error is None or isinstance(error, DataError) or not isinstance(error, Exception):
-            return False
-        raise DataError(f"{self.path} {_reason(error)}.") from error
+            yield image
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(f"{path} {_reason(error)}.") from error
 
 
 def _check_file(path):

@@ -68,7 +68,7 @@ class FolderLock:
             with contextlib.suppress(FileExistsError):
                 flags = os.O_CREAT | os.O_EXCL | os.O_RDWR
                 self.stream = os.open(self.path, flags, 0o644)
-                _lock(self.stream)
+                _seize(self.stream)
                 _write(self.stream, self.token, 0)
                 return
             seen = _read(self.path)
@@ -112,29 +112,30 @@ class FolderLock:
         )
 
 
-def _lock(stream):
+def _seize(stream):
+    """Take the system's lock on an open file, where there are locks: False if another process that
+    they reach has it.
+    """
     if fcntl is not None:
-        with contextlib.suppress(OSError):  # a file system without locks
+        try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:  # a file system without locks
+            pass
+    return True
 
 
 def _is_locked(path):
     """Whether a process that this machine's locks reach holds the file."""
-    if fcntl is None:
-        return False
     try:
         stream = os.open(path, os.O_RDWR)
     except OSError:
         return False
     try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
+        return not _seize(stream)
     finally:
         os.close(stream)
-    return False
 
 
 def _write(stream, token, beats):
@@ -208,11 +209,5 @@ def hold_file(stream, path):
     Raises:
         InputError: another process holds it.
     """
-    if fcntl is None:
-        return
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise InputError(f"{path} is being written by another process.") from None
-    except OSError:  # a file system without locks
-        pass
+    if not _seize(stream):
+        raise InputError(f"{path} is being written by another process.")
