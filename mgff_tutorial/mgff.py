@@ -72,10 +72,8 @@ class MGFF(nn.Module):
             raise InputError(f"heads must divide the {self.dim} channels of a map, got {o.heads}.")
         count = len(o.granularities)
         self.align = GranularityAlign(channels, grids, self.dim, o.align_norm, o.granularities)
-        self.attention, self.channel = nn.ModuleList(), nn.ModuleList()
-        for _ in range(count):
-            self.attention.append(self._attention())
-            self.channel.append(self._channel_attention())
+        pairs = [(self._attention(), self._channel_attention()) for _ in range(count)]
+        self.attention, self.channel = map(nn.ModuleList, zip(*pairs))
         side_by_side = o.fuse == "channels"
         positions = self.grid[0] * self.grid[1]
         self.nodes = positions if side_by_side else positions * count
@@ -105,9 +103,8 @@ class MGFF(nn.Module):
         if o.entry == "residual":
             # The new vector enters through a gate that is 0 at the start, one number per channel.
             self.exit_norm = nn.LayerNorm(self.dim)
-            self.exit = nn.Identity()
-            if self.dim != self.width:
-                self.exit = init_linear(nn.Linear(self.dim, self.width))
+            same = self.dim == self.width
+            self.exit = nn.Identity() if same else init_linear(nn.Linear(self.dim, self.width))
             self.gate = nn.Parameter(torch.zeros(self.width))
 
     def _attention(self):
@@ -225,23 +222,22 @@ class MGFFClassifier(nn.Module):
         }
         check_number("num_classes", num_classes, 0, whole=True)
         check_number("drop_rate", drop_rate, 0, 1)
+        extra = {} if in_chans == 3 else {"in_chans": in_chans}
         if drop_path_rate is not None:
-            check_number("drop_path_rate", drop_path_rate, 0, 1, below=True)
+            extra["drop_path_rate"] = check_number(
+                "drop_path_rate", drop_path_rate, 0, 1, below=True
+            )
         self.options = resolve_options(preset, **changes)
         if preset == "baseline" and set(changes) - {"last_map"}:
             raise InputError(
                 f"preset 'baseline' has no MGFF, so {sorted(changes)[0]!r} doesn't apply to it."
             )
-        extra = {} if drop_path_rate is None else {"drop_path_rate": drop_path_rate}
-        if in_chans != 3:
-            extra["in_chans"] = in_chans
         self.backbone = build_backbone(
             backbone, img_size, pretrained, self.options.last_map, **extra
         )
         replaced = preset != "baseline" and self.options.entry == "replace"
-        self.num_features = self.backbone.embed_dim
-        if replaced:
-            self.num_features = self.options.dim or self.backbone.channels[-1]
+        own = self.options.dim or self.backbone.channels[-1]
+        self.num_features = own if replaced else self.backbone.embed_dim
         self.head_hidden_size, self.drop_rate = self.num_features, drop_rate
         self.img_size, self.preset = self.backbone.img_size, preset
         self.in_chans, self.global_pool = self.backbone.in_chans, "avg"
@@ -307,12 +303,12 @@ class MGFFClassifier(nn.Module):
 
     def _cfg(self) -> dict[str, Any]:
         """How inputs are made (mean, std, input_size), as a dict in timm's terms."""
-        own = dict(getattr(self.backbone.model, "pretrained_cfg", None) or {})
+        own = getattr(self.backbone.model, "pretrained_cfg", None) or {}
         first = own.get("first_conv")
-        if isinstance(first, str):
-            own["first_conv"] = f"backbone.model.{first}"
+        named = {"first_conv": f"backbone.model.{first}"} if isinstance(first, str) else {}
         return {
             **own,
+            **named,
             "architecture": f"mgff_{self.backbone.name.partition('.')[0]}",
             "input_size": (self.in_chans, *self.img_size),
             "pool_size": self.backbone.grids[-1],
@@ -335,8 +331,7 @@ class MGFFClassifier(nn.Module):
         if num_classes and not self.global_pool:
             raise InputError("global_pool '' gives a map, which no classifier takes; use 'avg'.")
         self.num_classes = self.pretrained_cfg["num_classes"] = num_classes
-        weight = next(self.parameters())
-        layer = nn.Identity()
+        weight, layer = next(self.parameters()), nn.Identity()
         if num_classes:
             layer = init_linear(nn.Linear(self.num_features, num_classes))
         self.classifier = layer.to(weight.device, weight.dtype).train(self.training)

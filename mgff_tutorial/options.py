@@ -57,10 +57,9 @@ class MGFFOptions:
     def __post_init__(self):
         for name, accepted in CHOICES.items():
             check_choice(name, getattr(self, name), accepted)
-        for field in dataclasses.fields(self):
+        for field in (one for one in dataclasses.fields(self) if isinstance(one.default, bool)):
             value = getattr(self, field.name)
-            own = field.name in PARTS and callable(value)
-            if isinstance(field.default, bool) and not (own or isinstance(value, bool)):
+            if not isinstance(value, bool) and not (field.name in PARTS and callable(value)):
                 raise InputError(f"{field.name} must be True or False, got {value!r}.")
         for name in ("dim", "heads", "super_nodes", "reduction"):
             if getattr(self, name) is not None or name == "reduction":
@@ -168,12 +167,15 @@ def check_swin(
     """Fail in one sentence if the options of a `SwinTransformer` do not fit together; ``rates``: of
     dropout and stochastic depth, by name.
     """
+    for name, values in (("depths", depths), ("num_heads", num_heads)):
+        if not isinstance(values, (tuple, list)):
+            raise InputError(f"{name} must be a tuple with one integer per stage, got {values!r}.")
     for name, value, least in (
         ("in_chans", in_chans, 1),
         ("num_classes", num_classes, 0),
         ("embed_dim", embed_dim, 1),
-        *(("every one of depths", depth, 0) for depth in _tuple("depths", depths)),
-        *(("every one of num_heads", heads, 1) for heads in _tuple("num_heads", num_heads)),
+        *(("every one of depths", depth, 0) for depth in depths),
+        *(("every one of num_heads", heads, 1) for heads in num_heads),
     ):
         check_number(name, value, least, whole=True)
     check_number("mlp_ratio", mlp_ratio, 1 / embed_dim)
@@ -191,12 +193,6 @@ def check_swin(
                 f"got {heads}."
             )
     check_choice("global_pool", global_pool, ("avg", ""))
-
-
-def _tuple(name, values):
-    if not isinstance(values, (tuple, list)):
-        raise InputError(f"{name} must be a tuple with one integer per stage, got {values!r}.")
-    return values
 
 
 def model_cfg(

@@ -48,11 +48,9 @@ class SwinStage(nn.Module):
         """The blocks alone, (B, H, W, C) -> the same; recomputed in the backward pass under
         checkpointing.
         """
+        again = self.grad_checkpointing and torch.is_grad_enabled()
         for block in self.blocks:
-            if self.grad_checkpointing and torch.is_grad_enabled():
-                x = checkpoint(block, x, use_reentrant=False)
-            else:
-                x = block(x)
+            x = checkpoint(block, x, use_reentrant=False) if again else block(x)
         return x
 
     def forward(self, x):
@@ -152,12 +150,11 @@ class SwinTransformer(nn.Module):
         )
         self.pos_drop = nn.Dropout(drop_rate if listing else 0.0)
         rates = torch.linspace(0, drop_path_rate, sum(depths), device="cpu").split(list(depths))
-        stages, self.feature_info = [], []
+        stages = []
         for i, grid in enumerate(self._grids(len(depths))):
-            dim = embed_dim * 2**i
             stages.append(
                 SwinStage(
-                    dim,
+                    embed_dim * 2**i,
                     depths[i],
                     num_heads[i],
                     grid,
@@ -173,10 +170,14 @@ class SwinTransformer(nn.Module):
                     norm_layer=norm_layer,
                 )
             )
-            reduction = max(self.patch_embed.patch_size) * 2**i
-            self.feature_info.append(
-                {"num_chs": dim, "reduction": reduction, "module": f"layers.{i}"}
-            )
+        self.feature_info = [
+            {
+                "num_chs": embed_dim * 2**i,
+                "reduction": max(self.patch_embed.patch_size) * 2**i,
+                "module": f"layers.{i}",
+            }
+            for i in range(len(depths))
+        ]
         self.layers = nn.Sequential(*stages)
         self.num_features = self.head_hidden_size = embed_dim * 2 ** (len(depths) - 1)
         self.norm = norm_layer(self.num_features)
@@ -189,12 +190,8 @@ class SwinTransformer(nn.Module):
 
     def _grids(self, stages):
         """(H, W) of the tokens inside each stage for ``img_size``."""
-        grid = tuple(-(-side // p) for side, p in zip(self.img_size, self.patch_embed.patch_size))
-        grids = []
-        for _ in range(stages):
-            grids.append(grid)
-            grid = tuple(-(-g // 2) for g in grid)
-        return grids
+        sides = list(zip(self.img_size, self.patch_embed.patch_size))
+        return [tuple(-(-side // (p * 2**i)) for side, p in sides) for i in range(stages)]
 
     def tokens(self, x: torch.Tensor) -> torch.Tensor:
         """The door: images (B, 3, H, W), checked -> tokens (B, H/4, W/4, C)."""
