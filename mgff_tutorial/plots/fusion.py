@@ -42,13 +42,13 @@ def draw_fusion(image):
         _box(ax, 40, y, 12, 6, align, BLUE, "norm" if i < 3 else "")
         _box(ax, 54, y, 12, 6, "self-attention", BLUE, "norm, heads, + x")
         _box(ax, 68, y, 10, 6, "SE weights", BLUE, "start at 1")
+    ax.text(99.3, 27.5, "v", va="center", fontsize=10)
+    ax.plot([31, 31, 96], [7, 3.2, 3.2], color=GREY, linewidth=1.4, zorder=1)
     for start, end in (
         *(((12, 26), (15, 26)), ((87, 35), (90, 35)), ((94, 3.2), (96, 3.2)), ((101, 5), (104, 5))),
         *(((98.5, top), (98.5, bottom)) for top, bottom in ((30, 25), (20, 16), (11, 7))),
     ):
         _arrow(ax, start, end)
-    ax.text(99.3, 27.5, "v", va="center", fontsize=10)
-    ax.plot([31, 31, 96], [7, 3.2, 3.2], color=GREY, linewidth=1.4, zorder=1)
     ax.text(61, 1.4, "p: mean of the last map", ha="center", va="center", fontsize=9)
     ax.text(104.5, 5, "e → linear,\nlogits", va="center", fontsize=9)
     ax.text(0, 41, "the text", color=BLUE, fontsize=10, weight="bold")
