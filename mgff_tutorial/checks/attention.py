@@ -5,7 +5,7 @@ switched off; squeeze and excitation, what it costs, and how it scales a map.
 import torch
 import torch.nn.functional as F
 
-from .cases import Draw, compare
+from .cases import compare, draw
 from .core import exercise
 
 # ---- notebook 06 ----
@@ -22,7 +22,6 @@ def _entropy(weights):
 @exercise("Exercise 6.1")
 def check_effective_positions(effective_positions):
     """exp(entropy) of each row, with and without bias, flat, sharp and with exact zeros."""
-    draw = Draw()
     cases = []
     for batch, n, d, sharpness in ((2, 5, 8, 1.0), (3, 4, 2, 0.0), (1, 6, 3, 4.0), (2, 7, 5, 0.3)):
         q, k, bias = draw.normal(batch, n, d), draw.normal(batch, n, d), draw.normal(n, n)
@@ -110,7 +109,6 @@ def _distance_table(grid, slope, metric=lambda y, x: (y**2 + x**2) ** 0.5):
 @exercise("Exercise 6.2", points=2)
 def check_distance_table(distance_table):
     """Tables of square, oblong, one-row and one-column grids, and several slopes."""
-    draw = Draw()
     cases = [((2, 2), 1.0), ((3, 3), 0.5), ((2, 4), 2.0), ((5, 2), 1.0), ((1, 4), 1.0), ((3, 1), 0)]
     cases += [(tuple(draw.integers(2, 2, 7)), draw.integer(1, 30) / 10) for _ in range(3)]
     compare(
@@ -202,7 +200,6 @@ def _renormalised(q, k, v, heads, off):
 @exercise("Exercise 6.3", points=2)
 def check_without_head(without_head):
     """Several heads, each of them switched off; the ways of splitting channels wrongly."""
-    draw = Draw()
     cases = []
     for batch, n, channels, heads in ((2, 6, 8, 2), (1, 5, 12, 3), (3, 4, 8, 4), (2, 3, 4, 1)):
         q, k, v = (draw.normal(batch, n, channels) for _ in range(3))
@@ -300,7 +297,6 @@ def check_channel_weights(channel_weights):
     """s from mean and maximum, for several maps, and the mistakes that still give numbers in
     (0, 1).
     """
-    draw = Draw()
     cases = []
     for batch, channels, hidden, height, width in (
         (2, 6, 3, 3, 4),
@@ -402,7 +398,6 @@ def _reduction(channels, budget, cost=lambda c, r: 2 * c * (c // r), best=min, s
 @exercise("Exercise 7.2")
 def check_smallest_reduction(smallest_reduction):
     """Budgets that are met exactly, nearly, easily and not at all."""
-    draw = Draw()
     cases = [
         (1024, 131072),
         (1024, 131071),
@@ -481,7 +476,6 @@ def check_scale_map(scale_map):
     """x * s; one of the maps has 4 images, 4 channels and 4 x 4 positions, where any broadcasting
     goes unnoticed.
     """
-    draw = Draw()
     cases = [
         (draw.normal(b, c, h, w), draw.uniform(b, c))
         for b, c, h, w in ((4, 4, 4, 4), (2, 3, 5, 4), (1, 2, 3, 3), (3, 5, 1, 2))

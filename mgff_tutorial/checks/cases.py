@@ -18,8 +18,15 @@ from .core import AnswerRaised, CheckFailed, ask, expect
 class Draw:
     """Random inputs of the running check, from the generators of `core`."""
 
-    def __init__(self):
-        self.rng, self.generator = core.draw_numpy(), core.draw()
+    @property
+    def rng(self):
+        """The `numpy.random.Generator` of the check."""
+        return core.draw_numpy()
+
+    @property
+    def generator(self):
+        """Its `torch.Generator`."""
+        return core.draw()
 
     def integer(self, low, high):
         """A Python int between ``low`` and ``high``, both included."""
@@ -45,6 +52,9 @@ class Draw:
     def shuffled(self, values):
         """A list of ``values`` in random order."""
         return [values[i] for i in self.rng.permutation(len(values))]
+
+
+draw = Draw()
 
 
 def compare(

@@ -5,7 +5,7 @@ import functools
 import numpy as np
 from scipy import ndimage
 
-from .cases import Draw, compare
+from .cases import compare, draw
 from .core import exercise, without
 
 label = functools.partial(ndimage.label)  # ours stays while an answer must do without SciPy's
@@ -28,7 +28,6 @@ def _iou(a, b, extra=0, clamp=True, union=lambda x, y, shared: x + y - shared):
 @exercise("Exercise 11.1")
 def check_iou(iou):
     """Equal, shifted, nested, touching and distant boxes, each pair in both orders."""
-    draw = Draw()
     pairs = [
         ((0, 0, 4, 4), (2, 0, 6, 4)),
         ((0, 0, 10, 10), (2, 2, 4, 7)),
@@ -158,7 +157,6 @@ def _from_corner(box, width, height):
 @exercise("Exercise 11.2")
 def check_square(square_box):
     """In the middle, at each border, and larger than images that are not square."""
-    draw = Draw()
     cases = [
         ((40, 45, 80, 65), 120, 100),
         ((50, 10, 60, 70), 120, 100),
@@ -278,7 +276,6 @@ def check_flood(component):
     """Random masks of several sizes, diagonals, borders that must not wrap around, a long snake,
     and starts outside the mask.
     """
-    draw = Draw()
     snake = np.zeros((12, 9), bool)
     for i in range(0, 12, 2):
         snake[i] = True

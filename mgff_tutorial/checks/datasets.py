@@ -4,7 +4,7 @@ EXIF orientation.
 
 import numpy as np
 
-from .cases import Draw, ask_without_trace, compare, read
+from .cases import ask_without_trace, compare, draw, read
 from .core import CheckFailed, exercise, expect
 
 
@@ -15,7 +15,6 @@ def _corners(boxes, minus=0):
 @exercise("Exercise 13.1", answer="to_xyxy")
 def check_xyxy(answer):
     """(N, 4) arrays of x, y, width, height -> x0, y0, x1, y1, for several N, none among them."""
-    draw = Draw()
     cases = [(np.array([[4.0, 3.0, 20.0, 12.0], [10.0, 0.0, 5.0, 50.0]]),), (np.zeros((0, 4)),)]
     cases += [(draw.rng.integers(0, 300, (n, 4)) / 2.0,) for n in (1, 4, 7)]
     compare(
@@ -72,7 +71,6 @@ def check_join(answer):
     """Ids that are not in order, of several lengths; labels of more images than there are; classes
     without an image.
     """
-    draw = Draw()
     cases = []
     for count, kinds in ((4, 3), (9, 5), (1, 2)):
         image_ids = [str(v) for v in draw.integers(count + 2, 5, 5000)]
@@ -221,7 +219,6 @@ def expect_seeded(split, *arguments):
 @exercise("Exercise 13.3", answer="split_by_group", points=2)
 def check_split_by_group(answer):
     """Groups of several sizes in mixed order: whole, enough, not too many, drawn by the seed."""
-    draw = Draw()
 
     def split(groups, fraction, seed):
         got = ask_without_trace(answer, list(groups), fraction, seed)
@@ -286,7 +283,6 @@ def _upright(*arguments, **rules):
 @exercise("Exercise 13.4", answer="turn_box", points=4)
 def check_upright_box(answer):
     """Boxes of pictures that are wide, tall and square, for orientations 1, 3, 6 and 8."""
-    draw = Draw()
     cases = []
     for size in ((40, 30), (30, 50), (25, 25), tuple(draw.integers(2, 20, 90))):
         boxes = [(5.0, 3.0, 15.0, 11.0), (0, 0, *size)]

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 from scipy import stats
 
-from .cases import Draw, compare
+from .cases import compare, draw
 from .core import exercise
 
 
@@ -25,7 +25,6 @@ def _sign_flip(d, statistic=lambda p: np.abs(p.sum(1)), strict=False, minus=0):
 @exercise("Exercise 15.1", answer="sign_flip_share")
 def check_sign_flips(answer):
     """Differences of one sign, of both, with ties and zeros, for two to ten seeds."""
-    draw = Draw()
     cases = [[2.0, 1.5, 0.5, 2.0, 2.0], [1, -1], [3, 1, -2, 4, 0], [0, 0, 0], [1, 2, 3, 4, -5, 6]]
     cases += [[-3, -1, -2], [1, 1, 1, 1, -1]]
     for n in (2, 4, 5, 7, 10):
@@ -96,7 +95,6 @@ def _reported(validation, test, choose=max, by=np.mean, of=np.mean, look=None):
 @exercise("Exercise 15.2", answer="reported_accuracy")
 def check_reported_accuracy(answer):
     """Recipes whose order differs between validation and test, with lucky and unlucky seeds."""
-    draw = Draw()
     cases = [
         (
             {"lr 1e-3": [0.81, 0.83], "lr 3e-3": [0.86, 0.84], "lr 1e-2": [0.90, 0.70]},
@@ -207,7 +205,6 @@ def check_within_genus(answer):
     """Confusions of several sizes that are not symmetric; genera as arrays, lists and names; models
     without errors.
     """
-    draw = Draw()
     first = np.array([[8, 2, 0, 0], [1, 6, 0, 3], [1, 0, 9, 0], [0, 0, 2, 8]])
     cases = [(first, np.array([0, 0, 1, 1])), (first, ["gull", "tern", "gull", "tern"])]
     cases += [(np.diag([5, 5, 5, 5]), np.array([0, 0, 1, 1])), (first, [0, 1, 2, 3])]
@@ -294,7 +291,6 @@ def _t(n):
 @exercise("Exercise 15.4", answer="seeds_needed", points=2)
 def check_seeds_needed(answer):
     """Large and small differences, from two seeds to some hundred."""
-    draw = Draw()
     cases = [(1.0, 1.0), (1.0, 0.5), (0.5, 1.0), (2.0, 0.5), (1.0, 20.0), (3.0, 0.4), (0.1, 1.0)]
     cases += [(1.0, 9.0), (1.0, 8.9)]
     cases += [(draw.integer(5, 30) / 10, draw.integer(5, 30) / 20) for _ in range(4)]

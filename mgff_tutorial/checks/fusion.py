@@ -7,7 +7,7 @@ from torch import nn
 
 from ..mgff import MGFF
 from ..support.errors import InputError
-from .cases import Draw, ask_without_trace, compare
+from .cases import ask_without_trace, compare, draw
 from .core import ask, exercise, expect, expect_shape
 
 _CHANNELS, _GRIDS = (4, 8, 16, 16), ((8, 8), (4, 4), (2, 2), (2, 2))
@@ -22,7 +22,6 @@ def _count(grids, chosen, per=32, least=8, last=None):
 @exercise("Exercise 9.1")
 def check_count_nodes(count_nodes):
     """Nodes and super-nodes for Swin-B at 384, for a ViT, for oblong images and every choice."""
-    draw = Draw()
     swin = ((48, 48), (24, 24), (12, 12), (12, 12))
     wide = ((56, 80), (28, 40), (14, 20), (7, 10))
     cases = [(swin, (0, 1, 2, 3)), (((14, 14),) * 4, (0, 1, 2, 3)), (swin, (2, 3)), (wide, (0, 3))]
@@ -99,7 +98,6 @@ def _share(last_map, vector, gate, norm=lambda t: t.norm(dim=1), total=None):
 @exercise("Exercise 9.2")
 def check_share_heard(share_heard):
     """Open, closed and negative gates; single channels of them; maps that are not square."""
-    draw = Draw()
     cases = []
     for b, c, h, w in ((2, 4, 3, 5), (4, 4, 4, 4), (1, 6, 2, 3), (3, 2, 5, 1)):
         last_map = draw.normal(b, c, h, w) + draw.normal(b, c, 1, 1)
@@ -203,7 +201,7 @@ def _options(changes):
 def check_ablations(ablation):
     """Each dictionary must leave out the named part and nothing else."""
     default = _options({})
-    for name in Draw().shuffled(list(_ABLATIONS)):
+    for name in draw.shuffled(list(_ABLATIONS)):
         got = ask_without_trace(ablation, name)
         expect(
             isinstance(got, dict) and all(isinstance(key, str) for key in got),
@@ -250,7 +248,7 @@ def check_own_backbone(make):
         len(channels) == 4 and len(grids) == 4 and all(len(g) == 2 for g in grids),
         f"expected four channels and four grids (height, width), got {channels} and {grids}.",
     )
-    draw, maps = Draw(), []
+    maps = []
     for batch in (3, 2):
         x = draw.normal(batch, 3, 64, 64)
         maps = ask(module, x)

@@ -4,14 +4,13 @@ behind a node.
 
 import torch
 
-from .cases import Draw, compare
+from .cases import compare, draw
 from .core import exercise
 
 
 @exercise("Exercise 5.1")
 def check_align_weights(align_weights):
     """Counts for the three convolutions of Swin-B at 384 and for unequal sizes."""
-    draw = Draw()
     cases = [(256, 1024, 4), (512, 1024, 2), (1024, 1024, 1), (3, 5, 7)]
     cases += [(draw.integer(2, 99), draw.integer(100, 300), draw.integer(2, 9)) for _ in range(3)]
     compare(
@@ -77,7 +76,6 @@ def _one_place(channels, ratio, row, column):
 @exercise("Exercise 5.2", points=2)
 def check_mean_kernel(mean_kernel):
     """The kernel of a convolution that only averages, for several channels and ratios."""
-    draw = Draw()
     cases = [(1, 1), (3, 2), (2, 4), (5, 1), (4, 3)]
     cases += [(draw.integer(2, 9), draw.integer(2, 6))]
     compare(
@@ -146,7 +144,6 @@ def _width_and_height(row, column, grid, size):
 @exercise("Exercise 5.3")
 def check_node_box(node_box):
     """Nodes on grids and images that are not square, of cells that are not square either."""
-    draw = Draw()
     cases = [
         (0, 0, (3, 3), (96, 96)),
         (1, 2, (3, 3), (96, 96)),

@@ -5,7 +5,7 @@ nothing, and a graph over positions and granularities.
 import numpy as np
 import torch
 
-from .cases import Draw, compare
+from .cases import compare, draw
 from .core import exercise
 
 
@@ -95,7 +95,6 @@ def _random_links(draw, nodes, share, symmetric=True):
 @exercise("Exercise 8.1")
 def check_adjacency(adjacency):
     """Links of a path, a star, a graph with a lonely node, one-way links, and random graphs."""
-    draw = Draw()
     path = torch.diag(torch.ones(3), 1) + torch.diag(torch.ones(3), -1)
     star = torch.zeros(5, 5)
     star[0, 1:] = star[1:, 0] = 1
@@ -144,7 +143,6 @@ def _until_all_heard(a, count_from=0, never=-1, heard=lambda reach: reach.all(),
 @exercise("Exercise 8.2")
 def check_layers_until_all_heard(layers_until_all_heard):
     """Paths, rings, stars, one-way links, a graph in two parts, a single node, random graphs."""
-    draw = Draw()
     n = draw.integer(4, 7)
     step = torch.diag(torch.ones(n - 1), 1)
     ring = step.clone()
@@ -236,7 +234,6 @@ def _soft(x, scores):
 @exercise("Exercise 8.3", points=2)
 def check_hard_super_nodes(hard_super_nodes):
     """Means of whole nodes; ties, super-nodes that get nothing, several batches and sizes."""
-    draw = Draw()
     cases = []
     for b, n, c, m in ((2, 6, 4, 3), (1, 5, 2, 4), (3, 7, 3, 2), (2, 3, 5, 6), (2, 4, 3, 1)):
         cases.append((draw.normal(b, n, c), draw.normal(b, n, m)))
@@ -338,7 +335,6 @@ def _naive(grid, granularities, width_of=1, per_map=True):
 @exercise("Exercise 8.4", points=4)
 def check_scale_adjacency(scale_adjacency):
     """A graph over positions and granularities; says which rule of the text is broken."""
-    draw = Draw()
     cases = [((2, 3), 3), ((3, 3), 4), ((3, 2), 1), ((1, 4), 2), ((4, 1), 3), ((1, 1), 3)]
     cases += [(tuple(draw.integers(2, 2, 5)), draw.integer(2, 4))]
 

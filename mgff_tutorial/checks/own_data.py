@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from .cases import Draw, compare, read
+from .cases import compare, draw, read
 from .core import CheckFailed, ask, exercise, expect
 
 
@@ -23,7 +23,6 @@ def _share(labels, name):
 @exercise("Exercise 16.1")
 def check_lazy_accuracy(lazy_accuracy):
     """Unequal classes, a commonest class that differs between the splits, and ties."""
-    draw = Draw()
     cases = [
         ([0, 0, 1, 2], [0, 1, 1, 1]),
         ([3, 3, 3, 1], [3, 3, 1, 1, 1]),
@@ -142,7 +141,6 @@ def check_confident(confident):
     """Answers that get better with confidence, ones that don't, ties, several classes in any order,
     and demands that can't be met.
     """
-    draw = Draw()
     top = torch.tensor([0.95, 0.9, 0.8, 0.7, 0.6, 0.55])
     two = torch.stack([top, 1 - top], dim=1)
     cases = []
@@ -277,7 +275,6 @@ def check_leaks(leaks):
     """Copies in other sizes, a mirror image, darker and lighter pictures, copies of copies, a limit
     that is met exactly, and the order of the pairs.
     """
-    draw = Draw()
     pictures = [_picture(draw) for _ in range(6)]
     mirrored = pictures[0].transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     lighter = Image.fromarray(np.asarray(pictures[1]) // 2 + 100)

@@ -7,14 +7,13 @@ import math
 import torch
 import torch.nn.functional as F
 
-from .cases import Draw, compare
+from .cases import compare, draw
 from .core import exercise
 
 
 @exercise("Exercise 1.1")
 def check_token_grid(token_grid):
     """Grids of images, most with sides that are no multiple of the patch."""
-    draw = Draw()
     cases = [(96, 96, 4), (229, 317, 4), (1, 1, 4), (224, 100, 16), (100, 224, 16), (15, 8, 16)]
     for _ in range(10):
         cases.append((draw.integer(1, 300), draw.integer(1, 300), draw.integer(2, 16)))
@@ -78,7 +77,6 @@ def _back(order, columns_first=False, last=False):
 @exercise("Exercise 1.2")
 def check_unpatchify(unpatchify):
     """The inverse of cutting, on oblong images of distinct numbers."""
-    draw = Draw()
     cases = []
     for rows, columns in ((2, 3), (4, 2), (1, 3), (3, 1), tuple(draw.integers(2, 2, 5))):
         patch = draw.integer(2, 5)
@@ -147,7 +145,6 @@ def _interleaved(x):
 @exercise("Exercise 1.3")
 def check_merge_by_slices(merge_by_slices):
     """Four slices side by side, in timm's order, on even and odd maps of several channels."""
-    draw = Draw()
     sizes = [(2, 4, 6, 2), (1, 6, 2, 3), (1, 3, 5, 1), (3, 4, 3, 2), (2, 5, 4, 3)]
     sizes.append((2, draw.integer(2, 8), draw.integer(2, 8), 2))
     compare(
@@ -191,7 +188,6 @@ def check_merge_by_slices(merge_by_slices):
 @exercise("Exercise 1.4")
 def check_embedding_parameters(embedding_parameters):
     """Weights of the patch embedding with its norm: nano, Swin-B, a ViT-like patch, any."""
-    draw = Draw()
     cases = [(4, 3, 32), (4, 3, 128), (16, 1, 64)]
     cases += [(draw.integer(2, 16), draw.integer(1, 5), draw.integer(7, 200)) for _ in range(3)]
     compare(

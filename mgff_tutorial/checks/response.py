@@ -4,7 +4,7 @@ object.
 
 import torch
 
-from .cases import Draw, compare
+from .cases import compare, draw
 from .core import exercise
 
 
@@ -23,7 +23,6 @@ def _text_rule(scores, prefix, norm=-2, total=1, heads=torch.mean, drop=(True, T
 @exercise("Exercise 10.1")
 def check_text_importance(text_importance):
     """Columns that sum to 1, then sums of rows: several layers, heads and prefixes."""
-    draw = Draw()
     cases = []
     for layers, heads, tokens, prefix in ((3, 2, 8, 1), (1, 3, 6, 0), (2, 1, 9, 5), (4, 2, 5, 1)):
         cases.append((_layers(draw, layers, heads, tokens), prefix))
@@ -98,7 +97,6 @@ def _rollout(matrices, prefix, residual=True, scale=2, backwards=False, row=True
 @exercise("Exercise 10.2")
 def check_rollout(rollout):
     """Products of (A + I) / 2, last layer leftmost, for several depths and prefixes."""
-    draw = Draw()
     cases = []
     for layers, heads, tokens, prefix in ((3, 2, 8, 1), (1, 3, 6, 1), (2, 1, 9, 5), (5, 2, 5, 2)):
         cases.append(([m.softmax(-1) for m in _layers(draw, layers, heads, tokens)], prefix))
@@ -182,7 +180,6 @@ def check_fiedler_side(object_side):
     """Birds of all sizes on grids that are not square; some touch the border, some cuts are far
     from 0.
     """
-    draw = Draw()
     cases = []
     for rows, columns in ((6, 8), (9, 5), (5, 12), tuple(draw.integers(2, 6, 11))):
         bird = torch.zeros(rows, columns)

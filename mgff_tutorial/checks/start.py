@@ -2,7 +2,7 @@
 
 import torch
 
-from .cases import Draw, compare
+from .cases import compare, draw
 from .core import exercise
 
 
@@ -22,7 +22,6 @@ def _places(probabilities, labels, k):
 @exercise("Exercise 0.1")
 def check_top_k(top_k_accuracy):
     """Batches of several sizes, more classes than places, and every k."""
-    draw = Draw()
     cases = []
     for batch, classes in ((4, 3), (9, 5), (12, 7), (1, 4), (15, 6)):
         probabilities = (2 * draw.normal(batch, classes)).softmax(1)
@@ -105,7 +104,6 @@ def _half_factor(box, factor, width, height):
 @exercise("Exercise 0.2")
 def check_loose_box(loosen):
     """Boxes inside and at each border of images that are not square; the factors 1 and below."""
-    draw = Draw()
     cases = [
         ((40, 40, 60, 80), 1.5, 100, 120),
         ((10, 20, 30, 40), 1.0, 120, 90),

@@ -4,7 +4,7 @@ names.
 
 import re
 
-from .cases import Draw, compare
+from .cases import compare, draw
 from .core import exercise
 
 
@@ -22,7 +22,6 @@ def _shapes(size, width, stages=(1, 2, 3, 3), up=True, start=4):
 @exercise("Exercise 4.1")
 def check_map_shapes(map_shapes):
     """The four maps that MGFF takes, at even and odd sizes."""
-    draw = Draw()
     cases = [(384, 128), (96, 32), (224, 96), (100, 32), (37, 8), (4, 16)]
     cases += [(draw.integer(20, 600), 2 * draw.integer(4, 80)) for _ in range(6)]
     compare(
@@ -90,7 +89,6 @@ def _block(d, h, w, table=True, norms=2, biases=True):
 @exercise("Exercise 4.2", points=2)
 def check_block_parameters(block_parameters):
     """Parameters of one block; the packaged block has as many (a test compares)."""
-    draw = Draw()
     cases = [(32, 1, 6), (128, 4, 12), (96, 3, 7)]
     for _ in range(4):
         heads = draw.integer(2, 6)
@@ -164,7 +162,6 @@ def _rates(depths, last, top=0, bottom=-1):
 @exercise("Exercise 4.3")
 def check_drop_rates(drop_rates):
     """Rates that rise linearly over all blocks, cut into stages of any number and depth."""
-    draw = Draw()
     cases = [((2, 2, 6, 2), 0.1), ((1, 1, 2, 1), 0.2), ((2, 2, 18, 2), 0.5), ((3, 1), 0.3)]
     for _ in range(3):
         depths = tuple(draw.integer(1, 5) for _ in range(draw.integer(2, 5)))
@@ -227,7 +224,6 @@ def _timm(name, down=1, head=True, drop=("relative_position_index", "attn_mask")
 @exercise("Exercise 4.4", points=2)
 def check_timm_name(timm_name):
     """Names of the original authors' files, in timm's words."""
-    draw = Draw()
     stage, block = draw.integer(0, 2), draw.integer(2, 17)
     names = [
         "patch_embed.proj.weight",

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .cases import Draw, ask_without_trace, compare
+from .cases import ask_without_trace, compare, draw
 from .core import (
     AnswerRaised,
     CheckFailed,
@@ -35,7 +35,6 @@ def _up(step, warmup, peak):
 @exercise("Exercise 14.1")
 def check_warm_cosine(warm_cosine):
     """Every update of schedules with and without warm-up."""
-    draw = Draw()
     settings = [(10, 3, 1.0), (100, 20, 0.2), (8, 0, 0.5), (5, 4, 2.0), (6, 1, 1.0)]
     settings.append((draw.integer(20, 60), draw.integer(2, 15), draw.integer(1, 30) / 10))
     cases = [(s, total, w, peak) for total, w, peak in settings for s in range(total)]
@@ -161,7 +160,6 @@ def _gradient(weigh, clear=True, size_of=None, drop_last=False, told=None):
 @exercise("Exercise 14.2")
 def check_accumulate(accumulate):
     """Batches that passes divide and batches that they don't; old gradients lie about."""
-    draw = Draw()
 
     def run(weight, bias, images, labels, size):
         model = _Counting(weight, bias)
@@ -300,7 +298,6 @@ def check_accuracy_of_shares(accuracy_of_shares):
     """Repeats within and across shares, empty shares, shares of several sizes; positions that are
     missing.
     """
-    draw = Draw()
     cases = [
         ([[(0, True), (2, False)], [(1, True), (3, False)]], 4),
         (
@@ -399,7 +396,6 @@ def check_validation_split(validation_split):
     """Disjoint, complete, sorted, class by class, seeded, every class shuffled for itself, and
     without a trace in the global random state.
     """
-    draw = Draw()
     sizes = (10, 1, 2, 30, 4, 10, 3)
 
     def split(labels, fraction, seed):

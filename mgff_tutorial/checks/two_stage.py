@@ -4,7 +4,7 @@ two looks.
 
 import torch
 
-from .cases import Draw, compare
+from .cases import compare, draw
 from .core import exercise
 
 
@@ -19,7 +19,6 @@ def _weighted(looks, weights):
 @exercise("Exercise 12.1")
 def check_merge_many(merge_many):
     """One to four looks, weights that sum to 1 and weights that don't, zeros among them."""
-    draw = Draw()
     lists = [[0.5, 0.5], [1.0, 3.0], [2, 1, 1], [0.0, 5.0], [0.2], [7], [0.25, 0.5, 0.125]]
     lists += [[draw.integer(1, 9) / 2 for _ in range(4)]]
     cases = []
@@ -96,7 +95,6 @@ def check_from_padded_view(from_padded_view):
     """Wide, tall and square originals, larger and smaller than views of several shapes; boxes that
     reach into the padding.
     """
-    draw = Draw()
     cases = []
     for view in ((224, 224), (96, 160), (160, 96), (100, 100)):
         sizes = [[500, 333], [120, 480], [256, 256], [40, 30], draw.integers(2, 30, 600)]
@@ -223,7 +221,6 @@ def check_follow(follow_the_surer):
             [0.48, 0.26, 0.26],
         ]
     )
-    draw = Draw()
     order = torch.tensor(draw.shuffled(list(range(len(first)))))
     cases = [(first[order], second[order]), (second[order], first[order])]
     for batch, classes in ((1, 4), (8, 2), (9, 10)):

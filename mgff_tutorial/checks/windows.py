@@ -4,7 +4,7 @@ travels.
 
 import torch
 
-from .cases import Draw, compare
+from .cases import compare, draw
 from .core import exercise
 
 # ---- notebook 02 ----
@@ -13,7 +13,6 @@ from .core import exercise
 @exercise("Exercise 2.1")
 def check_pairs(pairs):
     """(query, key) pairs with windows, on square and oblong maps."""
-    draw = Draw()
     cases = [(4, 4, 2), (24, 24, 6), (96, 96, 12), (12, 8, 4)]
     for _ in range(4):
         window, (rows, columns) = draw.integer(2, 9), draw.integers(2, 2, 9)
@@ -86,7 +85,6 @@ def _transposed_table(query, key, window):
 @exercise("Exercise 2.2")
 def check_bias_row(bias_row):
     """Pairs of square, oblong, one-row and one-column windows."""
-    draw = Draw()
     windows = [(2, 2), (3, 3), (2, 4), (4, 2), (1, 5), (5, 1), tuple(draw.integers(2, 2, 6))]
     cases = []
     for wh, ww in windows:
@@ -153,7 +151,6 @@ def _find_token(row, column, width, window):
 @exercise("Exercise 2.3", points=2)
 def check_find_token(find_token):
     """Every token of an oblong map, and tokens of random maps and windows."""
-    draw = Draw()
     cases = [(row, column, 8, (3, 4)) for row in range(6) for column in range(8)]
     for _ in range(8):
         wh, ww, rows, columns = (draw.integer(1, 5) for _ in range(4))
@@ -239,7 +236,6 @@ def _mixed_windows(height, width, window, shift):
 @exercise("Exercise 3.1")
 def check_windows_that_need_a_mask(windows_that_need_a_mask):
     """How many windows of a shifted map hold more than one region, counted on the map."""
-    draw = Draw()
     cases = [(24, 24, 6, 3), (4, 4, 2, 1), (48, 48, 12, 6), (24, 12, 12, 6), (8, 24, 4, 2)]
     cases += [(12, 12, 6, 0), (8, 24, 4, 0), (6, 6, 6, 3), (20, 5, 5, 1)]
     for _ in range(4):
@@ -313,7 +309,6 @@ def _may_attend(first, second, window, shift):
 @exercise("Exercise 3.2")
 def check_may_attend(may_attend):
     """Pairs of places, near and far, for even and odd windows and every kind of shift."""
-    draw = Draw()
     cases = []
     for window, shift in ((4, 2), (4, 1), (4, 3), (5, 2), (6, 3), (3, 1), (7, 3), (2, 1), (4, 0)):
         side = 3 * window
@@ -414,7 +409,6 @@ def _columns_first(height, width, window, shift):
 @exercise("Exercise 3.3", points=2)
 def check_mask_from_coordinates(mask_from_coordinates):
     """Square and oblong maps and windows, shifts that are not half a window, one side unshifted."""
-    draw = Draw()
     cases = [
         (4, 4, (2, 2), (1, 1)),
         (8, 12, (4, 4), (2, 2)),
@@ -518,7 +512,6 @@ def _blocks(side, window, start, goal, first=0, wrap=False):
 @exercise("Exercise 3.4", points=4)
 def check_blocks_to_reach(blocks_to_reach):
     """Corners, neighbours across a border, equal places, odd windows, and random pairs."""
-    draw = Draw()
     cases = [
         (8, 4, (0, 0), (3, 3)),
         (8, 4, (0, 0), (4, 0)),

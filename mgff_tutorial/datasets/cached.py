@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 
 from ..support.errors import DataError, check_number, unknown_name
 from ..support.files import as_path
-from ..support.images import open_image
+from ..support.images import open_image, upright_size
 from .base import Folder, ImageDataset, Transform
 
 FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -132,8 +132,6 @@ class CachedImages(Dataset[tuple[Any, int]]):
         return self.folder / digest[:2] / (digest + FORMATS[self.format][0])
 
     def _scales(self):
-        from ..support.images import upright_size
-
         sizes = [self.dataset._geometry_of(i) for i in range(len(self))]
         sizes = [upright_size(*size) if size else (self.size, self.size) for size in sizes]
         return self.size / torch.tensor(sizes, dtype=torch.float32)

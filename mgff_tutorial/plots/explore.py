@@ -18,7 +18,6 @@ from .crops import draw_steps, mark_patch, overlay
 from .style import (
     BLUE,
     GREEN,
-    GREY,
     ORANGE,
     RED,
     bare,
@@ -28,6 +27,7 @@ from .style import (
     show_image,
     write_cells,
 )
+from .training import draw_way
 from .windows import REGIONS, _borders, _pairs
 
 CLICKED = 240  # pixels: side of a picture to click
@@ -328,14 +328,7 @@ def draw_valley(learning_rate=0.1, momentum=0.7, updates=60):
     path = np.array(path)
     losses = path[:, 0] ** 2 / 20 + path[:, 1] ** 2
     figure, (left, right) = panels(2, size=(4.6, 2.8))
-    x, y = np.meshgrid(np.linspace(-10.5, 10.5, 80), np.linspace(-3.2, 3.2, 60))
-    left.contour(x, y, x**2 / 20 + y**2, levels=10, colors="#d5d8dc", linewidths=0.8)
-    left.plot(*path.T, "-o", color=BLUE, markersize=2.5, linewidth=1)
-    left.plot(*path[0], "o", color=GREY)
-    left.plot(*path[-1], "o", color=RED)
-    left.set(xlim=(-10.5, 10.5), ylim=(-3.2, 3.2), xticks=[], yticks=[])
-    left.spines[:].set_visible(False)
-    left.set_title(f"learning rate {learning_rate:g}, momentum {momentum:g}")
+    draw_way(left, path, f"learning rate {learning_rate:g}, momentum {momentum:g}")
     right.semilogy(np.clip(losses, 1e-8, 1e8), color=ORANGE)
     right.set(xlabel="update", title="loss", ylim=(1e-8, 1e4))
     return figure

@@ -15,19 +15,21 @@ def draw_momentum(paths):
         paths: dict momentum -> (T, 2) positions on the surface ``x^2 / 20 + y^2``.
     """
     figure, axes = panels(len(paths), size=(3.7, 2.6))
-    x, y = np.meshgrid(np.linspace(-10.5, 10.5, 80), np.linspace(-3.2, 3.2, 60))
     for ax, (momentum, path) in zip(axes, paths.items()):
-        path = np.asarray(path)
-        ax.contour(x, y, x**2 / 20 + y**2, levels=10, colors="#d5d8dc", linewidths=0.8)
-        ax.plot(path[:, 0], path[:, 1], "-o", color=BLUE, markersize=2.5, linewidth=1)
-        ax.plot(*path[0], "o", color=GREY, label="start")
-        ax.plot(*path[-1], "o", color=RED, label=f"after {len(path) - 1} updates")
-        ax.set(
-            title=f"momentum {momentum}", xlim=(-10.5, 10.5), ylim=(-3.2, 3.2), xticks=[], yticks=[]
-        )
-        ax.spines[:].set_visible(False)
+        draw_way(ax, np.asarray(path), f"momentum {momentum}")
         ax.legend(frameon=False, fontsize=8, loc="lower right")
     return figure
+
+
+def draw_way(ax, path, title):
+    """Positions (T, 2) on the surface ``x^2 / 20 + y^2``, with its contours."""
+    x, y = np.meshgrid(np.linspace(-10.5, 10.5, 80), np.linspace(-3.2, 3.2, 60))
+    ax.contour(x, y, x**2 / 20 + y**2, levels=10, colors="#d5d8dc", linewidths=0.8)
+    ax.plot(*path.T, "-o", color=BLUE, markersize=2.5, linewidth=1)
+    ax.plot(*path[0], "o", color=GREY, label="start")
+    ax.plot(*path[-1], "o", color=RED, label=f"after {len(path) - 1} updates")
+    ax.set(title=title, xlim=(-10.5, 10.5), ylim=(-3.2, 3.2), xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
 
 
 def draw_rates(rates):

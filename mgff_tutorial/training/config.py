@@ -211,19 +211,15 @@ def typed(name, kind, value):
 
 def _check_plain(name, value, depth=0):
     """Refuse what a YAML file or a file name cannot hold, in values within values too."""
-    if isinstance(value, str):
-        if not is_text(value):
-            raise InputError(f"{name} must be text without control codes, got {shortened(value)}.")
-    elif isinstance(value, dict) and depth < MAX_DEPTH:
-        for key, part in value.items():
-            _check_plain(name, key, depth + 1)
-            _check_plain(name, part, depth + 1)
-    elif isinstance(value, (list, tuple)) and depth < MAX_DEPTH:
-        for part in value:
-            _check_plain(name, part, depth + 1)
-    elif isinstance(value, int) and abs(value) > 2**63:
+    if isinstance(value, str) and not is_text(value):
+        raise InputError(f"{name} must be text without control codes, got {shortened(value)}.")
+    if isinstance(value, int) and abs(value) > 2**63:
         raise InputError(f"{name} must be a number of at most 64 bits, got {shortened(value)}.")
-    elif not isinstance(value, (int, float, type(None))):
+    parts = [*value, *value.values()] if isinstance(value, dict) else value
+    if isinstance(parts, (list, tuple)) and depth < MAX_DEPTH:
+        for part in parts:
+            _check_plain(name, part, depth + 1)
+    elif not isinstance(value, (str, int, float, type(None))):
         raise InputError(f"{name} must be plain values, got {shortened(value)}.")
 
 
