@@ -57,12 +57,8 @@ def read_cub(root, problems):
         root / "train_test_split.txt", ["image_id", "is_training_image"], problems, _flag
     )
     boxes_of = read_boxes(root, problems)
-    tables = {
-        "image_class_labels.txt": classes_of,
-        "train_test_split.txt": train_of,
-        "bounding_boxes.txt": boxes_of,
-    }
-    tables = {file: table for file, table in tables.items() if table is not None}
+    tables = {"image_class_labels.txt": classes_of, "train_test_split.txt": train_of}
+    tables |= {} if boxes_of is None else {"bounding_boxes.txt": boxes_of}
     ids = []
     for key, name in names.items():
         absent = [file for file, table in tables.items() if key not in table]
@@ -76,8 +72,7 @@ def read_cub(root, problems):
         else:
             problems.add(root / "images.txt", name_lines[key], reason)
     for file, table in tables.items():  # normal in a part of the full tree, so only a note
-        extra = sum(key not in names for key in table)
-        if extra:
+        if extra := sum(key not in names for key in table):
             problems.note(
                 root / file, None, f"has {extra:,} rows for images that images.txt does not list"
             )
@@ -107,11 +102,10 @@ def read_classes(path, problems):
     keys = sorted(names, key=lambda key: (0, int(key), "") if key.isdecimal() else (1, 0, key))
     if not names and not any(p.file == str(path) for p in problems):
         problems.add(path, None, "lists no classes")
-    seen = {}
+    firsts = {names[key]: key for key in reversed(keys)}
     for key in keys:
-        if names[key] in seen:
+        if firsts[names[key]] != key:
             problems.note(path, lines[key], f"gives the name {names[key]!r} to a second class")
-        seen[names[key]] = key
     return [names[key] for key in keys], {key: label for label, key in enumerate(keys)}
 
 
@@ -154,15 +148,17 @@ def read_parts(root, ids, part_names, problems):
         if key not in row_of:  # an image of the other split, or of the full data set
             continue
         try:
-            x, y, visible = numbers(fields, "part location")
+            parts[row_of[key], column_of[part]] = _part(fields)
         except ValueError as error:
             problems.add(path, number, str(error))
-            continue
-        if visible not in (0, 1):
-            problems.add(path, number, f"visible must be 0 or 1, got {fields[2]!r}")
-            continue
-        parts[row_of[key], column_of[part]] = x, y, visible
     return parts
+
+
+def _part(fields):
+    place = numbers(fields, "part location")
+    if place[2] not in (0, 1):
+        raise ValueError(f"visible must be 0 or 1, got {fields[2]!r}")
+    return place
 
 
 def _flag(fields):
@@ -180,10 +176,9 @@ def _xywh(fields):
 
 def _check_twice_named(path, names, lines, problems):
     """One file under two ids would be counted twice, maybe in both splits."""
-    seen = {}
+    firsts = {name: key for key, name in reversed(names.items())}
     for key, name in names.items():
-        if name in seen:
+        if firsts[name] != key:
             problems.add(
-                path, lines[key], f"names the file of line {lines[seen[name]]} again ({name})"
+                path, lines[key], f"names the file of line {lines[firsts[name]]} again ({name})"
             )
-        seen.setdefault(name, key)

@@ -54,22 +54,19 @@ def _digest(texts):
     return whole.hexdigest()[:16]
 
 
+_SPLIT = (
+    lambda v: isinstance(v, dict) and all(isinstance(p, list) and len(p) == 2 for p in v.values()),
+    "{class: [images, digest]}",
+)
 SHAPE = {  # of what `fingerprint` returns
-    "classes": (lambda v: _is_list_of(v, str), "the names of the classes"),
-    "train": (lambda v: _is_split(v), "{class: [images, digest]}"),
-    "test": (lambda v: _is_split(v), "{class: [images, digest]}"),
+    "classes": (
+        lambda v: isinstance(v, list) and all(isinstance(name, str) for name in v),
+        "the names of the classes",
+    ),
+    "train": _SPLIT,
+    "test": _SPLIT,
     "order": (lambda v: isinstance(v, dict), "{split: digest}"),
 }
-
-
-def _is_list_of(value, kind):
-    return isinstance(value, list) and all(isinstance(one, kind) for one in value)
-
-
-def _is_split(value):
-    return isinstance(value, dict) and all(
-        isinstance(pair, list) and len(pair) == 2 for pair in value.values()
-    )
 
 
 def difference(before, now):

@@ -40,8 +40,7 @@ class NABirds(CUB200):
     @classmethod
     def check_read(cls, root: Path, problems: Problems) -> Annotations:
         found = super().check_read(root, problems)
-        if (root / "photographers.txt").exists():
-            read_mapping(root / "photographers.txt", ["image_id", "name"], problems, rest=True)
+        read_photographers(root, problems)
         return found
 
     @property
@@ -49,12 +48,7 @@ class NABirds(CUB200):
         """Name of the photographer of each image ("" where none is given), from
         photographers.txt.
         """
-        path = self.root / "photographers.txt"
-        names = (
-            read_mapping(path, ["image_id", "name"], Problems(), rest=True)[0]
-            if path.exists()
-            else {}
-        )
+        names = read_photographers(self.root, Problems())
         return [names.get(key, "") for key in self.ids]
 
 
@@ -106,6 +100,14 @@ def read_hierarchy(root, names, problems):
             problems.add(path, lines[start], f"class {start} is below itself")
             del parents[start]
     return parents
+
+
+def read_photographers(root, problems):
+    """photographers.txt as dict image id -> name; empty if there is no such file."""
+    path = root / "photographers.txt"
+    if not path.exists():
+        return {}
+    return read_mapping(path, ["image_id", "name"], problems, rest=True)[0]
 
 
 def read_sizes(root, ids, problems):

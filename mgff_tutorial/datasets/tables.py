@@ -158,19 +158,12 @@ def safe_relative(name):
 
 def numbers(fields, what):
     """Finite floats from text, or a ValueError that names the value."""
-    try:
-        values = [float(field) for field in fields]
-        if math.isfinite(sum(values)):  # the quick way for the half million rows of NABirds
-            return values
-    except ValueError:
-        pass
     values = []
     for field in fields:
         try:
-            value = float(field)
+            values.append(float(field))
         except ValueError:
             raise ValueError(f"{what}: {field!r} is not a number") from None
-        if not math.isfinite(value):
+        if not math.isfinite(values[-1]):
             raise ValueError(f"{what}: {field!r} is not finite")
-        values.append(value)
     return values
