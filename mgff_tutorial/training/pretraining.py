@@ -16,7 +16,7 @@ their colours and reads the parts off its memory: on the species of such a run 9
 
 import time
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -71,8 +71,7 @@ class PretrainConfig(Settings):
                 check_number(name, value, low, high, whole=isinstance(value, int))
 
 
-# --- the model with its supervision
-# ------------------------------------------------------------------------------
+# --- the model with its supervision ----------
 
 
 class PartDecoder(nn.Module):
@@ -153,62 +152,40 @@ def pretrain(config, out):
         return _pretrain(config, folder)
 
 
-def _pretrain(config, folder):
-    from ..models import create_model
+class Lesson:
+    """What a model learns from: views of the pool's pictures, and the loss on them.
 
-    seed_everything(config.seed)
-    device, size = pick_device(config.device), 96
-    pool = picture_pool(config.pool, config.seed)
-    held_out = min(2000, config.pool // 10)
-    train_count = config.pool - held_out
-    model = PretrainingModel(create_model(config.model, num_classes=len(CODE_NAMES)), size).to(
-        device
-    )
-    if (
-        device.type == "cpu"
-    ):  # the backward pass of fused attention over 145 tokens takes twice as long there
-        for module in model.modules():
-            if hasattr(module, "fused_attn"):
-                module.fused_attn = False
-    optimizer = torch.optim.AdamW(
-        parameter_groups(model, config.lr, config.weight_decay), betas=(0.9, 0.98)
-    )
-    weight = torch.full((len(PART_CLASSES),), 1.0, device=device)
-    weight[0] = config.background_weight
-    weight[[name.startswith("beak:") for name in PART_CLASSES]] = config.beak_weight
-    part_weight = torch.tensor(
-        [config.beak_weight if part == "beak" else 1.0 for part in PART_CODES], device=device
-    )
-    steps, first = config.images // config.batch_size, 0
-    schedule = Schedule(optimizer, steps, warmup=0.1 * steps)
-    state_file = folder.path(STATE)
-    if state_file.exists():
-        try:
-            check_parts_of_zip(state_file)
-            state = torch.load(state_file, map_location="cpu", weights_only=True)
-            model.load_state_dict(state["model"])
-            optimizer.load_state_dict(state["optimizer"])
-            first = check_number("step", state["step"], 0, steps, whole=True)
-        except Exception as error:
-            raise CheckpointError(
-                f"{state_file}: cannot be read ({type(error).__name__}); start again in another "
-                "folder."
-            ) from error
+    Args:
+        config: `PretrainConfig`. model: `PretrainingModel`. size: side of the views.
+        device: of the model.
+    """
 
-    def batch_of(indices):
-        images = torch.from_numpy(pool["images"][indices]).to(device).permute(0, 3, 1, 2)
-        parts, boxes = (
-            torch.from_numpy(pool["parts"][indices]).to(device),
-            torch.from_numpy(pool["boxes"][indices]),
+    def __init__(self, config, model, size, device):
+        self.config, self.model, self.size, self.device = config, model, size, device
+        self.pool = picture_pool(config.pool, config.seed)
+        self.weight = torch.full((len(PART_CLASSES),), 1.0, device=device)
+        self.weight[0] = config.background_weight
+        self.weight[[name.startswith("beak:") for name in PART_CLASSES]] = config.beak_weight
+        self.part_weight = torch.tensor(
+            [config.beak_weight if part == "beak" else 1.0 for part in PART_CODES], device=device
         )
-        return images, parts, boxes, torch.from_numpy(np.asarray(pool["codes"][indices])).to(device)
 
-    def losses(views, parts, codes):
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.bf16):
-            code_logits, part_logits = model(views)
-        dense = F.cross_entropy(part_logits.float(), parts, weight=weight)
+    def views(self, indices, generator):
+        """Random views of these pictures: images, part maps, part codes."""
+        images, parts, boxes, codes = (
+            torch.from_numpy(np.asarray(self.pool[name][indices]))
+            for name in ("images", "parts", "boxes", "codes")
+        )
+        images, parts = images.to(self.device).permute(0, 3, 1, 2), parts.to(self.device)
+        return *random_views(images, parts, boxes, self.size, generator), codes.to(self.device)
+
+    def losses(self, views, parts, codes):
+        """The loss, the logits of the codes, those of the part map."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
+            code_logits, part_logits = self.model(views)
+        dense = F.cross_entropy(part_logits.float(), parts, weight=self.weight)
         # A part that the view does not show can't be named: it does not count.
-        seen = visible_parts(parts) * part_weight
+        seen = visible_parts(parts) * self.part_weight
         each = torch.stack(
             [
                 F.cross_entropy(c.float(), codes[:, i], reduction="none")
@@ -217,28 +194,64 @@ def _pretrain(config, folder):
             1,
         )
         code = (each * seen).sum() / seen.sum().clamp(min=1)
-        return dense + config.code_weight * code, code_logits, part_logits
+        return dense + self.config.code_weight * code, code_logits, part_logits
 
-    bar = tqdm(
-        range(first, steps),
-        initial=first,
-        total=steps,
-        desc=f"pretraining {config.model}",
-        unit="step",
-    )
+    @torch.no_grad()
+    def figures(self, indices):
+        """Accuracy of the visible parts' codes and of the bird's pixels, on pictures of the pool
+        that are never trained on.
+        """
+        self.model.eval()
+        hits, counts = torch.zeros(7), torch.zeros(7)
+        generator = torch.Generator().manual_seed(0)
+        for start in range(0, len(indices), 250):
+            views, parts, codes = self.views(np.array(indices[start : start + 250]), generator)
+            _, code_logits, part_logits = self.losses(views, parts, codes)
+            right = torch.stack([c.argmax(1) for c in code_logits], 1) == codes
+            seen, bird = visible_parts(parts), parts > 0
+            hits += torch.cat(
+                [(right & seen).sum(0), (part_logits.argmax(1) == parts)[bird].sum()[None]]
+            ).cpu()
+            counts += torch.cat([seen.sum(0), bird.sum()[None]]).cpu()
+        share = [round(value, 4) for value in (hits / counts).tolist()]
+        return {
+            "part_code_accuracy": round((hits[:6].sum() / counts[:6].sum()).item(), 4),
+            "bird_pixel_accuracy": share[6],
+            **{f"{part}_accuracy": value for part, value in zip(PART_CODES, share)},
+        }
+
+
+def _pretrain(config, folder):
+    from ..models import create_model
+
+    seed_everything(config.seed)
+    device, size = pick_device(config.device), 96
+    train_count = config.pool - min(2000, config.pool // 10)
+    held_out = range(train_count, config.pool)
+    model = PretrainingModel(create_model(config.model, num_classes=len(CODE_NAMES)), size)
+    model = model.to(device)
+    if device.type == "cpu":
+        # the backward pass of fused attention over 145 tokens takes twice as long there
+        for module in (module for module in model.modules() if hasattr(module, "fused_attn")):
+            module.fused_attn = False
+    lesson = Lesson(config, model, size, device)
+    groups = parameter_groups(model, config.lr, config.weight_decay)
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98))
+    steps = config.images // config.batch_size
+    schedule = Schedule(optimizer, steps, warmup=0.1 * steps)
+    first = _resume(folder.path(STATE), model, optimizer, steps)
+    text = {"desc": f"pretraining {config.model}", "unit": "step"}
+    bar = tqdm(range(first, steps), initial=first, total=steps, **text)
     saved, average = time.time(), None
     for step in bar:
         model.train()
         # The step's own generator: a resumed run sees the same pictures as an uninterrupted one.
         generator = torch.Generator().manual_seed(config.seed * 10_000_000 + step)
         torch.manual_seed(config.seed * 10_000_000 + step)
-        indices = np.sort(
-            torch.randint(train_count, (config.batch_size,), generator=generator).numpy()
-        )
-        images, parts, boxes, codes = batch_of(indices)
-        views, parts = random_views(images, parts, boxes, size, generator)
+        indices = torch.randint(train_count, (config.batch_size,), generator=generator)
+        views = lesson.views(np.sort(indices.numpy()), generator)
         schedule.set(step)
-        loss = losses(views, parts, codes)[0]
+        loss = lesson.losses(*views)[0]
         if not torch.isfinite(loss):
             raise InputError(
                 f"The loss became {loss.item()} at step {step}; lower the learning rate "
@@ -252,55 +265,41 @@ def _pretrain(config, folder):
         if step % 50 == 0:
             bar.set_postfix(loss=f"{average:.3f}")
         if step % 500 == 499 or step == steps - 1:
-            figures = _held_out(model, losses, batch_of, range(train_count, config.pool), size)
+            figures = lesson.figures(held_out)
             folder.log({"step": step + 1, "loss": round(average, 4), **figures})
         if time.time() - saved >= SAVE_EVERY or step == steps - 1:
             saved = time.time()
             state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
             folder.save_state({**state, "step": step + 1}, STATE)
     if first == steps:  # it was stopped after its last step
-        figures = _held_out(model, losses, batch_of, range(train_count, config.pool), size)
-    save_checkpoint(
-        folder.path(f"{config.model}.safetensors"),
-        model.model,
-        {
-            "model": config.model,
-            "kwargs": {},
-            "classes": CODE_NAMES,
-            "img_size": size,
-            "mean": [0.5] * 3,
-            "std": [0.5] * 3,
-            "seed": config.seed,
-            "data": f"{config.pool} rendered birds, each of another species, none of SketchBirds",
-            "config": asdict(config),
-            "figures": figures,
-        },
-        half=True,
-    )
+        figures = lesson.figures(held_out)
+    card = {
+        "model": config.model,
+        "kwargs": {},
+        "classes": CODE_NAMES,
+        "img_size": size,
+        "mean": [0.5] * 3,
+        "std": [0.5] * 3,
+        "seed": config.seed,
+        "data": f"{config.pool} rendered birds, each of another species, none of SketchBirds",
+        "config": config.as_dict(),
+        "figures": figures,
+    }
+    save_checkpoint(folder.path(f"{config.model}.safetensors"), model.model, card, half=True)
     return figures
 
 
-@torch.no_grad()
-def _held_out(model, losses, batch_of, indices, size):
-    """Accuracy of the visible parts' codes and of the bird's pixels, on pictures of the pool that
-    are never trained on.
-    """
-    model.eval()
-    hits, counts = torch.zeros(7), torch.zeros(7)
-    generator = torch.Generator().manual_seed(0)
-    for start in range(indices.start, indices.stop, 250):
-        images, parts, boxes, codes = batch_of(np.arange(start, min(start + 250, indices.stop)))
-        views, parts = random_views(images, parts, boxes, size, generator)
-        _, code_logits, part_logits = losses(views, parts, codes)
-        right = torch.stack([c.argmax(1) for c in code_logits], 1) == codes
-        seen, bird = visible_parts(parts), parts > 0
-        hits += torch.cat(
-            [(right & seen).sum(0), (part_logits.argmax(1) == parts)[bird].sum()[None]]
-        ).cpu()
-        counts += torch.cat([seen.sum(0), bird.sum()[None]]).cpu()
-    share = [round(value, 4) for value in (hits / counts).tolist()]
-    return {
-        "part_code_accuracy": round((hits[:6].sum() / counts[:6].sum()).item(), 4),
-        "bird_pixel_accuracy": share[6],
-        **{f"{part}_accuracy": value for part, value in zip(PART_CODES, share)},
-    }
+def _resume(path, model, optimizer, steps):
+    """Load what a run has saved, if there is such a file; returns the step to go on with."""
+    if not path.exists():
+        return 0
+    try:
+        check_parts_of_zip(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        return check_number("step", state["step"], 0, steps, whole=True)
+    except Exception as error:
+        raise CheckpointError(
+            f"{path}: cannot be read ({type(error).__name__}); start again in another folder."
+        ) from error
