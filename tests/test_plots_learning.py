@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from mgff_tutorial.plots.attention_maps import draw_attention_rows
+from mgff_tutorial.plots.granularities import draw_taps
 from mgff_tutorial.plots.learning import draw_found
 from mgff_tutorial.plots.style import plt
 
@@ -31,3 +32,13 @@ def test_attention_rows_share_a_scale_that_the_bar_names():
     assert np.allclose([m.get_clim() for m in maps], [(0, 0.9)] * 2)
     assert figure.axes[2].get_ylabel() == "weight"
     assert figure.axes[1].get_xlabel() == "largest weight 0.90"
+
+
+def test_taps_leave_the_chain_after_each_merging_and_after_the_last_norm():
+    ax = draw_taps([(48, 48, 256), (24, 24, 512), (12, 12, 1024), (12, 12, 1024)]).axes[0]
+    place = {text.get_text(): text.get_position()[0] for text in ax.texts if text.get_text()}
+    assert place["map 1\n48 × 48 × 256"] > place["stage 1"]
+    assert place["map 4\n12 × 12 × 1024"] == place["norm"] > place["stage 4"]
+    mergings = [t.get_position()[0] for t in ax.texts if t.get_text() == "merging"]
+    maps = [x for text, x in place.items() if text.startswith("map")]
+    assert mergings == maps[:3] and len(maps) == 4
