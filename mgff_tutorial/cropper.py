@@ -258,7 +258,12 @@ class ViTCropper(nn.Module):
 
     def response_map(self, x: torch.Tensor) -> torch.Tensor:
         """(B, 1, H, W) response maps of images ``x`` (B, 3, H, W) normalised for the ViT."""
-        return enlarge(self.weights(x), x.shape[-2:])
+        weights, record = self._seen(x)
+        return enlarge(weights, x.shape[-2:], self._guide(record))
+
+    def _guide(self, record):
+        """The image whose edges the map follows, or None."""
+        return record.image if record and self.rule.edges else None
 
     @torch.no_grad()
     def forward(self, x: torch.Tensor) -> CropResult:
@@ -270,7 +275,7 @@ class ViTCropper(nn.Module):
         The masks cross to the CPU once a batch, not once an image.
         """
         weights, record = self._seen(x)
-        found = self.locate(weights, x.shape[-2:])
+        found = self.locate(weights, x.shape[-2:], image=self._guide(record))
         if self.presence and record and len(record.layers) >= 4:
             found.sureness = self.presence.sureness(record, found.mask)
             self._give_up(found, found.sureness < self.presence.limit)
@@ -284,7 +289,11 @@ class ViTCropper(nn.Module):
         found.fallback = found.fallback | nothing
 
     def locate(
-        self, weights: torch.Tensor, size: Sequence[int], tau: float | str | None = None
+        self,
+        weights: torch.Tensor,
+        size: Sequence[int],
+        tau: float | str | None = None,
+        image: torch.Tensor | None = None,
     ) -> CropResult:
         """The steps after the rule: enlarge, threshold, largest component, box, padding.
 
@@ -292,10 +301,11 @@ class ViTCropper(nn.Module):
             weights: (B, rows, columns), one number a patch.
             size: (height, width) in pixels of the map and of the boxes.
             tau: threshold, if not the cropper's own.
+            image: (B, 3, h, w), normalised, whose edges the map takes; None: it stays as it is.
         """
         height, width = size
         tau = self.tau if tau is None else tau
-        response, flat = enlarge(weights, size), weights.flatten(1)
+        response, flat = enlarge(weights, size, image), weights.flatten(1)
         limit = otsu(flat) if tau == "otsu" else tau * flat.mean(dim=1, keepdim=True)
         spread = flat.amax(dim=1) - flat.amin(dim=1) if len(flat) else flat.new_zeros(0)
         usable = flat.isfinite().all(dim=1) & (spread > 1e-6 * flat.abs().mean(dim=1))

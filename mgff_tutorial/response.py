@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
+from .support.edges import follow_edges
 from .support.errors import InputError, unknown_name
 from .support.shapes import check_tensor, to_pair
 
@@ -100,6 +101,7 @@ class ViTRecord:
         prefix: number of tokens before the patches (class token, registers).
         grid: (rows, columns) of patches.
         has_class_token: whether token 0 is a class token.
+        image: (B, 3, H, W) what the ViT saw.
     """
 
     layers: list
@@ -107,6 +109,7 @@ class ViTRecord:
     prefix: int
     grid: tuple
     has_class_token: bool
+    image: torch.Tensor | None = None
 
 
 def check_vit(vit):
@@ -186,6 +189,7 @@ def record_attention(vit, x, last=None):
         prefix,
         grid,
         has_class_token=getattr(vit, "cls_token", None) is not None,
+        image=x,
     )
 
 
@@ -326,11 +330,13 @@ class Rule:
             object.
         last: number of blocks to watch, counted from the end (None: all).
         tau: default threshold of the cropper: a number times the mean, or "otsu".
+        edges: whether the enlarged map takes the edges of the image (`support.edges`).
     """
 
     weigh: Callable
     last: int | None = None
     tau: float | str = "otsu"
+    edges: bool = False
 
 
 RULES = {
@@ -341,6 +347,7 @@ RULES = {
     "rollout": Rule(rollout, None, 1.0),
     "spectral": Rule(spectral, 4, 1.0),
     "attended_object": Rule(attended_object, 4, 1.0),
+    "attended_object_edges": Rule(attended_object, 4, 0.9, edges=True),
     "attended_object_values": Rule(attended_object_values, 4, 1.0),
 }
 DEFAULT_RULE = "attended_object"
@@ -387,10 +394,11 @@ def token_weights(vit, x, rule=None):
     return weigh(vit, x, get_rule(rule_of(vit) if rule is None else rule))[0]
 
 
-def enlarge(weights, size):
+def enlarge(weights, size, image=None):
     """(B, rows, columns) weights to a (B, 1, H, W) map by bilinear interpolation (MGFF paper,
-    section 3.4).
+    section 3.4); of an ``image``, (B, 3, h, w), it takes the edges first (`support.edges`).
     """
+    weights = weights if image is None else follow_edges(weights, image)
     return F.interpolate(
         weights[:, None], size=to_pair(size, "size"), mode="bilinear", align_corners=False
     )
@@ -407,4 +415,6 @@ def response_map(vit, x, rule=None):
     Raises:
         InputError: unknown rule, no ViT, or a size that the ViT refuses.
     """
-    return enlarge(token_weights(vit, x, rule), x.shape[-2:])
+    rule = get_rule(rule_of(vit) if rule is None else rule)
+    weights, record = weigh(vit, x, rule)
+    return enlarge(weights, x.shape[-2:], record.image if rule.edges else None)

@@ -408,6 +408,20 @@ MUTANTS = [
         "test_response.py -k places",
     ),
     (
+        "edges of the image ignored",
+        "response.py",
+        "weights if image is None else follow_edges(weights, image)",
+        "weights",
+        "test_edges.py -k where_the_image_does",
+    ),
+    (
+        "offset of a window not free",
+        "support/edges.py",
+        "[ridge, ridge, ridge, 0.0]",
+        "[ridge, ridge, ridge, ridge]",
+        "test_edges.py -k least_squares",
+    ),
+    (
         "box off by one",
         "cropper.py",
         "(columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)",

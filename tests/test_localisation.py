@@ -55,7 +55,7 @@ def test_baselines_look_at_sizes_only():
 def test_one_pass_gives_the_boxes_of_the_cropper_for_every_rule():
     images, model, passes = pictures(), vit(), []
     truth = torch.tensor([[10.0, 10, 31, 29]] * 3)
-    names = ("literal", "class_token_clipped", "attended_object")
+    names = ("literal", "class_token_clipped", "attended_object", "attended_object_edges")
     hook = model.patch_embed.register_forward_hook(lambda *_: passes.append(1))
     found = find_objects(
         ViTCropper(model, padding=0.1),
@@ -367,8 +367,9 @@ def test_default_rule_finds_birds_in_real_photographs():
 
     birds = CUB200(real_weights.cub20(), split="test")
     cropper = ViTCropper(real_weights.dinov2_vit_small(224), padding=0.0)
-    found = find_in_dataset(cropper, birds, ("literal", "attended_object"), limit=16)
-    scores = {s.rule: s for s in summarise(found)}
+    rules = ("literal", "attended_object", "attended_object_edges")
+    scores = {s.rule: s for s in summarise(find_in_dataset(cropper, birds, rules, limit=16))}
+    assert scores["attended_object_edges"].mean_iou > scores["attended_object"].mean_iou
     assert scores["attended_object"].mean_iou > 0.6 > scores["central_box"].mean_iou
     assert scores["attended_object"].mean_iou > scores["literal"].mean_iou + 0.1
     assert scores["attended_object"].pointing_game > 0.8

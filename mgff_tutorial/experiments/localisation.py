@@ -143,9 +143,9 @@ def find_objects(
 def _boxes_of(record, rule, cropper, sizes):
     """(B, 4) boxes and (B, 2) peaks of one rule, in pixels of the original images."""
     kept = replace(record, layers=record.layers[-(rule.last or 0) :])
-    found = cropper.locate(
-        rule.weigh(kept).float().unflatten(1, record.grid), cropper.input_size, rule.tau
-    )
+    weights = rule.weigh(kept).float().unflatten(1, record.grid)
+    guide = record.image if rule.edges else None
+    found = cropper.locate(weights, cropper.input_size, rule.tau, guide)
     height, width = cropper.input_size
     scale = sizes / sizes.new_tensor([width, height])
     peak = found.response.flatten(1).argmax(dim=1).cpu()

@@ -113,6 +113,7 @@ def tables(folder, seeds=5):
         "fine-tuned-photographs": fine_tuned_on_photographs(folder, seeds),
         "fine-tuned": fine_tuned(folder),
         "localisation": where_is_the_bird(folder, "localisation_cub20"),
+        "localisation-unseen": unseen_classes(folder),
         "localisation-drawn": where_is_the_bird(folder, "localisation_sketchbirds"),
         "vit-input-size": input_sizes(folder),
         "padding": margins(folder, seeds),
@@ -426,6 +427,14 @@ def where_is_the_bird(folder, experiment):
     return f"{LOCALISATION[experiment]}:\n\n{table}" if usual else ""
 
 
+def unseen_classes(folder):
+    """Photographs of classes on which no rule was chosen, both splits."""
+    results = Results(folder, "localisation_cub15")
+    table = localisation_table(results, commands=True)
+    text = f"15 other classes of CUB-200-2011, on which nothing was chosen:\n\n{table}"
+    return text if results.rows else ""
+
+
 def input_sizes(folder):
     """The default rule against the side of the ViT's input, on photographs."""
     results = Results(folder, "localisation_cub20")
@@ -434,12 +443,14 @@ def input_sizes(folder):
     return f"The default rule against the side of the ViT's input:\n\n{table}" if several else ""
 
 
-def localisation_table(results, split=None, keep=lambda rule, size: True, by_size=False):
+def localisation_table(
+    results, split=None, keep=lambda rule, size: True, by_size=False, commands=False
+):
     """Scores of rules with 95 % intervals over the images (t for means, Wilson for shares).
 
     Args:
-        results: `Results` of the experiment ``localisation``. split: one split, whose commands
-            stand below, or None for all.
+        results: `Results` of the experiment ``localisation``. split: one split, or None for all.
+        commands: whether they stand below all splits too, as below one.
         keep: function of a rule and its input size (text, empty for baselines): whether it gets a
             row. by_size: in the order of input sizes.
     """
@@ -466,7 +477,7 @@ def localisation_table(results, split=None, keep=lambda rule, size: True, by_siz
     runs = sorted(runs, key=lambda run: int(run[1] or 0) if by_size else 0)
     lines = [(rule if split else f"{rule}, {where}", rows) for rule, _, where, rows in runs]
     kept = [row for *_, rows in runs for row in rows.values()]
-    measured = [row for row in results.rows if row in kept] if split else None
+    measured = [row for row in results.rows if row in kept] if split or commands else None
     columns = [(" | ".join(["ViT's input", "images", *list(METRICS)[:3]]), cells)]
     return grid("rule", lines, columns, measured)
 
