@@ -80,8 +80,8 @@ def patch_explorer(draw, image, grid, **knobs):
     tracks = {"grid_template_columns": f"repeat({columns}, {cell}px)", "grid_gap": "0"}
     board = widgets.GridBox(patches, layout=widgets.Layout(width=wide, height=high, **tracks))
     board.layout.margin = f"-{high} 0 0 0"
-    layout = widgets.Layout(min_width=wide, overflow="hidden")  # no bars to scroll
-    clicked = widgets.VBox([photo, board], layout=layout)
+    board.layout.overflow = "hidden"  # no bars to scroll
+    clicked = widgets.VBox([photo, board], layout=widgets.Layout(min_width=wide, overflow="hidden"))
     box, update = _explorer(widgets, draw, knobs, chosen, clicked)
 
     def choose(patch):
