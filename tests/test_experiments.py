@@ -484,7 +484,7 @@ def test_whole_models_are_tuned_alike_trained_and_looked_at_twice(nano, study, m
     )
     counted = [
         path
-        for path in (nano / "runs").rglob("test_last.csv")
+        for path in (nano / "runs").rglob("test_best.csv")
         if path.parent.name.endswith("-validation")
     ]
     assert (

@@ -208,8 +208,8 @@ def test_a_run_whose_disk_fills_up_goes_on_once_there_is_room(
         run(small_disk / "run")
     (small_disk / "filler").unlink()
     run(small_disk / "run", resume=True, seed=7)
-    assert (tmp_path / "whole" / "test_last.csv").read_text() == (
-        small_disk / "run" / "test_last.csv"
+    assert (tmp_path / "whole" / "test_best.csv").read_text() == (
+        small_disk / "run" / "test_best.csv"
     ).read_text()
     one, two = small_net(1), small_net(2)
     load_into(one, tmp_path / "whole" / "last.safetensors")

@@ -56,7 +56,7 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, monkeypatch, at):
     assert shlex.split(command)[-3:] == ["--resume", "--out", str(out)]
     again = run(settings(out), resume=True)
     assert seen == list(range(whole["steps"] + 1))[: len(seen)] or seen == sorted(set(seen))
-    assert again["last"] == whole["last"] and again["steps"] == whole["steps"]
+    assert again["best"] == whole["best"] and again["steps"] == whole["steps"]
     for a, b in zip(
         *(torch.load(f / "resume.pt")["model"].values() for f in (out, tmp_path / "whole"))
     ):

@@ -65,23 +65,24 @@ def test_a_run_leaves_everything_that_explains_it(tmp_path):
         "resume.pt",
         "last.safetensors",
         "best.safetensors",
-        "test_last.csv",
         "test_best.csv",
         "result.json",
     }
     assert result == json.loads((tmp_path / "result.json").read_text())
-    assert result["last"]["count"] == result["best"]["count"] == 13
+    assert result["best"]["count"] == 13 and "last" not in result  # the test split is asked once
     records = read_log(tmp_path / "log.jsonl")
     assert [record["epoch"] for record in records] == [1, 2, 3]
     assert records[-1]["train_loss"] < records[0]["train_loss"]
     assert records[-1]["lr"] < 0.25 * 0.01
-    card = read_metadata(tmp_path / "last.safetensors")
+    card = read_metadata(tmp_path / "best.safetensors")
     assert (
         card["classes"] == ["colour 0", "colour 1", "colour 2"]
-        and card["correct"] == result["last"]["correct"]
+        and card["correct"] == result["best"]["correct"]
     )
-    rows = (tmp_path / "test_last.csv").read_text().splitlines()
-    assert len(rows) == 14 and sum(row.endswith(",1") for row in rows) == result["last"]["correct"]
+    rows = (tmp_path / "test_best.csv").read_text().splitlines()
+    assert len(rows) == 14 and sum(row.endswith(",1") for row in rows) == result["best"]["correct"]
+    card = read_metadata(tmp_path / "last.safetensors")
+    assert card["epoch"] == 3 and "correct" not in card
 
 
 def test_the_checkpoint_evaluates_to_the_accuracy_in_its_card(tmp_path):
@@ -90,10 +91,10 @@ def test_the_checkpoint_evaluates_to_the_accuracy_in_its_card(tmp_path):
 
     result = run(tmp_path, label_smoothing=0.1)
     model = small_net(seed=9)
-    card = load_into(model, tmp_path / "last.safetensors")
+    card = load_into(model, tmp_path / "best.safetensors")
     test = Colours(13, seed=5, transform=eval_transform(16, 20))
     found = [predict_split(model, test, "cpu", batch_size=size) for size in (1, 4, 13)]
-    assert {f.correct for f in found} == {card["correct"]} == {result["last"]["correct"]}
+    assert {f.correct for f in found} == {card["correct"]} == {result["best"]["correct"]}
     assert abs(found[0].probabilities - found[2].probabilities).max() < 1e-6
 
 
@@ -215,12 +216,11 @@ def test_two_processes_count_each_test_image_once_and_train_alike(tmp_path):
     finish(start(shared_run, tmp_path / "one"))
     for process in together:
         finish(process)
-    for name in ("last", "best"):
-        assert (tmp_path / "one" / f"test_{name}.csv").read_text() == (
-            tmp_path / "two" / f"test_{name}.csv"
-        ).read_text()
+    assert (tmp_path / "one" / "test_best.csv").read_text() == (
+        tmp_path / "two" / "test_best.csv"
+    ).read_text()
     results = [json.loads((tmp_path / name / "result.json").read_text()) for name in ("one", "two")]
-    assert results[0]["last"] == results[1]["last"] and results[1]["last"]["count"] == 13
+    assert results[0]["best"] == results[1]["best"] and results[1]["best"]["count"] == 13
     for key, value in weights(tmp_path / "one").items():
         assert torch.allclose(value, weights(tmp_path / "two")[key], atol=1e-6)
 
@@ -243,13 +243,14 @@ def test_a_damaged_resume_file_is_refused(tmp_path):
 
 def test_without_validation_there_is_no_best(tmp_path):
     result = run(tmp_path, validation=0.0, epochs=1)
-    assert "best" not in result and result["validation"] is None
+    assert "best" not in result and result["validation"] is None and result["last"]["count"] == 13
+    assert (tmp_path / "test_last.csv").is_file()
     assert not (tmp_path / "best.safetensors").exists()
 
 
 def test_bf16_trains_and_its_checkpoint_is_float32(tmp_path):
     result = run(tmp_path, precision="bf16", micro_batch=2)
-    assert result["last"]["count"] == 13
+    assert result["best"]["count"] == 13
     assert weights(tmp_path)["head.weight"].dtype == torch.float32
 
 
@@ -306,7 +307,7 @@ def test_tensorboard_and_the_cache_of_resized_images(tmp_path):
         epochs=1,
     )
     result = train(config, model=small_net(), progress=False)
-    assert result["last"]["count"] == 6
+    assert result["best"]["count"] == 6
     assert list((tmp_path / "run" / "tensorboard").iterdir())
     assert (
         15 <= len(list((tmp_path / "cache").rglob("*.jpg"))) <= 18

@@ -25,6 +25,11 @@ OPTIONS = {  # option -> how it is parsed
         "action": "store_true",
         "help": "run nothing; print what the texts claim, computed from the files in --out",
     },
+    "plan": {
+        "action": "store_true",
+        "help": "run nothing; print what the experiment would still run, and how many CPU hours "
+        "that takes",
+    },
     "update": {
         "nargs": "?",
         "const": "",
@@ -156,6 +161,8 @@ def run_ablate(args):
             raise InputError(f"--{name} {why}.")
     from ..experiments.tables import results_table
 
+    if args.plan and (boxes or args.experiment.startswith("cost")):
+        raise InputError(f"--plan is for experiments that train; not for {args.experiment}.")
     with _reported():
         if boxes:
             print(results_table(run_localisation(given, args.out, args.device), args.seeds))
@@ -163,6 +170,12 @@ def run_ablate(args):
         study = {name.replace("-", "_"): given[name.replace("-", "_")] for name in STUDY}
         for name in parts_of(args.experiment):
             settings = settings_of(name, study)
+            if args.plan:
+                from ..experiments.plan import plan, plan_table
+
+                work = plan(name, settings, args.seeds, args.out, args.configurations)
+                print(f"{name}\n\n{plan_table(work)}\n")
+                continue
             results = run(name, settings, args.seeds, args.out, args.configurations)
             print(results_table(results, args.seeds))
     return 0

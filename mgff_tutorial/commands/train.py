@@ -174,7 +174,7 @@ def summary(config, result):
         f"{config.model} on {config.data}, {counted(result['epochs'], 'epoch')}, "
         f"{result['seconds']:.0f} s"
     ]
-    for name, text in (("last", "last epoch"), ("best", "best validation")):
+    for name, text in (("best", "best validation"), ("last", "last epoch")):
         if name in result:
             found = result[name]
             lines.append(

@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from ..support.errors import InputError
 from .frozen_heads import HeadRecipe, predict_head
 
 logger = logging.getLogger(__name__)
@@ -19,7 +20,15 @@ logger = logging.getLogger(__name__)
 TWO_STAGE = ("baseline", "mgff")
 # of the crops: the ViT, annotated boxes (ceiling), a fixed box (floor)
 SOURCES = ("cropper", "truth", "central")
-LOOKS = ["stage1", *(f"{look}-{source}" for source in SOURCES for look in ("stage2", "merged"))]
+
+
+def looks_of(sources=SOURCES):
+    """Names of what is stored of one model: the whole image, each crop, and both."""
+    crops = (f"{look}-{source}" for source in sources for look in ("stage2", "merged"))
+    return ["stage1", *crops]
+
+
+LOOKS = looks_of()
 LENGTHS = (12, 36)  # epochs that are tried
 # training images, from which the short length alone is tried: it has more steps than both with 600
 # images
@@ -36,8 +45,13 @@ TRIALS = {
 }
 
 
-def tune(study, results, configuration):
-    """The best of the trials on the validation images (seed 0): a `HeadRecipe`."""
+def tune(study, results, configuration, lengths=None, others=None):
+    """The best of the trials on the validation images (seed 0): a `HeadRecipe`.
+
+    Args:
+        lengths: numbers of epochs instead of the usual ones. others: trials of heads other than
+            the baseline.
+    """
     configuration = tuned_as(configuration)
     truth = study.labels[study.validation]
 
@@ -46,7 +60,7 @@ def tune(study, results, configuration):
         probabilities = predict_head(head, study.view("train", "whole"), study.validation)
         return scores_of(probabilities, truth), len(truth), study.cost(configuration)
 
-    lengths = LENGTHS if len(study.train) < MANY else LENGTHS[:1]
+    lengths = lengths or (LENGTHS if len(study.train) < MANY else LENGTHS[:1])
     plain = [trial for trial in TRIALS["baseline"] if trial.epochs in lengths]
     if configuration == "baseline":
         return best_of(results, configuration, plain, run)
@@ -55,10 +69,18 @@ def tune(study, results, configuration):
     tune(study, results, "baseline")
     short = [trial for trial in plain if trial.epochs == LENGTHS[0]]
     lr = best_of(results, "baseline", short, run).lr
-    trials = [replace(trial, lr=lr) for trial in TRIALS["others"]]
+    trials = [replace(trial, lr=lr) for trial in others or TRIALS["others"]]
     best = best_of(results, configuration, trials, run)
     trials += [replace(best, epochs=epochs) for epochs in lengths[1:]]
     return best_of(results, configuration, trials, run)
+
+
+def screen(study, results, seeds, configurations):
+    """Experiment ``granularities-cub20``: each configuration at two rates for its new layers, on
+    validation images alone; nothing is trained on all images, and no test image is looked at.
+    """
+    for configuration in configurations:
+        tune(study, results, configuration, LENGTHS[:1], TRIALS["others"][1:3])
 
 
 def tuned_as(configuration):
@@ -84,6 +106,12 @@ def best_of(results, configuration, trials, run, split="validation"):
 
     for trial in trials:
         if f"accuracy at {trial}" not in known():
+            if not results.chooses:
+                raise InputError(
+                    f"{results.path} holds no trials of {configuration} at {trial}, and nothing is "
+                    "chosen on these images; run the experiment on the first classes, with the "
+                    "same backbone and --out, before this one."
+                )
             values, n, cost = run(trial)
             results.add_values(
                 {f"{metric} at {trial}": value for metric, value in values.items()},
@@ -141,21 +169,21 @@ def two_stage(study, results, seeds, configurations):
                 add_looks(study, results, run, seed, found, study.cost(configuration))
 
 
-def has_looks(results, run, seed):
+def has_looks(results, run, seed, sources=SOURCES):
     """Whether all rows of `add_looks` are there."""
-    return all(results.has(f"{run}/{look}", seed) for look in LOOKS)
+    return all(results.has(f"{run}/{look}", seed) for look in looks_of(sources))
 
 
-def add_looks(study, results, run, seed, found, cost):
+def add_looks(study, results, run, seed, found, cost, sources=SOURCES):
     """Store what one trained model says of the whole test images, of their crops, and of both.
 
     Args:
         found: (N, K) class probabilities of the ``"whole"`` images and of the crops of each of
-            `SOURCES`.
+            ``sources``.
     """
     truth, stage1 = torch.tensor(study.test.labels), found["whole"]
     looks = {"stage1": stage1}
-    for source in SOURCES:
+    for source in sources:
         stage2 = found[source]
         looks |= {f"stage2-{source}": stage2, f"merged-{source}": (stage1 + stage2) / 2}
     boxes = {"boxes-cropper/test": study.boxes("test", "cropper").round().astype(np.int16)}

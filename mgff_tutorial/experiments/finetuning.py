@@ -16,7 +16,7 @@ from ..training.config import load_config
 from ..training.trainer import Trainer
 from .ablation import SOURCES, add_looks, best_of, has_looks, tuned_as
 from .frozen_features import cut
-from .studies import GRAPH_NORM, HEADS, measure_costs, median_cost
+from .studies import GRAPH_NORM, HEADS, SUPERVISED, measure_costs, median_cost
 
 
 class Trial(NamedTuple):
@@ -33,7 +33,7 @@ USUAL = ("baseline", "mgff", "mgff-literal")  # run unless others are asked for:
 CONFIGURATIONS = {
     name: {"preset": preset, **options}
     for name, (preset, options) in HEADS.items()  # of `MGFFClassifier`
-    if name != "mlp-control"
+    if name != "mlp-control" and name not in SUPERVISED
 }
 # with the last stage's own map, as the text has it
 CONFIGURATIONS["mgff-literal"] = {"preset": "literal", **GRAPH_NORM}

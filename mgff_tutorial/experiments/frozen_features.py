@@ -119,12 +119,16 @@ class FrozenFeatures:
                 f"views must be one for each of the {len(dataset)} images, got {len(views)}."
             )
         folder = self.folder / self._key(dataset, views)
-        if not (folder / "card.json").exists():
+        if not self.holds(dataset, views):
             self._compute(folder, dataset, views, batch_size, name)
         arrays = [
             torch.from_numpy(np.load(folder / f"map{i}.npy", mmap_mode="c")) for i in range(4)
         ]
         return {"maps": arrays, "pooled": torch.from_numpy(np.load(folder / "pooled.npy"))}
+
+    def holds(self, dataset, views):
+        """Whether the cache has what `extract` would give."""
+        return (self.folder / self._key(dataset, views) / "card.json").exists()
 
     def _key(self, dataset, views):
         files = [[path.name, path.stat().st_size] for path in dataset.paths]

@@ -42,6 +42,7 @@ class FrozenHead(nn.Module):
         # First of all, so that heads of the same seed start with the same classifier.
         self.classifier = init_linear(nn.Linear(width, num_classes))
         self.mgff = None if plain else MGFF(channels, grids, preset, **options)
+        self.sees_maps = not plain
         self.mlp = None
         if preset == "mlp":
             self.mlp = nn.Sequential(
@@ -59,6 +60,10 @@ class FrozenHead(nn.Module):
             out = self.mgff(maps)
             pooled = out["embedding"] if out["update"] is None else pooled + out["update"]
         return self.classifier(pooled)
+
+    def answers(self, maps, pooled):
+        """What training compares with the label: pairs of a weight in the loss and logits."""
+        return [(1.0, self(maps, pooled))]
 
     def get_classifier(self):
         """The linear layer, as timm's models name it."""
@@ -112,11 +117,13 @@ def train_head(head, views, labels, indices, recipe, seed, bf16=False):
         order = indices[generator.permutation(count)]
         choice = generator.integers(len(views), size=count)
         for part in np.array_split(np.arange(count), steps_an_epoch):
-            maps, pooled = _batch(views, order[part], choice[part], head.mgff is not None)
+            maps, pooled = _batch(views, order[part], choice[part], head.sees_maps)
             with torch.autocast(pooled.device.type, torch.bfloat16, enabled=bf16):
-                logits = head(maps, pooled)
-            loss = F.cross_entropy(
-                logits.float(), labels[order[part]], label_smoothing=recipe.label_smoothing
+                answers = head.answers(maps, pooled)
+            truth, smoothing = labels[order[part]], recipe.label_smoothing
+            loss = sum(
+                weight * F.cross_entropy(logits.float(), truth, label_smoothing=smoothing)
+                for weight, logits in answers
             )
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -133,7 +140,7 @@ def predict_head(head, view, indices=None, batch_size=100):
     head.eval()
     indices = np.arange(len(view["pooled"])) if indices is None else np.asarray(indices)
     parts = [indices[i : i + batch_size] for i in range(0, len(indices), batch_size)]
-    batches = (_batch([view], part, np.zeros_like(part), head.mgff is not None) for part in parts)
+    batches = (_batch([view], part, np.zeros_like(part), head.sees_maps) for part in parts)
     return torch.cat([head(*batch).softmax(1) for batch in batches])
 
 

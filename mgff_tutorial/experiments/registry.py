@@ -20,6 +20,13 @@ PHOTOGRAPHS = {  # where `StudySettings` has the drawn birds'
     "vit": "vit_small_patch14_dinov2",
     "vit_size": 224,
 }
+BETTER = {  # a backbone that a linear head reads better
+    **PHOTOGRAPHS,
+    "backbone": "tf_efficientnet_lite2",
+    "img_size": 260,
+    "dim": 96,
+    "random_views": 1,
+}
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,8 @@ class Experiment:
     ``run`` is a function of this package as ``module:name``, called with a `Study`, `Results`,
     seeds and configurations; ``usual`` are the configurations that it runs, ``known`` those that it
     can; ``settings`` differ from those of drawn birds; ``tuning`` is the experiment whose trials
-    are taken over; ``parts`` are run in its place.
+    are taken over, and where it does not choose, no other trial is made; ``parts`` are run in its
+    place.
     """
 
     text: str
@@ -38,6 +46,7 @@ class Experiment:
     known: str = "studies:HEADS"
     settings: dict = field(default_factory=dict)
     tuning: str | None = None
+    chooses: bool = True
     parts: tuple = ()
 
 
@@ -53,18 +62,48 @@ EXPERIMENTS = {
         settings=PHOTOGRAPHS,
         tuning="fusion-cub20",
     ),
+    "fusion-cub15": Experiment(
+        "the first experiment on other classes, with what that one has chosen",
+        settings=PHOTOGRAPHS,
+        tuning="fusion-cub20",
+        chooses=False,
+    ),
     "looks-cub20": Experiment(
         "real photographs, a better backbone: one look, crop and both, rates by cross-validation",
         "replication:looks",
         "replication:USUAL",
-        settings={**PHOTOGRAPHS, "backbone": "tf_efficientnet_lite2", "img_size": 260},
+        settings=BETTER,
     ),
     "looks-cub15": Experiment(
         "the same on other classes, with what the experiment before this one has chosen",
-        "replication:looks_again",
+        "replication:looks",
         "replication:USUAL",
-        settings={**PHOTOGRAPHS, "backbone": "tf_efficientnet_lite2", "img_size": 260},
+        settings=BETTER,
         tuning="looks-cub20",
+        chooses=False,
+    ),
+    "probes-cub20": Experiment(
+        "real photographs: a linear layer on each granularity alone, pooled",
+        "probes:probes",
+        "probes:PROBES",
+        "probes:PROBES",
+        settings=BETTER,
+    ),
+    "probes-cub15": Experiment(
+        "the same on other classes, with the rates of the experiment before this one",
+        "probes:probes",
+        "probes:PROBES",
+        "probes:PROBES",
+        settings=BETTER,
+        tuning="probes-cub20",
+        chooses=False,
+    ),
+    "granularities-cub20": Experiment(
+        "real photographs: granularities with classifiers of their own, on validation images alone",
+        "ablation:screen",
+        "studies:SUPERVISED",
+        settings=PHOTOGRAPHS,
+        tuning="fusion-cub20",
     ),
     "finetuned-cub20": Experiment(
         "real photographs, whole models trained end to end: the baseline, + MGFF, in one stage and "
@@ -169,16 +208,10 @@ def run(name, settings, seeds, folder, configurations=None):
     from .studies import Study
 
     experiment = EXPERIMENTS[name]
-    function, usual, known = (
-        resolve_name(f"{__package__}.{place}")
-        for place in (experiment.run, experiment.usual, experiment.known)
-    )
-    for one in configurations or ():
-        if one not in known:
-            raise unknown_name("configuration", one, known)
-    names = list(configurations or usual)
+    function = resolve_name(f"{__package__}.{experiment.run}")
+    names, usual = names_of(name, configurations)
     command = command_of(name, settings, seeds, [one for one in names if one not in usual])
-    results = Results(folder, results_name(name, settings), command)
+    results = Results(folder, results_name(name, settings), command, experiment.chooses)
     before = len(results.rows)
     tested = {row.key[:2] for row in results.rows if row.split == "test" and row.seed < seeds}
     done = [run for run in tested if run[0].split("/")[0] in names]
@@ -197,6 +230,22 @@ def run(name, settings, seeds, folder, configurations=None):
     function(Study(settings), results, range(seeds), names)
     logger.info(f"{len(results.rows) - before} new rows in {results.path}")
     return results
+
+
+def names_of(name, configurations=None):
+    """(configurations that an experiment would run, its usual ones).
+
+    Raises:
+        InputError: an unknown configuration.
+    """
+    usual, known = (
+        resolve_name(f"{__package__}.{place}")
+        for place in (EXPERIMENTS[name].usual, EXPERIMENTS[name].known)
+    )
+    for one in configurations or ():
+        if one not in known:
+            raise unknown_name("configuration", one, known)
+    return list(configurations or usual), usual
 
 
 def results_name(name, settings):

@@ -11,14 +11,14 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from ..support.errors import InputError
-from .ablation import LENGTHS, SOURCES, add_looks, best_of, has_looks, scores_of
+from .ablation import LENGTHS, add_looks, best_of, has_looks, scores_of
 from .frozen_heads import HeadRecipe, predict_head
 from .padding import assign_folds
 from .studies import last_map_of
 
 logger = logging.getLogger(__name__)
 
+SOURCES = ("cropper", "central")  # of the crops
 USUAL = ("baseline", "mlp-control", "mgff")
 FOLDS, SPLIT = 3, "three folds"  # of the training images
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
@@ -27,48 +27,36 @@ PLAIN = ("baseline", "mlp-control")  # see no map, and cost so little that both 
 
 
 def looks(study, results, seeds, configurations):
-    """Experiment ``looks-cub20``: rows as those of `ablation.two_stage`, named
+    """Experiments ``looks-cub20`` and ``looks-cub15``: rows as those of `ablation.two_stage`, named
     ``<configuration>/<look>``; heads are trained on whole images and random rectangles of them.
     """
-    _looks(study, results, seeds, configurations, validate)
-
-
-def looks_again(study, results, seeds, configurations):
-    """Experiment ``looks-cub15``: the same with the recipes that were chosen in ``looks-cub20``."""
-    _looks(study, results, seeds, configurations, _refuse)
-
-
-def _looks(study, results, seeds, configurations, score):
     for configuration, seed in [(c, s) for s in seeds for c in configurations]:
-        if has_looks(results, configuration, seed):
+        if has_looks(results, configuration, seed, SOURCES):
             continue
-        recipe = choose(study, results, configuration, score)
+        recipe = choose(study, results, configuration)
         head, last = study.trained(configuration, recipe, seed), last_map_of(configuration)
         kinds = ("whole", *SOURCES)
         found = {kind: predict_head(head, study.view("test", kind, last)) for kind in kinds}
-        add_looks(study, results, configuration, seed, found, study.cost(configuration))
+        cost = study.cost(configuration)
+        add_looks(study, results, configuration, seed, found, cost, SOURCES)
 
 
-def choose(study, results, configuration, score):
+def choose(study, results, configuration):
     """The recipe of a configuration: a `HeadRecipe`.
 
-    The classifier's rate is that of the baseline where the head starts as the baseline, and chosen
-    anew where it reads something else; then comes the rate of the new layers.
-
-    Args:
-        score: function of study, configuration and recipe, called for recipes that ``results`` do
-            not hold yet; returns what `best_of` asks for.
+    The classifier's rate is the baseline's where the head starts as the baseline. The rate of the
+    new layers follows, and then, where the classifier reads something else, its own.
     """
 
     def best(trials):
         return best_of(
-            results, configuration, trials, lambda one: score(study, configuration, one), SPLIT
+            results, configuration, trials, lambda one: validate(study, configuration, one), SPLIT
         )
 
     if configuration == "baseline":
         recipe = bracketed(START, "lr", best)
     else:
-        recipe = replace(START, lr=choose(study, results, "baseline", score).lr)
+        recipe = replace(START, lr=choose(study, results, "baseline").lr)
         recipe = bracketed(recipe, "new_lr", best)
         if last_map_of(configuration) == "stage":
             recipe = bracketed(recipe, "lr", best)
@@ -103,10 +91,3 @@ def validate(study, configuration, recipe):
         head = study.trained(configuration, recipe, 0, rest)
         found[held] = predict_head(head, view, held)
     return scores_of(found, truth), len(truth), study.cost(configuration)
-
-
-def _refuse(study, configuration, recipe):
-    raise InputError(
-        f"no recipe of {configuration} at hand: nothing is chosen on these classes. Run the "
-        "experiment looks-cub20 with the same backbone and --out first."
-    )

@@ -72,13 +72,14 @@ class Results:
         folder: where the two files lie or will lie.
         experiment: name of the experiment and of the files.
         command: what a reader types to measure what is added, stored with each of its rows.
+        chooses: whether trials may be made, by which something is chosen (see `best_of`).
 
     Raises:
         DataError: a file exists but is damaged, or of another version of the format.
     """
 
-    def __init__(self, folder, experiment, command=""):
-        self.experiment, self.command = experiment, command
+    def __init__(self, folder, experiment, command="", chooses=True):
+        self.experiment, self.command, self.chooses = experiment, command, chooses
         self.path = Path(folder) / f"{experiment}.csv"
         self.predictions_path = self.path.with_suffix(".npz")
         self.rows = read_rows(self.path) if self.path.exists() else []

@@ -15,7 +15,6 @@ from ..backbones import build_backbone
 from ..datasets import CUB200, SketchBirds
 from ..datasets.base import split_validation
 from ..evaluation.boxes import describe, find_boxes
-from ..options import resolve_options
 from ..renderer.dataset import IMAGES_PER_SPLIT
 from ..support.device import pick_device, seed_everything
 from ..support.errors import InputError
@@ -23,6 +22,7 @@ from ..support.fast import count_flops
 from ..support.images import image_geometry, upright_size
 from .frozen_features import FrozenFeatures, View, boxes_as_views, cut, random_views
 from .frozen_heads import FrozenHead, train_head
+from .granularity_heads import GranularityHead
 from .localisation import central_box
 
 # The stored rows of the text to the letter had layer norm and GELU after the graph convolution,
@@ -62,7 +62,13 @@ STEPS = {
 # The text to the letter: the bare maps of four stages, as wide as the last one, which stays
 # untouched; neither norm nor activation after the graph convolution.
 LETTER = {"mgff-to-the-letter": ("literal", {"dim": None})}
-HEADS = {**CONFIGURATIONS, **STEPS, **LETTER}
+# What the field adds (`GranularityHead`); no part of the default, and none of the paper.
+SUPERVISED = {
+    "mgff-nonlinear": ("default", {"supervised": False}),
+    "granularities-supervised": ("baseline", {"supervised": True}),
+    "mgff-supervised": ("default", {"supervised": True}),
+}
+HEADS = {**CONFIGURATIONS, **STEPS, **LETTER, **SUPERVISED}
 VALIDATION = 0.3  # of the training images; 180 of 600
 
 
@@ -85,6 +91,7 @@ class StudySettings:
     vit: str = "vit_nano"
     vit_size: int = 192
     vit_weights: str | None = None
+    random_views: int = 2  # of each training image, beside the whole and its mirror image
     precision: str = "fp32"  # of the backbone
     head_precision: str = "fp32"  # of MGFF in training, and of the cropper's ViT
     device: str = "auto"
@@ -140,10 +147,11 @@ class Study:
         return boxes_as_views(self.boxes(split, name), flip=flip)
 
     def training_views(self, crops=False, last_map="classifier"):
-        """Four views of each training image; with ``crops``, also the cropper's box and its mirror
-        image.
+        """The whole of each training image, its mirror image and random rectangles; with ``crops``,
+        also the cropper's box and its mirror image.
         """
-        kinds = ["whole", "flip", "random1", "random2"]
+        kinds = ["whole", "flip"]
+        kinds += [f"random{i + 1}" for i in range(self.settings.random_views)]
         kinds += ["cropper", "cropper-flip"] if crops else []
         return [self.view("train", kind, last_map) for kind in kinds]
 
@@ -210,8 +218,9 @@ class Study:
             }
         elif preset != "baseline":
             options = {"dim": self.settings.dim, **options}
+        kind = GranularityHead if configuration in SUPERVISED else FrozenHead
         seed_everything(seed)
-        return FrozenHead(channels, grids, len(self.train.classes), preset, **options)
+        return kind(channels, grids, len(self.train.classes), preset, **options)
 
     def trained(self, configuration, recipe, seed, indices=None, crops=False):
         """A head trained on all training images, or on those of ``indices``."""
@@ -250,8 +259,7 @@ def last_map_of(configuration):
     """Which last map a head of `HEADS` sees: the ``"classifier"``'s or that of the bare
     ``"stage"``.
     """
-    preset, options = HEADS[configuration]
-    return "classifier" if preset == "mlp" else resolve_options(preset, **options).last_map
+    return "stage" if configuration in LETTER else "classifier"
 
 
 @torch.inference_mode()

@@ -70,6 +70,30 @@ TWO_LOOKS = {
     "merged, central boxes (floor)": "whole/merged-central",
     "merged, trained with crops as well": "crops/merged-cropper",
 }
+SETS = {  # classes -> column
+    "cub20": "classes 1 to 20 (cub20)",
+    "cub15": "classes 21 to 35 (cub15), nothing chosen",
+}
+PROBED = {  # row -> configuration
+    "granularity 0, mean": "granularity-0",
+    "granularity 1, mean": "granularity-1",
+    "granularity 2 (last stage), mean": "granularity-2",
+    "granularity 0: mean, maximum, deviation": "granularity-0/spread",
+    "granularity 1: mean, maximum, deviation": "granularity-1/spread",
+    "granularity 2: mean, maximum, deviation": "granularity-2/spread",
+    "what the classifier sees": "classifier",
+    "the same beside granularities 0 and 1": "classifier+granularities",
+}
+SCREENED = {  # row -> configuration
+    BASELINE: "baseline",
+    CONTROL: "mlp-control",
+    MGFF: "mgff",
+    "a nonlinear block on each map, then MGFF": "mgff-nonlinear",
+    "blocks with a classifier each and a joint one, beside the linear head": (
+        "granularities-supervised"
+    ),
+    "blocks with a classifier each, then MGFF": "mgff-supervised",
+}
 FACTORS = {
     "scale": "bird {} of the picture",
     "camouflage": "camouflage {}",
@@ -106,6 +130,9 @@ def tables(folder, seeds=5):
         "frozen-heads": frozen_heads(folder, seeds),
         "more-images": more_images(folder, seeds),
         "frozen-vit": frozen_vit(folder, seeds),
+        "two-sets": two_sets(folder, seeds),
+        "probes": probed(folder),
+        "screened": screened(folder),
         "costs": what_heads_cost(folder),
         "controlled": one_factor(folder, seeds),
         "new-scenes": one_factor(folder, seeds, "small-birds", SMALL_SIZES),
@@ -318,6 +345,62 @@ def frozen_vit(folder, seeds):
     lines = [(text, [name]) for text, name in ONE_LOOK.items() if values_by_seed(rows, name)]
     columns = [heads(rows, seeds, [("one look", "{}"), ("gain", "{} - baseline")])]
     return grid("photographs: CUB-20, ViT-S/14 (DINOv2), 168 x 168", lines, columns, rows)
+
+
+def two_sets(folder, seeds):
+    """One look and two on a better backbone: a line for each head and look, columns for the classes
+    on which everything was chosen and for those on which nothing was.
+    """
+    files = {
+        title: Results(folder, f"looks-{name}-tf_efficientnet_lite2").rows
+        for name, title in SETS.items()
+    }
+    lines = [
+        (f"{head}: {text}", (name, look, against))
+        for head, name in ((BASELINE, "baseline"), (CONTROL, "mlp-control"), (MGFF, "mgff"))
+        if any(values_by_seed(rows, f"{name}/stage1") for rows in files.values())
+        for text, look, against in (
+            ("one look", "stage1", "baseline/stage1"),
+            ("crop alone", "stage2-cropper", f"{name}/stage1"),
+            ("central crop alone", "stage2-central", f"{name}/stage1"),
+            ("merged", "merged-cropper", f"{name}/stage1"),
+            ("merged, central crops", "merged-central", f"{name}/stage1"),
+        )
+    ]
+    columns = [
+        heads(rows, seeds, [(title, "{0}/{1}"), ("gain", "{0}/{1} - {2}")])
+        for title, rows in files.items()
+    ]
+    measured = [row for rows in files.values() for row in tests(rows)]
+    return grid("EfficientNet-Lite2, frozen, 260 x 260", lines, columns, measured)
+
+
+def probed(folder):
+    """A linear layer on each granularity alone, for both sets of classes."""
+    files = {
+        title: Results(folder, f"probes-{name}-tf_efficientnet_lite2").rows
+        for name, title in SETS.items()
+    }
+    lines = [(text, [name]) for text, name in PROBED.items()]
+    rows = [row for rows in files.values() for row in tests(rows)]
+    seeds = len({row.seed for row in rows})
+    columns = [heads(rows, seeds, [(title, "{}")]) for title, rows in files.items()]
+    return grid("a linear layer on", lines, columns, rows)
+
+
+def screened(folder):
+    """What the field adds, at its better rate, on validation images alone."""
+    rows = Results(folder, "granularities-cub20-tf_efficientnet_lite0").rows
+    rows = [r for r in rows if r.split == "validation" and r.metric.startswith("accuracy at ")]
+    rows = [r for r in rows if r.metric.endswith(",epochs=12")]
+    best = {}
+    for row in rows:
+        best.setdefault(row.configuration, []).append(row.value)
+    lines = [(text, name) for text, name in SCREENED.items() if name in best]
+    cells = lambda name: f"{100 * max(best[name]):.1f} | {len(best[name])}"
+    new = [row for row in rows if "granularities" in row.command]
+    columns = [("accuracy on 180 validation images, % | rates tried", cells)]
+    return grid("EfficientNet-Lite0, frozen, 160 x 160", lines, columns, new)
 
 
 def what_heads_cost(folder):

@@ -68,7 +68,7 @@ RESULT = {  # of result.json
     "epochs": (lambda v: is_whole(v, 1), "an integer of 1 or more"),
     "steps": (lambda v: is_whole(v, 1), "an integer of 1 or more"),
     "seconds": (lambda v: is_number(v, 0), "a number of 0 or more"),
-    "last": (_measured, "accuracy, correct, count and epoch that fit each other"),
+    "last?": (_measured, "accuracy, correct, count and epoch that fit each other"),
     "best?": (_measured, "accuracy, correct, count and epoch that fit each other"),
     "validation?": (
         lambda v: (
@@ -128,8 +128,8 @@ class RunFolder:
 
     Files: ``config.yaml``, ``environment.json``, ``data.json`` (classes and a digest of the
     images), ``log.jsonl`` (one line an epoch), ``curves.png``, ``resume.pt``,
-    ``last.safetensors``, ``best.safetensors``, ``test_last.csv``, ``test_best.csv``,
-    ``result.json``; while the run goes on also ``run.lock``.
+    ``last.safetensors`` and ``test_last.csv``, with a validation split ``best.safetensors`` and
+    ``test_best.csv`` instead of the latter, ``result.json``; while it goes on also ``run.lock``.
 
     Args:
         folder: made if it is not there.
@@ -237,7 +237,8 @@ class RunFolder:
             file = self.path(f"{name}.safetensors")
             card = read_metadata(file) if file.is_file() else {}
             said = result.get(name) or {}
-            if any(card.get(key) != said.get(key) for key in ("correct", "count", "epoch")):
+            keys = ("correct", "count", "epoch") if said else ("correct", "count")
+            if any(card.get(key) != said.get(key) for key in keys):
                 raise InputError(f"{path} says something else of {name!r} than {file}.")
         return result
 

@@ -61,10 +61,10 @@ def train(
         progress: show progress bars and a line for each epoch.
 
     Returns:
-        dict, also in ``result.json``: ``last`` and ``best`` (test ``accuracy``, ``correct``,
-        ``count`` of the last epoch's weights and of those with the best validation accuracy;
-        ``best`` only with a validation split), ``validation`` (accuracy of each), ``epochs``,
-        ``steps``, ``seconds``.
+        dict, also in ``result.json``: ``best`` with a validation split, else ``last`` (test
+        ``accuracy``, ``correct``, ``count`` and ``epoch`` of the weights with the best validation
+        accuracy, or of the last epoch; the test split is asked about these alone),
+        ``validation`` (accuracy of both), ``epochs``, ``steps``, ``seconds``.
 
     Raises:
         InputError: a setting, the data or the run folder cannot be used.
@@ -447,27 +447,24 @@ class Trainer:
             "seconds": round(self.seconds + time.monotonic() - self.started, 1),
             "validation": {"images": len(self.data.val_set)} if self.data.val_set else None,
         }
-        for name in ("last", "best") if self.best else ("last",):
-            weights, epoch = last, self.config.epochs
-            if name == "best":
-                path, epoch = self.folder.path("best.safetensors"), self.best["epoch"]
-                weights = self._from_main(lambda: read_checkpoint(path)[0])
-            plain.load_state_dict(weights)
-            found = self._predict(plain, self.data.test_set)
-            result[name] = {**found.summary(), "epoch": epoch}
-            trust = self._trust(plain)
-            if self.team.is_first:
-                paths = getattr(self.data.test_set, "paths", ())
-                names = [str(Path(*Path(path).parts[-2:])) for path in paths] or None
-                found.write_csv(self.folder.path(f"test_{name}.csv"), names)
-                card = self.card(epoch=epoch, split="test", **found.summary(), **trust)
-                if name == "best":
-                    card["validation"] = self.best
-                    result["validation"]["best"] = self.best["accuracy"]
-                save_checkpoint(self.folder.path(f"{name}.safetensors"), plain, card)
+        name, epoch = "last", self.config.epochs
+        plain.load_state_dict(last)
+        if self.best:  # then these are the weights that the test split is asked about
+            self._save_weights("last", epoch=epoch)
+            name, path, epoch = "best", self.folder.path("best.safetensors"), self.best["epoch"]
+            plain.load_state_dict(self._from_main(lambda: read_checkpoint(path)[0]))
+            found = {"best": self.best["accuracy"], "last": self.records[-1]["val_accuracy"]}
+            result["validation"] |= found
+        found = self._predict(plain, self.data.test_set)
+        result[name] = {**found.summary(), "epoch": epoch}
+        trust = self._trust(plain)
         if self.team.is_first:
-            if self.data.val_set:
-                result["validation"]["last"] = self.records[-1]["val_accuracy"]
+            paths = getattr(self.data.test_set, "paths", ())
+            names = [str(Path(*Path(path).parts[-2:])) for path in paths] or None
+            found.write_csv(self.folder.path(f"test_{name}.csv"), names)
+            card = self.card(epoch=epoch, split="test", **found.summary(), **trust)
+            card |= {"validation": self.best} if self.best else {}
+            save_checkpoint(self.folder.path(f"{name}.safetensors"), plain, card)
             write_json(self.folder.path("result.json"), result)
         return result
 

@@ -1,0 +1,167 @@
+"""What an experiment would still run, and how long it takes on one thread: counted before anything
+is computed.
+
+Times are those of stored rows, or of a short timing where there are none. Two assumptions make a
+plan of them: a training step takes three times as long as a prediction, and a training lasts as
+long as the longest that is tried. So a plan errs to the long side.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from .ablation import LENGTHS, LOOKS, TRIALS
+from .controlled import SCENES, SWEEPS
+from .padding import FOLDS, PADDINGS
+from .padding import SPLIT as FOLDED
+from .registry import EXPERIMENTS, names_of, results_name
+from .results import Results
+from .tables import grid
+
+STEP = 3  # times a prediction
+WHOLE = ("whole", "flip", "random1", "random2")
+CROPS = ("cropper", "cropper-flip")
+TEST = ("whole", "cropper", "truth", "central")
+FEWER = ("whole", "cropper", "central")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What one kind of experiment does, by the function that runs it.
+
+    ``last`` is what a finished run ends with: rows of these configurations, in this split.
+    ``trainings`` on all images make one run; ``epochs`` of all trials make a choice of recipe, for
+    the baseline and for others; ``views`` of each image go through the frozen backbone, and
+    ``pictures`` more.
+    """
+
+    last: tuple
+    split: str = "test"
+    trainings: float = 1.0
+    epochs: tuple = (0.0, 0.0)
+    train_views: tuple = WHOLE
+    test_views: tuple = ("whole",)
+    pictures: int = 0
+
+
+def _epochs(share, lengths=LENGTHS):
+    """Epochs of `ablation.tune`, over this share of the images: baseline, and others."""
+    plain = sum(t.epochs for t in TRIALS["baseline"] if t.epochs in lengths)
+    others = sum(t.epochs for t in TRIALS["others"]) + sum(lengths[1:])
+    return share * plain, share * others
+
+
+WALK = 2 * (4 * LENGTHS[0] + LENGTHS[1])  # three folds of four rates, and one longer training
+KINDS = {
+    "ablation:fusion": Kind(("{}",), epochs=_epochs(0.7)),
+    "ablation:two_stage": Kind(
+        tuple(f"{{}}/{training}/{LOOKS[-1]}" for training in ("whole", "crops")),
+        epochs=_epochs(0.7),
+        train_views=WHOLE + CROPS,
+        test_views=TEST,
+    ),
+    "ablation:screen": Kind((), epochs=_epochs(0.7, LENGTHS[:1])),
+    "probes:probes": Kind(("{}",), train_views=WHOLE[:2]),
+    "replication:looks": Kind(
+        (f"{{}}/{LOOKS[-1]}",), epochs=(WALK, WALK), train_views=WHOLE[:3], test_views=FEWER
+    ),
+    "finetuning:finetuned": Kind((f"{{}}/{LOOKS[-1]}",), train_views=(), test_views=()),
+    "padding:padding": Kind(
+        (f"{{}}/padding={PADDINGS[-1]:g}/merged",),
+        FOLDED,
+        trainings=FOLDS - 1,
+        epochs=_epochs(0.7),
+        train_views=(*WHOLE, *(f"padding {p:g}" for p in PADDINGS)),
+        test_views=(),
+    ),
+    "controlled:controlled": Kind(
+        ("{}/merged",),
+        f"{[*SWEEPS][-1]}={SWEEPS[[*SWEEPS][-1]][-1]:g}",
+        epochs=_epochs(0.7),
+        train_views=WHOLE + CROPS,
+        test_views=(),
+        pictures=2 * sum(map(len, SWEEPS.values())) * SCENES,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Work:
+    """One line of a plan: ``count`` pieces of ``seconds`` each; ``timed`` says whence."""
+
+    what: str
+    count: int
+    seconds: float
+    timed: str
+
+
+def plan(name, settings, seeds, folder, configurations=None):
+    """What `registry.run` would still do with the same arguments: list of `Work`."""
+    from .studies import Study
+
+    experiment = EXPERIMENTS[name]
+    kind, names = KINDS[experiment.run], names_of(name, configurations)[0]
+    study, results = Study(settings), Results(folder, results_name(name, settings))
+    chosen = Results(folder, results_name(experiment.tuning or name, settings)).rows
+    rows, whole = results.rows + chosen, experiment.run.startswith("finetuning")
+    images, work, timed = len(study.train), [], partial(_seconds, study, rows)
+    for one in names:
+        seen = {(r.configuration, r.seed) for r in results.rows if r.split == kind.split}
+        runs = [
+            last.format(one)
+            for last in kind.last
+            for s in range(seeds)
+            if (last.format(one), s) not in seen
+        ]
+        choices = kind.epochs[one != "baseline"]
+        tried = any(r.configuration == one and " at " in r.metric for r in rows)
+        (all_of_it, how), (backbone, _) = timed(one), timed("baseline")
+        if whole:
+            from ..training.config import load_config
+            from .finetuning import TRIALS as RATES
+
+            epochs, head = load_config("light").epochs, all_of_it
+            choices = 0.8 * epochs * len(RATES)
+        else:
+            epochs, head = LENGTHS[-1], max(all_of_it - backbone, 0.01 * backbone)
+        epoch = STEP * head * images
+        if choices and experiment.chooses and not tried and (runs or not kind.last):
+            work.append(Work(f"{one}: choice of a recipe", 1, choices * epoch, how))
+        if runs:
+            work.append(Work(f"{one}: training", len(runs), kind.trainings * epochs * epoch, how))
+    if work and (kind.train_views or kind.test_views):
+        seconds, how = timed("baseline")
+        views = _missing(study, "train", kind.train_views)
+        views += _missing(study, "test", kind.test_views)
+        views += kind.pictures * len(study.train.classes)
+        work = [Work("views through the frozen backbone", views, seconds, how), *work]
+    return work
+
+
+def _missing(study, split, kinds):
+    """How many views of a split are not in the cache; boxes are not computed to find out."""
+    dataset, plain = getattr(study, split), (*WHOLE, "truth", "central")
+    stored = [
+        k for k in kinds if k in plain and study.features.holds(dataset, study.views(split, k))
+    ]
+    return (len(kinds) - len(stored)) * len(dataset)
+
+
+def _seconds(study, rows, configuration):
+    """Seconds of a prediction, backbone included, and where they come from."""
+    found = [r.seconds for r in rows if r.configuration.split("/")[0] == configuration]
+    found = [seconds for seconds in found if seconds]
+    if found:
+        return float(np.median(found)), "stored rows"
+    return study.cost(configuration)["seconds"], "a short timing"
+
+
+def plan_table(work):
+    """A plan as Markdown, with its sum in CPU hours."""
+    lines = [(one.what, one) for one in work]
+    titles = "how many | seconds each | CPU minutes | by"
+    cells = lambda w: f"{w.count} | {w.seconds:.3g} | {w.count * w.seconds / 60:.1f} | {w.timed}"
+    total = sum(one.count * one.seconds for one in work) / 3600
+    table = grid("what would run", lines, [(titles, cells)]) + "\n\n" if work else ""
+    return f"{table}{total:.2f} CPU hours on one thread"
