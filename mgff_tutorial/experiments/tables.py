@@ -128,11 +128,11 @@ def tables(folder, seeds=5):
     folder = Path(folder)
     found = {
         "frozen-heads": frozen_heads(folder, seeds),
-        "more-images": more_images(folder, seeds),
-        "frozen-vit": frozen_vit(folder, seeds),
         "two-sets": two_sets(folder, seeds),
         "probes": probed(folder),
         "screened": screened(folder),
+        "more-images": more_images(folder, seeds),
+        "frozen-vit": frozen_vit(folder, seeds),
         "costs": what_heads_cost(folder),
         "controlled": one_factor(folder, seeds),
         "new-scenes": one_factor(folder, seeds, "small-birds", SMALL_SIZES),
