@@ -60,6 +60,9 @@ def test_every_experiment_that_trains_has_a_plan():
     apart = ("localisation", "cost-cub20", "cost-sketchbirds")
     for name, one in EXPERIMENTS.items():
         assert one.parts or name in apart or one.run in KINDS, name
+    # Sixteen settings of ten scenes per species with two looks; two of a hundred with one look.
+    pictures = [KINDS[f"controlled:{kind}"].pictures for kind in ("controlled", "small_birds")]
+    assert pictures == [2 * 16 * 10, 2 * 100]
 
 
 def test_the_command_prints_the_plan_and_runs_nothing(study, nano, capsys):  # noqa: F811

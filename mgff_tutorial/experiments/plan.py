@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 
 from .ablation import LENGTHS, LOOKS, TRIALS
-from .controlled import SCENES, SWEEPS
+from .controlled import NEW_SCENES, SCENES, SMALL_SIZES, SWEEPS
 from .padding import FOLDS, PADDINGS
 from .padding import SPLIT as FOLDED
 from .registry import EXPERIMENTS, names_of, results_name
@@ -52,6 +52,20 @@ def _epochs(share, lengths=LENGTHS):
     return share * plain, share * others
 
 
+def _drawn(sweeps, scenes, look):
+    """`controlled.controlled`: both looks are counted where the last row is of both."""
+    last, settings = [*sweeps][-1], sum(map(len, sweeps.values()))
+    looks = 2 if look == "merged" else 1
+    return Kind(
+        (f"{{}}/{look}",),
+        f"{last}={sweeps[last][-1]:g}",
+        epochs=_epochs(0.7),
+        train_views=WHOLE + CROPS,
+        test_views=(),
+        pictures=looks * settings * scenes[1],
+    )
+
+
 WALK = 2 * (4 * LENGTHS[0] + LENGTHS[1])  # three folds of four rates, and one longer training
 KINDS = {
     "ablation:fusion": Kind(("{}",), epochs=_epochs(0.7)),
@@ -75,14 +89,8 @@ KINDS = {
         train_views=(*WHOLE, *(f"padding {p:g}" for p in PADDINGS)),
         test_views=(),
     ),
-    "controlled:controlled": Kind(
-        ("{}/merged",),
-        f"{[*SWEEPS][-1]}={SWEEPS[[*SWEEPS][-1]][-1]:g}",
-        epochs=_epochs(0.7),
-        train_views=WHOLE + CROPS,
-        test_views=(),
-        pictures=2 * sum(map(len, SWEEPS.values())) * SCENES,
-    ),
+    "controlled:controlled": _drawn(SWEEPS, SCENES, "merged"),
+    "controlled:small_birds": _drawn(SMALL_SIZES, NEW_SCENES, "stage1"),
 }
 
 
