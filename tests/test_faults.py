@@ -288,14 +288,14 @@ def test_unpacking_that_fails_leaves_no_folder(tmp_path):
 
 
 def swap(root):
-    for old, new in (("a", "c"), ("b", "a"), ("c", "b")):
+    for old, new in (("a", "z"), ("b", "a"), ("z", "b")):
         (root / old).rename(root / new)
 
 
 CHANGES = {
     "two classes swapped": (swap, "images of class 'a' are others"),
     "a class renamed": (lambda r: (r / "a").rename(r / "z"), "'a' is gone and class 'z' is new"),
-    "a class added": (lambda r: class_folders(r, ("c",)), "class 'c' is new"),
+    "a class added": (lambda r: class_folders(r, ("d",)), "class 'd' is new"),
     "a class removed": (lambda r: shutil.rmtree(r / "b"), "class 'b' is gone"),
     "images removed": (
         lambda r: [(r / "a" / f"{k}.jpg").unlink() for k in (0, 1)],
@@ -314,9 +314,9 @@ def splits(root):
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_resume_after_the_data_changed(name, tmp_path):
-    class_folders(tmp_path / "birds", ("a", "b"), per_class=8)
+    class_folders(tmp_path / "birds", ("a", "b", "c"), per_class=8)
     change, words = CHANGES[name]
-    run(tmp_path / "run", data=splits(tmp_path / "birds"), epochs=1, net=small_net(num_classes=2))
+    run(tmp_path / "run", data=splits(tmp_path / "birds"), epochs=1, net=small_net(num_classes=3))
     change(tmp_path / "birds")
     before = state_of(tmp_path / "run")
     with pytest.raises(InputError, match=words):
