@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..experiments.registry import EXPERIMENTS, parts_of, run, run_localisation, settings_of
 from ..support.errors import InputError, check_number
+from ..support.stopping import Stopped
 
 PRECISION = {"choices": ["fp32", "bf16"], "default": "fp32"}
 OPTIONS = {  # option -> how it is parsed
@@ -183,7 +184,7 @@ def run_ablate(args):
 
 @contextmanager
 def _reported():
-    """What the experiments log, printed line by line."""
+    """What the experiments log, printed line by line; and how to go on after Ctrl-C."""
     logger, handler = (
         logging.getLogger("mgff_tutorial.experiments"),
         logging.StreamHandler(sys.stdout),
@@ -193,6 +194,9 @@ def _reported():
     logger.setLevel(logging.INFO)
     try:
         yield
+    except KeyboardInterrupt as stop:
+        text = "stopped; finished rows are kept, and the same command goes on after them."
+        raise Stopped(text, getattr(stop, "code", 130)) from stop
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
