@@ -90,7 +90,7 @@ def _colour(name):
 
 
 def draw_sources(tables, baseline="stage1"):
-    """Points with intervals for the two stages: whole image, crop, merged, for each source of
+    """Points with intervals for both looks: whole image, crop, merged, for each source of
     crops.
 
     Args:
@@ -104,7 +104,7 @@ def draw_sources(tables, baseline="stage1"):
     for ax, (title, table) in zip(axes[0], tables.items()):
         first = table[baseline]
         ax.axhspan(100 * first.low, 100 * first.high, color=GREY, alpha=0.25, linewidth=0)
-        ax.axhline(100 * first.mean, color=GREY, linewidth=1.4, label="stage 1 alone")
+        ax.axhline(100 * first.mean, color=GREY, linewidth=1.4, label="one look alone")
         for offset, stage, colour in ((-0.1, "stage2", ORANGE), (0.1, "merged", BLUE)):
             found = [table[f"{stage}-{source}"] for source in order]
             means = np.array([100 * e.mean for e in found])
