@@ -86,7 +86,7 @@ def test_three_images_a_class_in_any_shape_are_trained_on_and_said(tmp_path):
             noise(tmp_path / "birds" / name / f"{i}.png", size, seed=10 * k + i)
     assert "2 classes have fewer than 5 training images (robin: 2)" in said(tmp_path / "birds")[0]
     result = run(tmp_path / "birds", tmp_path / "run", validation=0.3, batch_size=2)
-    assert result["validation"]["images"] == 2 and result["last"]["count"] == 2
+    assert result["validation"]["images"] == 2 and result["best"]["count"] == 2
     assert result["steps"] == 1
 
 

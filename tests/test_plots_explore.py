@@ -14,7 +14,7 @@ from mgff_tutorial.support.errors import InputError
 
 
 def test_a_knob_redraws_the_picture_and_nothing_is_printed(capsys):
-    calls = []
+    calls, open_before = [], plt.get_fignums()
 
     def draw(size, start=3, kind="b"):
         calls.append((size, start, kind))
@@ -29,7 +29,7 @@ def test_a_knob_redraws_the_picture_and_nothing_is_printed(capsys):
     knobs.children[0].value = 5
     knobs.children[2].value = "a"
     assert calls[1:] == [(5, 3, "b"), (5, 3, "a")] and bytes(picture.value) != before
-    assert capsys.readouterr().out == "" and not plt.get_fignums()
+    assert capsys.readouterr().out == "" and plt.get_fignums() == open_before
 
 
 def test_a_click_on_a_patch_draws_anew_for_that_patch():
