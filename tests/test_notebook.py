@@ -1,5 +1,7 @@
 """Failing cells: the reader is told what to run, and the cell still counts as failed."""
 
+from mgff_tutorial.notebook import code_cells, explain
+
 import json
 import os
 import subprocess
@@ -8,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from mgff_tutorial.notebook import code_cells, explain
 from mgff_tutorial.support.errors import DataError
 
 CELLS = [
