@@ -8,6 +8,7 @@ training run should never be the thing that finds image 40,000 cut off.
 import hashlib
 import itertools
 import os
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,8 +105,8 @@ def _check_counts(name, found, train, test, problems):
         if found.classes and not count and train + test:
             hint = f"; {MORE_IMAGES}" if name == "folder" else ""
             problems.add(found.root, None, f"holds no {half} image{hint}")
-    known = [label for label, is_train in zip(found.labels, found.train) if is_train]
-    each = {name: known.count(label) for label, name in enumerate(found.classes)}
+    known = Counter(label for label, is_train in zip(found.labels, found.train) if is_train)
+    each = {name: known[label] for label, name in enumerate(found.classes)}
     few = [name for name, count in each.items() if 0 < count < FEW]
     if few:
         least = min(few, key=each.get)

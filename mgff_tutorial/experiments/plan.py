@@ -114,8 +114,9 @@ def plan(name, settings, seeds, folder, configurations=None):
     chosen = Results(folder, results_name(experiment.tuning or name, settings)).rows
     rows, whole = results.rows + chosen, experiment.run.startswith("finetuning")
     images, work, timed = len(study.train), [], partial(_seconds, study, rows)
+    seen = {(r.configuration, r.seed) for r in results.rows if r.split == kind.split}
+    backbone, by_what = timed("baseline")
     for one in names:
-        seen = {(r.configuration, r.seed) for r in results.rows if r.split == kind.split}
         runs = [
             last.format(one)
             for last in kind.last
@@ -124,7 +125,7 @@ def plan(name, settings, seeds, folder, configurations=None):
         ]
         choices = kind.epochs[one != "baseline"]
         tried = any(r.configuration == one and " at " in r.metric for r in rows)
-        (all_of_it, how), (backbone, _) = timed(one), timed("baseline")
+        all_of_it, how = timed(one)
         if whole:
             from ..training.config import load_config
             from .finetuning import TRIALS as RATES
@@ -139,11 +140,10 @@ def plan(name, settings, seeds, folder, configurations=None):
         if runs:
             work.append(Work(f"{one}: training", len(runs), kind.trainings * epochs * epoch, how))
     if work and (kind.train_views or kind.test_views):
-        seconds, how = timed("baseline")
         views = _missing(study, "train", kind.train_views)
         views += _missing(study, "test", kind.test_views)
         views += kind.pictures * len(study.train.classes)
-        work = [Work("views through the frozen backbone", views, seconds, how), *work]
+        work = [Work("views through the frozen backbone", views, backbone, by_what), *work]
     return work
 
 
