@@ -18,6 +18,7 @@ from training_fakes import (
 )
 
 from mgff_tutorial.datasets import open_split
+from mgff_tutorial.support import fast
 from mgff_tutorial.support.checkpoints import load_into, read_checkpoint, read_metadata
 from mgff_tutorial.support.errors import CheckpointError, InputError
 from mgff_tutorial.training import trainer as training
@@ -164,6 +165,41 @@ def test_resume_after_a_stop_at_any_update_gives_the_same_weights(
         assert same(weights(whole_folder, kind), weights(tmp_path / "cut", kind))
     assert read_log(whole_folder / "log.jsonl") == read_log(tmp_path / "cut" / "log.jsonl")
     assert {**whole, "seconds": 0} == {**resumed, "seconds": 0}
+
+
+def test_fast_layers_are_chosen_once_for_a_run(tmp_path, monkeypatch):
+    """What was measured when a run began is used when it goes on, whatever is measured then."""
+    asked, update = [], Trainer._update
+    monkeypatch.setenv("MGFF_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(fast, "_ratio", lambda *case: asked.append(case) or 2.0)
+
+    def stop(self, batches):
+        if self.step == 5:
+            raise Kill
+        update(self, batches)
+
+    plain = run(tmp_path / "plain")
+    assert not asked and not read_state(tmp_path / "plain")["quicker"]
+    with monkeypatch.context() as patch, pytest.raises(Kill):
+        patch.setattr(Trainer, "_update", stop)
+        run(tmp_path / "cut", save_seconds=0, fast=True)
+    chosen = read_state(tmp_path / "cut")["quicker"]
+    net = small_net()
+    assert chosen == [n for n, part in net.named_modules() if type(part) is torch.nn.Linear]
+    assert len(asked) == len(chosen) > 0
+    monkeypatch.setattr(fast, "_ratio", lambda *case: 0.5)
+    monkeypatch.setenv("MGFF_CACHE", str(tmp_path / "empty"))
+    found = run(tmp_path / "cut", resume=True, model=net, save_seconds=0, fast=True)
+    assert all(type(net.get_submodule(name)) is fast.Linear for name in chosen)
+    assert found["best"]["count"] == plain["best"]["count"]
+    for name, tensor in weights(tmp_path / "plain").items():
+        torch.testing.assert_close(weights(tmp_path / "cut")[name], tensor, atol=1e-4, rtol=1e-3)
+    with pytest.raises(InputError, match="fast"):
+        run(tmp_path / "cut", resume=True)
+
+
+def read_state(folder):
+    return torch.load(folder / "resume.pt", weights_only=True)
 
 
 def finish(process):

@@ -50,6 +50,10 @@ OTHER_FLAGS = {
     "--resume": dict(
         action="store_true", help="continue the run in --out, with the configuration that it holds"
     ),
+    "--fast": dict(
+        action="store_true",
+        help="on a CPU: measure which library computes each linear layer quicker, and use that",
+    ),
     "--threads": dict(type=int, help="CPU threads for computing"),
     "--quiet": dict(action="store_true", help="no progress bars"),
 }
@@ -83,6 +87,7 @@ def run_train(args):
         torch.set_num_threads(args.threads)
     entries = [flag[2:].replace("-", "_") for flag in FLAGS]
     changes = {key: vars(args)[key] for key in entries if vars(args)[key] is not None}
+    changes |= {"fast": True} if args.fast else {}
     changes |= parse_settings(args.set)
     stored = as_path(changes.get("out", TrainConfig.out), "out") / "config.yaml"
     continued = args.resume and args.config is None and stored.is_file()

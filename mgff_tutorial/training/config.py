@@ -130,6 +130,7 @@ class TrainConfig(Settings):
     channels_last: bool = (
         False  # channels side by side in memory: quicker for convolutional networks
     )
+    fast: bool = False  # on a CPU: linear layers by the quicker library, measured once for a run
     checkpoint_activations: bool = False
     deterministic: bool = (
         False  # slower kernels that repeat bit for bit on CUDA; the CPU always does

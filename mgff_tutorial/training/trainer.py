@@ -24,6 +24,7 @@ from ..support import files
 from ..support.checkpoints import CheckpointError, read_checkpoint, read_metadata, save_checkpoint
 from ..support.device import seed_everything
 from ..support.errors import DataError, InputError
+from ..support.fast import find_quicker, use_onednn
 from ..support.files import write_json
 from ..support.stopping import Stopped, StopRequest, stop_request
 from .announce import announcement
@@ -167,6 +168,7 @@ class Trainer:
                 "ema": self.ema.module.state_dict() if self.ema else None,
                 "scaler": scaler.state_dict() if scaler else None,
                 "log": self.records,
+                "quicker": self.quicker,
             }
         )
         self.saved_at = time.monotonic()
@@ -176,6 +178,7 @@ class Trainer:
         """Every process takes the state that the main process reads."""
         state = self._from_main(lambda: self.folder.load_state())
         self.started = self.saved_at = self.exported_at = time.monotonic()
+        self.quicker = self._from_main(self._find_quicker) if state is None else []
         if state is not None:
             self.step, self.best, self.totals, self.seconds, self.records = (
                 state[key] for key in ("step", "best", "totals", "seconds", "log")
@@ -187,6 +190,7 @@ class Trainer:
                     f"{self.folder.path(RESUME)}: does not fit this run ({_first_line(error)}); "
                     "start again in another folder."
                 ) from error
+        use_onednn(self.bare, self.quicker)
         if self.team.is_first and not (state is None and self.folder.path("result.json").exists()):
             self.folder.write_log(self.records)
 
@@ -200,6 +204,14 @@ class Trainer:
             self.ema.module.load_state_dict(state["ema"])
         if state["scaler"]:
             self.accelerator.scaler.load_state_dict(state["scaler"])
+        self.quicker = state.get("quicker", [])  # as measured when the run began: it repeats
+
+    def _find_quicker(self):
+        """Names of the linear layers that ``fast`` changes."""
+        if not self.config.fast:
+            return []
+        shape = (self.plan.micro_batch, 3, self.config.img_size, self.config.img_size)
+        return find_quicker(self.bare.eval(), torch.zeros(shape, device=self.device))
 
     def card(self, **values):
         """What a checkpoint of this run says about itself."""
