@@ -176,10 +176,12 @@ def _harmless_output():
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message):
-        """A shell's pattern brings in file names, and these may try to steer the terminal."""
+        """One sentence. A shell's pattern brings in file names, and these may try to steer the
+        terminal.
+        """
         from .support.errors import printable
 
-        super().error(printable(message))
+        self.exit(2, f"error: {printable(message)}; see {self.prog} --help\n")
 
 
 def build_parser(arguments):

@@ -96,6 +96,22 @@ def test_every_command_has_help(command, capsys):
     assert stop.value.code == 0 and "usage" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["train", "--img-size", "224.5"], "argument --img-size: invalid int value: '224.5'"),
+        (["predict"], "the following arguments are required: path"),
+        (["evaluat", "x"], "invalid choice: 'evaluat'"),
+    ],
+)
+def test_an_option_that_cannot_be_read_is_one_line(arguments, words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    lines = capsys.readouterr().err.splitlines()
+    assert stop.value.code == 2 and len(lines) == 1 and words in lines[0]
+    assert lines[0].endswith(" --help")
+
+
 def test_without_a_command_help_is_printed(capsys):
     code, out, _ = call(capsys)
     assert code == 2 and "train" in out

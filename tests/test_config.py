@@ -74,6 +74,15 @@ def test_a_wrong_entry_is_named(tmp_path, text, words):
         load_config(tmp_path / "bad.yaml")
 
 
+@pytest.mark.parametrize(
+    "text, got", [("", "nothing"), ("# all is a remark\n", "nothing"), ("- 1", "list")]
+)
+def test_a_file_without_entries(text, got, tmp_path):
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(InputError, match=f"a.yaml: expected entries like .*, got {got}"):
+        load_config(tmp_path / "a.yaml")
+
+
 def test_a_file_that_is_no_text(tmp_path):
     (tmp_path / "bad.yaml").write_bytes(bytes(range(256)))
     with pytest.raises(InputError, match="no text in UTF-8"):

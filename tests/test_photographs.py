@@ -133,6 +133,27 @@ def test_a_folder_that_is_not_there(command, tmp_path, capsys):
     assert code == 2 and "does not exist" in out + err and "Traceback" not in err
 
 
+@pytest.mark.parametrize("command", [["train", "--data"], ["data", "check"]])
+def test_a_word_that_is_no_data_set_and_no_folder(command, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main([*command, "birds"]) == 2
+    err = capsys.readouterr().err
+    assert "Unknown data set 'birds'; " in err and "no folder of that name" in err
+    (tmp_path / "birds").write_text("a file")
+    assert main([*command, "birds"]) == 2
+    assert "birds is a file; expected a folder" in capsys.readouterr().err
+
+
+def test_a_folder_with_two_problems_gives_the_command_that_lists_them(tmp_path, capsys):
+    for name in ("one half/train/robin", "one half/test/wren", "one half/test/owl"):
+        (tmp_path / name).mkdir(parents=True)
+        Colours(8).image(0).save(tmp_path / name / "0.png")
+    assert main(["train", "--data", str(tmp_path / "one half"), "--out", str(tmp_path / "o")]) == 2
+    said = capsys.readouterr().err.strip()
+    assert said.endswith(f"data check folder --root '{tmp_path / 'one half'}'")
+    assert "And 1 more" in said
+
+
 def test_data_check_takes_a_folder_as_train_does(tmp_path, capsys):
     for name in ("robin", "wren"):
         (tmp_path / "birds" / name).mkdir(parents=True)

@@ -1,7 +1,6 @@
 """``python -m mgff_tutorial data``: check a data set, or unpack its archive safely."""
 
 import sys
-from pathlib import Path
 
 from ..support.errors import DataError, check_number, counted
 from . import add_command
@@ -11,16 +10,13 @@ def run_check(args):
     """The command ``data check``: prints every problem, then a summary; 1 if there are problems,
     else 0.
     """
-    from ..datasets import DATASETS
+    from ..datasets import is_folder
     from ..datasets.check import check_dataset
 
     if args.workers is not None:
         check_number("--workers", args.workers, 1, 1024, whole=True)
-    is_path = any(mark in args.name for mark in "/\\~.") or Path(args.name).is_dir()
-    if args.root is None and args.name not in DATASETS and is_path:
+    if args.root is None and is_folder(args.name):
         args.name, args.root = "folder", args.name  # as train --data takes it
-        if not Path(args.root).is_dir():
-            raise DataError(f"{args.root} does not exist; expected a folder of class folders.")
     report = check_dataset(args.name, args.root, decode=not args.quick, workers=args.workers)
     for problem in report.errors:
         print(problem)

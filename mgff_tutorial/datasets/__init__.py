@@ -4,7 +4,7 @@ any folder.
 
 from typing import Any
 
-from ..support.errors import DataError, unknown_name
+from ..support.errors import DataError, InputError, unknown_name
 from ..support.files import as_path
 from .base import (
     Annotations,
@@ -73,12 +73,27 @@ def open_split(data: str, root: Folder | None, split: str) -> ImageDataset:
     Raises:
         InputError, DataError: as for `open_dataset`.
     """
-    if data not in DATASETS and as_path(data, "data").is_dir():
+    if is_folder(data):
         return open_dataset("folder", root=data, split=split)
-    if data not in DATASETS and any(mark in data for mark in "/\\~."):
-        what = "is a file" if as_path(data, "data").exists() else "does not exist"
-        raise DataError(f"{data} {what}; expected a folder that holds one folder per class.")
     return open_dataset(data, root=root, split=split)
+
+
+def is_folder(data: str) -> bool:
+    """Whether ``data`` is the path of a folder of class folders, and not the name of a data set.
+
+    Raises:
+        DataError: a path with no folder. InputError: a word that is neither.
+    """
+    if data in DATASETS:
+        return False
+    path = as_path(data, "data")
+    if path.is_dir():
+        return True
+    if path.exists() or any(mark in data for mark in "/\\~."):
+        what = "is a file" if path.exists() else "does not exist"
+        raise DataError(f"{data} {what}; expected a folder that holds one folder per class.")
+    unknown = unknown_name("data set", data, DATASETS)
+    raise InputError(f"{unknown} There is no folder of that name either.")
 
 
 def readable_name(name: str) -> str:

@@ -145,7 +145,7 @@ class ImageDataset(Dataset[tuple[Any, int]]):
         """What a reader of text files returns, unless it finds a problem."""
         problems = Problems()
         found = read(*arguments, problems)
-        problems.refuse(self.name)
+        problems.refuse(self.name, arguments[0] if arguments else None)
         return found
 
     @classmethod

@@ -4,6 +4,7 @@ line.
 
 import codecs
 import math
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,18 +38,20 @@ class Problems(list):
     def errors(self):
         return [problem for problem in self if not problem.note]
 
-    def refuse(self, name):
+    def refuse(self, name, root=None):
         """Raise a `DataError` with the first problem and the count of the others, if there are
         any.
+
+        Args:
+            name: of the data set. root: its folder, where it needs one.
         """
         errors = self.errors
         if errors:
-            more = (
-                f" And {len(errors) - 1:,} more; all of them: python -m mgff_tutorial data check "
-                f"{name} --root ..."
-                if len(errors) > 1
-                else ""
-            )
+            more = ""
+            if len(errors) > 1:
+                where = "" if root is None else f" --root {shlex.quote(str(root))}"
+                command = f"python -m mgff_tutorial data check {name}{where}"
+                more = f" And {len(errors) - 1:,} more; all of them: {command}"
             raise DataError(f"{name}: {errors[0]}.{more}")
 
 

@@ -176,11 +176,10 @@ def load_config(name: str | Path = "nano", **overrides: Any) -> TrainConfig:
         raise InputError(
             f"{path}: no such config file; accepted: {', '.join(config_names())}, or a .yaml file."
         )
-    values = read_yaml(path) or {}
+    values = read_yaml(path)
     if not isinstance(values, dict):
-        raise InputError(
-            f"{path}: expected entries like 'epochs: 40', got {type(values).__name__}."
-        )
+        got = "nothing" if values is None else type(values).__name__
+        raise InputError(f"{path}: expected entries like 'epochs: 40', got {got}.")
     if isinstance(values.get("model_kwargs"), dict):
         check_model_options(values["model_kwargs"], path)
     values.update({key: value for key, value in overrides.items() if value is not None})
