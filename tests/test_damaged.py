@@ -19,6 +19,7 @@ import damage
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from training_fakes import Colours, small_config, small_net
 from trees import class_folders
 
@@ -179,6 +180,21 @@ def test_run_folders(state, tmp_path, monkeypatch):
         return "repaired" if data != before[place[0]] or contents(folder) != before else "accepted"
 
     survey(f"run folders, {state}", in_turn(sound, MAKERS), attempt)
+
+
+def test_an_empty_entry_of_a_card_is_as_good_as_none(world, tmp_path, capsys):
+    weights, card = read_checkpoint(world / "model.safetensors")
+    files = {entry: None for entry in card}
+    for entry in files:
+        path = tmp_path / f"{entry}.safetensors"
+        save_file(weights, path, {k: json.dumps(v) for k, v in {**card, entry: None}.items()})
+        code, out = command(
+            capsys, "evaluate", path, "--data", world / "birds", "--device", "cpu", "--json"
+        )
+        files[entry] = code
+    refused = {entry for entry, code in files.items() if code == 2}
+    assert refused <= {"model", "classes", "format", "version", "correct", "count"}, files
+    assert {"resize", "img_size", "mean", "std", "correct", "count"} <= files.keys()
 
 
 def test_checkpoints(world, tmp_path, capsys):

@@ -140,11 +140,11 @@ class Predictor:
             )
         check_number("top", top, 1, whole=True)
         stats = model_config(classifier)
-        size = card.get("img_size", stats["img_size"])
-        resize = card.get("resize", size)
+        size = card.get("img_size") or stats["img_size"]
+        resize = card.get("resize") or size
         self.classes, self.top = card["classes"], min(top, len(card["classes"]))
         self.classifier, self.two_stage = classifier, None
-        mean, std = card.get("mean", stats["mean"]), card.get("std", stats["std"])
+        mean, std = card.get("mean") or stats["mean"], card.get("std") or stats["std"]
         self.transform = eval_transform(size, resize, mean, std)
         self.size, self.least = size, enough_pixels(size, resize)
         looks = card.get("calibration") or {}

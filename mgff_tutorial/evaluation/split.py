@@ -321,10 +321,15 @@ def claims(card, data, split, cropper=None):
         card: of the checkpoint. data, split: what is measured.
         cropper: dict of ``cropper``, ``rule`` and ``tau`` in two stages, else None.
     """
-    if card.get("split", "test") != split or data != card.get("data") or "correct" not in card:
+    elsewhere = (card.get("split") or "test") != split or data != card.get("data")
+    if elsewhere or card.get("correct") is None:
         return {}
     found = {"stage 1": (card["correct"], card["count"])}
     two = {"rule": "default", **(card.get("two_stage") or {})}
-    if cropper and "correct" in two and all(two.get(key) == cropper[key] for key in cropper):
+    if (
+        cropper
+        and two.get("correct") is not None
+        and all(two.get(key) == cropper[key] for key in cropper)
+    ):
         found["merged"] = (two["correct"], two["count"])
     return found
