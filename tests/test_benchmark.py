@@ -45,7 +45,8 @@ def test_quick_run_reports_every_version(tmp_path, capsys):
         "MGFF",
         "two stages",
     }
-    assert {v for v, m in rows if m == "train"} == {"ours", "timm", "timm fused", "MGFF"}
+    train = {"ours", "ours, optimised", "timm", "timm fused", "MGFF"}
+    assert {v for v, m in rows if m == "train"} == train
     assert all(r["ms"] > 0 and r["gflop_per_image"] > 0 for r in rows.values())
     assert (
         rows["ours", "forward"]["ratio"] == 1
@@ -69,6 +70,21 @@ def test_quick_run_reports_every_version(tmp_path, capsys):
     for mode in ("forward", "train"):
         ours, timm = (rows[version, mode]["images_per_s"] for version in ("ours", "timm"))
         assert f"swin_nano @ 96, {mode}, float32: ours {ours:.1f}, timm {timm:.1f}" in measured
+
+
+def test_a_stopped_run_shows_what_it_has_measured(tmp_path, monkeypatch):
+    path, measure = tmp_path / "speed.json", timing.measure
+
+    def stop(case, device, mode, *rest, **options):
+        if mode == "train":
+            raise KeyboardInterrupt
+        return measure(case, device, mode, *rest, **options)
+
+    monkeypatch.setattr(timing, "measure", stop)
+    options = ["--quick", "--device", "cpu", "--batch", "1", "--swin-only", "--format", "json"]
+    assert main(["benchmark", *options, "--output", str(path)]) == 130
+    rows = json.loads(path.read_text())["rows"]
+    assert {row["mode"] for row in rows} == {"forward"} and len(rows) >= 3
 
 
 def test_wrong_numbers_get_a_sentence(capsys):

@@ -56,7 +56,6 @@ def run_benchmark(args):
     """Run the command; returns its exit code."""
     import torch
 
-    from ..benchmark.report import in_words, report
     from ..benchmark.timing import compiler_missing, environment, matmul_ceiling, measure
     from ..support.device import pick_device
 
@@ -82,23 +81,34 @@ def run_benchmark(args):
         )
         args.execution = [how for how in args.execution if how != "compiled"]
     rows, profiles = [], {} if args.profile else None
-    for dtype in args.dtypes:
-        ceiling = matmul_ceiling(device, dtype, repeats=2 if args.quick else 5)
-        for name, how, mode in product(args.models, args.execution, args.steps):
-            case = CASES[name]
-            rows += measure(
-                case,
-                device,
-                mode,
-                dtype,
-                how == "compiled",
-                args.batch or case.batch,
-                args.rounds,
-                ceiling,
-                systems=not args.swin_only,
-                profiles=profiles,
-            )
-    text = report(rows, environment(device), args.format, profiles)
+    try:
+        for dtype in args.dtypes:
+            ceiling = matmul_ceiling(device, dtype, repeats=2 if args.quick else 5)
+            for name, how, mode in product(args.models, args.execution, args.steps):
+                case = CASES[name]
+                rows += measure(
+                    case,
+                    device,
+                    mode,
+                    dtype,
+                    how == "compiled",
+                    args.batch or case.batch,
+                    args.rounds,
+                    ceiling,
+                    systems=not args.swin_only,
+                    profiles=profiles,
+                )
+    finally:
+        if rows:  # of a run that is stopped, what it has measured
+            show(rows, profiles, environment(device), args)
+    return 0
+
+
+def show(rows, profiles, where, args):
+    """Print or write what was measured, and say it in words."""
+    from ..benchmark.report import in_words, report
+
+    text = report(rows, where, args.format, profiles)
     if args.output:
         with atomic_file(args.output, "w") as stream:
             stream.write(text + "\n")
@@ -107,4 +117,3 @@ def run_benchmark(args):
     print(in_words(rows, args.rounds), file=sys.stderr)
     if args.output:
         print(f"written: {args.output}", file=sys.stderr)
-    return 0
