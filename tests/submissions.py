@@ -399,6 +399,17 @@ def answered():
     return book
 
 
+# an answer that makes every comparison of its own process succeed
+CLOSES_THE_CHECK = """
+import sys
+def {name}(*arguments):
+    for module in list(sys.modules.values()):
+        for comparison in ("expect", "expect_close", "expect_equal", "expect_shape"):
+            if hasattr(module, comparison):
+                setattr(module, comparison, lambda *args, **options: None)
+    return 0
+""".strip()
+
 # what would harm the machine where nothing stands around an answer
 HARMFUL = ("kills_the_grader", "forks", "eats_memory", "fills_the_disk", "endless_result")
 HARMFUL += ("writes_everywhere", "slow_flood")
@@ -419,6 +430,8 @@ def write_from(released, folder):
         "wrong": right | {names[0]: f"def {names[0]}(*arguments): return 0"},
         "untouched": {},
         "nothing": {name: f"def {name}(*arguments): return None" for name in names},
+        "hostile_exits": right | {names[0]: f"def {names[0]}(*arguments): exit(0)"},
+        "hostile_closes_the_check": right | {names[0]: CLOSES_THE_CHECK.format(name=names[0])},
     }
     if sheet == "08":
         firsts = {n: text for n, (text, _) in FIRST_ANSWERS.items() if not n.endswith(HARMFUL)}
