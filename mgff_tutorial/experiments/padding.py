@@ -6,7 +6,7 @@ costs pixels.
 """
 
 import logging
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import torch
@@ -46,28 +46,43 @@ def padding(study, results, seeds, configurations):
                 "parts kept": round(parts_kept(box, study.train.parts), 4),
             }
             results.add_values(scores, configuration=f"padding={p:g}", split=SPLIT, n=len(truth))
-    views = {p: boxes_as_views(bare, p) for p in PADDINGS}
-    crop = cache(lambda p: study.features.extract(study.train, views[p], name=f"padding {p:g}"))
+
+    @cache
+    def crop(p):
+        views = boxes_as_views(bare, p)
+        return study.features.extract(study.train, views, name=f"padding {p:g}")
+
     for configuration, seed in [(c, s) for s in seeds for c in configurations]:
         names = {p: f"{configuration}/padding={p:g}" for p in PADDINGS}
         todo = [p for p in PADDINGS if not results.has(f"{names[p]}/merged", seed, SPLIT)]
         if not todo:
             continue
         recipe, cost = tune(study, results, configuration), study.cost(configuration)
-        whole, shape = study.view("train", "whole"), (len(truth), len(study.train.classes))
-        stage1, stage2 = torch.zeros(shape), {p: torch.zeros(shape) for p in todo}
-        folds = assign_folds(study.train.labels, FOLDS, seed)
-        for fold in range(FOLDS):
-            rest, held = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-            head = study.trained(configuration, recipe, seed, rest)
-            stage1[held] = predict_head(head, whole, held)
-            for p in todo:
-                stage2[p][held] = predict_head(head, crop(p), held)
-        for p in todo:
-            looks = {"stage2": stage2[p], "merged": (stage1 + stage2[p]) / 2}
+        train = partial(study.trained, configuration, recipe, seed)
+        views = [study.view("train", "whole"), *map(crop, todo)]
+        stage1, *crops = cross_validate(study, FOLDS, seed, train, views)
+        for p, stage2 in zip(todo, crops):
+            looks = {"stage2": stage2, "merged": (stage1 + stage2) / 2}
             for look, found in looks.items():
                 add_result(results, f"{names[p]}/{look}", seed, SPLIT, found, truth, cost)
         logger.info(f"{configuration}, seed {seed}: {len(todo)} paddings on {FOLDS} folds")
+
+
+def cross_validate(study, count, seed, train, views):
+    """Class probabilities (N, K) of all training images, each from a head that did not see it: one
+    tensor for each of ``views``.
+
+    Args:
+        count, seed: of `assign_folds`. train: indices of the images to train on -> head.
+    """
+    labels = study.train.labels
+    found = torch.zeros(len(views), len(labels), len(study.train.classes))
+    folds = assign_folds(labels, count, seed)
+    for fold in range(count):
+        head, held = train(np.flatnonzero(folds != fold)), np.flatnonzero(folds == fold)
+        for probabilities, view in zip(found, views):
+            probabilities[held] = predict_head(head, view, held)
+    return found
 
 
 def assign_folds(labels, count, seed):

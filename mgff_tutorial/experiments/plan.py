@@ -11,19 +11,18 @@ from functools import partial
 
 import numpy as np
 
-from .ablation import LENGTHS, LOOKS, TRIALS
+from .ablation import LENGTHS, LOOKS, SOURCES, TRIALS
 from .controlled import NEW_SCENES, SCENES, SMALL_SIZES, SWEEPS
 from .padding import FOLDS, PADDINGS
 from .padding import SPLIT as FOLDED
+from .probes import VIEWS
 from .registry import EXPERIMENTS, names_of, results_name
+from .replication import SOURCES as FEWER
 from .results import Results
+from .studies import Study, training_kinds
 from .tables import grid
 
 STEP = 3  # times a prediction
-WHOLE = ("whole", "flip", "random1", "random2")
-CROPS = ("cropper", "cropper-flip")
-TEST = ("whole", "cropper", "truth", "central")
-FEWER = ("whole", "cropper", "central")
 
 
 @dataclass(frozen=True)
@@ -32,15 +31,18 @@ class Kind:
 
     ``last`` is what a finished run ends with: rows of these configurations, in this split.
     ``trainings`` on all images make one run; ``epochs`` of all trials make a choice of recipe, for
-    the baseline and for others; ``views`` of each image go through the frozen backbone, and
-    ``pictures`` more.
+    the baseline and for others. Views go through the frozen backbone: of the training images those
+    that heads are trained on (``heads``, with ``crops`` or without) and ``more``, of the test
+    images ``test_views``, and ``pictures`` of each class.
     """
 
     last: tuple
     split: str = "test"
     trainings: float = 1.0
     epochs: tuple = (0.0, 0.0)
-    train_views: tuple = WHOLE
+    heads: bool = True
+    crops: bool = False
+    more: tuple = ()
     test_views: tuple = ("whole",)
     pictures: int = 0
 
@@ -60,7 +62,7 @@ def _drawn(sweeps, scenes, look):
         (f"{{}}/{look}",),
         f"{last}={sweeps[last][-1]:g}",
         epochs=_epochs(0.7),
-        train_views=WHOLE + CROPS,
+        crops=True,
         test_views=(),
         pictures=looks * settings * scenes[1],
     )
@@ -72,21 +74,21 @@ KINDS = {
     "ablation:two_stage": Kind(
         tuple(f"{{}}/{training}/{LOOKS[-1]}" for training in ("whole", "crops")),
         epochs=_epochs(0.7),
-        train_views=WHOLE + CROPS,
-        test_views=TEST,
+        crops=True,
+        test_views=("whole", *SOURCES),
     ),
     "ablation:screen": Kind((), epochs=_epochs(0.7, LENGTHS[:1])),
-    "probes:probes": Kind(("{}",), train_views=WHOLE[:2]),
+    "probes:probes": Kind(("{}",), heads=False, more=VIEWS),
     "replication:looks": Kind(
-        (f"{{}}/{LOOKS[-1]}",), epochs=(WALK, WALK), train_views=WHOLE[:3], test_views=FEWER
+        (f"{{}}/{LOOKS[-1]}",), epochs=(WALK, WALK), test_views=("whole", *FEWER)
     ),
-    "finetuning:finetuned": Kind((f"{{}}/{LOOKS[-1]}",), train_views=(), test_views=()),
+    "finetuning:finetuned": Kind((f"{{}}/{LOOKS[-1]}",), heads=False, test_views=()),
     "padding:padding": Kind(
         (f"{{}}/padding={PADDINGS[-1]:g}/merged",),
         FOLDED,
         trainings=FOLDS - 1,
         epochs=_epochs(0.7),
-        train_views=(*WHOLE, *(f"padding {p:g}" for p in PADDINGS)),
+        more=tuple(f"padding {p:g}" for p in PADDINGS),
         test_views=(),
     ),
     "controlled:controlled": _drawn(SWEEPS, SCENES, "merged"),
@@ -106,8 +108,6 @@ class Work:
 
 def plan(name, settings, seeds, folder, configurations=None):
     """What `registry.run` would still do with the same arguments: list of `Work`."""
-    from .studies import Study
-
     experiment = EXPERIMENTS[name]
     kind, names = KINDS[experiment.run], names_of(name, configurations)[0]
     study, results = Study(settings), Results(folder, results_name(name, settings))
@@ -139,8 +139,9 @@ def plan(name, settings, seeds, folder, configurations=None):
             work.append(Work(f"{one}: choice of a recipe", 1, choices * epoch, how))
         if runs:
             work.append(Work(f"{one}: training", len(runs), kind.trainings * epochs * epoch, how))
-    if work and (kind.train_views or kind.test_views):
-        views = _missing(study, "train", kind.train_views)
+    if work and not whole:
+        kinds = training_kinds(settings.random_views, kind.crops) if kind.heads else []
+        views = _missing(study, "train", [*kinds, *kind.more])
         views += _missing(study, "test", kind.test_views)
         views += kind.pictures * len(study.train.classes)
         work = [Work("views through the frozen backbone", views, backbone, by_what), *work]
@@ -149,10 +150,9 @@ def plan(name, settings, seeds, folder, configurations=None):
 
 def _missing(study, split, kinds):
     """How many views of a split are not in the cache; boxes are not computed to find out."""
-    dataset, plain = getattr(study, split), (*WHOLE, "truth", "central")
-    stored = [
-        k for k in kinds if k in plain and study.features.holds(dataset, study.views(split, k))
-    ]
+    dataset = getattr(study, split)
+    plain = [kind for kind in kinds if not kind.startswith(("cropper", "padding"))]
+    stored = [k for k in plain if study.features.holds(dataset, study.views(split, k))]
     return (len(kinds) - len(stored)) * len(dataset)
 
 

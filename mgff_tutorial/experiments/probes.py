@@ -3,13 +3,13 @@ backbone's own classifier sees.
 """
 
 import logging
+from functools import partial
 
-import numpy as np
 import torch
 
 from .ablation import add_result, best_of, scores_of
 from .frozen_heads import FrozenHead, predict_head, train_head
-from .padding import assign_folds
+from .padding import cross_validate
 from .replication import FOLDS, SPLIT, START, bracketed
 
 logger = logging.getLogger(__name__)
@@ -54,10 +54,7 @@ def probes(study, results, seeds, configurations):
         centre, scale = train[0].mean(0), train[0].std(0).clamp_min(1e-6)
         views = [{"pooled": (one - centre) / scale} for one in train]
         test = {"pooled": (PROBES[name](study.view("test", "whole")) - centre) / scale}
-
-        def run(recipe):
-            return _validate(study, name, recipe, views)
-
+        run = partial(_validate, study, views)
         recipe = bracketed(START, "lr", lambda trials: best_of(results, name, trials, run, SPLIT))
         for seed in todo:
             head = _trained(study, views, recipe, seed, range(len(study.train)))
@@ -68,14 +65,10 @@ def probes(study, results, seeds, configurations):
         logger.info(f"{name}, seed {seed}: {share:.1f} %")
 
 
-def _validate(study, name, recipe, views):
+def _validate(study, views, recipe):
     """As `replication.validate`, for a linear layer on these views."""
-    found = torch.zeros(len(study.labels), len(study.train.classes))
-    folds = assign_folds(study.labels, FOLDS, seed=0)
-    for fold in range(FOLDS):
-        rest, held = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-        head = _trained(study, views, recipe, 0, rest)
-        found[held] = predict_head(head, views[0], held)
+    train = partial(_trained, study, views, recipe, 0)
+    found = cross_validate(study, FOLDS, 0, train, views[:1])[0]
     return scores_of(found, study.labels), len(study.labels), {}
 
 

@@ -7,13 +7,11 @@ worse one on both sides. What is found on the first classes counts where the sec
 
 import logging
 from dataclasses import replace
-
-import numpy as np
-import torch
+from functools import partial
 
 from .ablation import LENGTHS, add_looks, best_of, has_looks, scores_of
 from .frozen_heads import HeadRecipe, predict_head
-from .padding import assign_folds
+from .padding import cross_validate
 from .studies import last_map_of
 
 logger = logging.getLogger(__name__)
@@ -84,10 +82,6 @@ def bracketed(recipe, rate, best):
 def validate(study, configuration, recipe):
     """Scores of a recipe on all training images, each predicted by a head that did not see it."""
     truth, view = study.labels, study.view("train", "whole", last_map_of(configuration))
-    found = torch.zeros(len(truth), len(study.train.classes))
-    folds = assign_folds(truth, FOLDS, seed=0)
-    for fold in range(FOLDS):
-        rest, held = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-        head = study.trained(configuration, recipe, 0, rest)
-        found[held] = predict_head(head, view, held)
+    train = partial(study.trained, configuration, recipe, 0)
+    found = cross_validate(study, FOLDS, 0, train, [view])[0]
     return scores_of(found, truth), len(truth), study.cost(configuration)

@@ -150,9 +150,7 @@ class Study:
         """The whole of each training image, its mirror image and random rectangles; with ``crops``,
         also the cropper's box and its mirror image.
         """
-        kinds = ["whole", "flip"]
-        kinds += [f"random{i + 1}" for i in range(self.settings.random_views)]
-        kinds += ["cropper", "cropper-flip"] if crops else []
+        kinds = training_kinds(self.settings.random_views, crops)
         return [self.view("train", kind, last_map) for kind in kinds]
 
     def sizes(self, split):
@@ -253,6 +251,12 @@ class Study:
             name: {"params": sum(p.numel() for p in heads[name].parameters()), **cost}
             for name, cost in found.items()
         }
+
+
+def training_kinds(random_views, crops=False):
+    """Names of the views of `Study.training_views`."""
+    randoms = [f"random{i + 1}" for i in range(random_views)]
+    return ["whole", "flip", *randoms, *(["cropper", "cropper-flip"] if crops else [])]
 
 
 def last_map_of(configuration):
