@@ -7,6 +7,7 @@ python tests/mutants.py 03        how many mutants each exercise of notebook 03 
 import ast
 import contextlib
 import copy
+import functools
 import io
 import signal
 import threading
@@ -189,6 +190,7 @@ def _is_docstring(node):
     )
 
 
+@functools.cache
 def mutants(source, name):
     """(what changed, mutated source) for the function or class ``name`` of a module's source.
 

@@ -177,9 +177,9 @@ def test_how_sure_another_vit_is_is_not_known():
 def test_the_photographed_birds_are_there_and_an_empty_photograph_is_not():
     cropper = ViTCropper(real_weights.dinov2_vit_small(224))
     birds = CUB200(real_weights.cub20(), split="test")
-    images = [tv.to_dtype(tv.to_image(birds.image(i)), scale=True) for i in range(0, 500, 10)]
+    images = [tv.to_dtype(tv.to_image(birds.image(i)), scale=True) for i in range(0, 500, 20)]
     found = cropper.find([image.as_subclass(torch.Tensor) for image in images])
-    assert found.fallback.sum() <= 2
+    assert found.fallback.sum() <= 1
     assert cropper.find(empty_pictures()).fallback.all()
 
 

@@ -1,7 +1,7 @@
 """Damaged files of each kind, made by `damage`: refused in one sentence, or repaired; never a
 traceback, a hang, a changed file of the user's, or a wrong result.
 
-200 variants of each kind; ``MGFF_DAMAGED=5000 pytest -s tests/test_damaged.py`` tries more, and
+100 variants of each kind; ``MGFF_DAMAGED=5000 pytest -s tests/test_damaged.py`` tries more, and
 prints the counts.
 """
 
@@ -33,7 +33,7 @@ from mgff_tutorial.training import trainer as training
 from mgff_tutorial.training.trainer import train
 
 torch.set_num_threads(1)
-VARIANTS = int(os.environ.get("MGFF_DAMAGED", 200))
+VARIANTS = int(os.environ.get("MGFF_DAMAGED", 100))
 SECONDS = 10  # of computing, for one variant
 
 

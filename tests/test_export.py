@@ -4,6 +4,7 @@ import copy
 import threading
 
 import pytest
+import timm
 import torch
 from torch import fx
 from torchvision.models.feature_extraction import create_feature_extractor
@@ -19,7 +20,7 @@ from mgff_tutorial.two_stage import TwoStageClassifier
 def shifted_swin():
     """Small, with shifts, masks and a padded grid."""
     torch.manual_seed(0)
-    return swin_nano(num_classes=3, window_size=4)
+    return swin_nano(num_classes=3, window_size=4, depths=(1, 2, 1, 1))
 
 
 def alive(model):
@@ -36,9 +37,9 @@ def mgff(backbone):
 
 MODELS = {
     "swin": lambda: shifted_swin().eval(),
-    "mgff on our swin": lambda: mgff("swin_nano"),
+    "mgff on our swin": lambda: mgff(swin_nano(img_size=64, depths=(1, 2, 1, 1))),
     "mgff on a resnet": lambda: mgff("resnet10t"),
-    "mgff on a vit": lambda: mgff("vit_tiny_patch16_224"),
+    "mgff on a vit": lambda: mgff(timm.create_model("vit_tiny_patch16_224", img_size=64, depth=4)),
 }
 
 
@@ -46,13 +47,18 @@ def size_of(model):
     return (96, 96) if isinstance(model, type(shifted_swin())) else model.img_size
 
 
-@pytest.mark.parametrize("name", sorted(MODELS))
-def test_exported_programs_compute_the_same_with_gradients_on(name):
-    model = MODELS[name]()
+@pytest.fixture(scope="module", params=sorted(MODELS))
+def exported(request):
+    """Name, model and exported program; exporting takes most of the time of these tests."""
+    model = MODELS[request.param]()
+    assert any(p.requires_grad for p in model.parameters())
     x = torch.randn(2, 3, *size_of(model))
-    batch = torch.export.Dim("batch", min=1, max=16)
-    program = torch.export.export(model, (x,), dynamic_shapes=({0: batch},))
-    program = program.run_decompositions()
+    batch = torch.export.Dim("batch", min=1, max=64)
+    return request.param, model, torch.export.export(model, (x,), dynamic_shapes=({0: batch},))
+
+
+def test_exported_programs_compute_the_same_with_gradients_on(exported):
+    name, model, program = exported
     for count in (2, 5):
         x = torch.randn(count, 3, *size_of(model))
         torch.testing.assert_close(program.module()(x), model(x), atol=1e-5, rtol=0)
@@ -60,16 +66,12 @@ def test_exported_programs_compute_the_same_with_gradients_on(name):
     assert not any("scaled_dot_product" in n for n in names) or name == "mgff on a vit"
 
 
-@pytest.mark.parametrize("name", sorted(MODELS))
-def test_onnx_files_compute_the_same(name, tmp_path):
+def test_onnx_files_compute_the_same(exported, tmp_path):
     pytest.importorskip("onnxscript")
     runtime = pytest.importorskip("onnxruntime")
-    model = MODELS[name]()
+    _, model, program = exported
     path = tmp_path / "model.onnx"
-    x = torch.randn(2, 3, *size_of(model))
-    assert any(p.requires_grad for p in model.parameters())
-    batch = torch.export.Dim("batch", min=1, max=64)
-    torch.onnx.export(model, (x,), path, dynamo=True, dynamic_shapes=({0: batch},), verbose=False)
+    torch.onnx.export(program, (), path, dynamo=True, verbose=False)
     session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     for count in (1, 2, 5):
         x = torch.randn(count, 3, *size_of(model))

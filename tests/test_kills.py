@@ -25,7 +25,7 @@ from mgff_tutorial.support.checkpoints import load_into, read_checkpoint, save_c
 from mgff_tutorial.support.files import remove_leftovers, write_json
 
 torch.set_num_threads(1)
-KILLS = int(os.environ.get("MGFF_KILLS", 8))
+KILLS = int(os.environ.get("MGFF_KILLS", 4))
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills processes made by fork")
 
 
@@ -151,7 +151,7 @@ def test_a_killed_command_goes_on_to_the_same_files(kind, tmp_path):
     whole = content(folder)
     counts = [line.rsplit(" ", 1) for line in tally.read_text().splitlines()]
     points = [(name, number + 1) for name, count in counts for number in range(int(count))]
-    step = max(1, len(points) / int(os.environ.get("MGFF_KILLS", 4)))
+    step = max(1, len(points) / int(os.environ.get("MGFF_KILLS", 2)))
     struck = Counter()
     for place in np.arange(step / 2, len(points), step).astype(int):
         point, number = points[place]

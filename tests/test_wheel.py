@@ -111,31 +111,25 @@ def test_coursework_in_another_folder(site, tmp_path):
 
 
 def test_the_package_in_the_wheel_is_the_one_that_runs(site, tmp_path):
-    """... and finds its data where a wheel has them; the first picture is drawn without the
-    checkout.
+    """... and finds its data where a wheel has them, stored results too; the first picture is drawn
+    without the checkout.
     """
     script = (
         "import mgff_tutorial.support.paths as p, mgff_tutorial as m; print(p.PACKAGE, "
         "p.checkpoints_dir(), p.results_dir(), p.sketchbirds_dir());"
-        "print(m.render(3, 1, size=32).image.size)"
+        "print(m.render(3, 1, size=32).image.size);"
+        "from mgff_tutorial.experiments.results import stored_results; r = "
+        "stored_results('controlled'); print(len(r.rows), len(r.predictions['labels/scale=0.2']))"
     )
     done = python(site, tmp_path, "-c", script)
     package = site / "mgff_tutorial"
-    assert done.stdout.split("\n")[:2] == [
+    rows = (ROOT / "data" / "results" / "controlled.csv").read_text().count("\n") - 1
+    assert done.stdout.splitlines() == [
         f"{package} {package / '_data' / 'checkpoints'} {package / '_data' / 'results'} "
         f"{tmp_path / 'cache' / 'sketchbirds'}",
         "(32, 32)",
+        f"{rows} 200",
     ], done.stderr
-
-
-def test_stored_results_are_read_from_the_wheel(site, tmp_path):
-    script = (
-        "from mgff_tutorial.experiments.results import stored_results as s; r = s('controlled');"
-        "print(len(r.rows), len(r.predictions['labels/scale=0.2']))"
-    )
-    done = python(site, tmp_path, "-c", script)
-    rows = (ROOT / "data" / "results" / "controlled.csv").read_text().count("\n") - 1
-    assert done.stdout.split() == [str(rows), "200"], done.stderr
 
 
 @pytest.mark.skipif(not FULL, reason="takes some minutes: MGFF_WHEEL=full runs it")

@@ -186,10 +186,16 @@ def shared_boxes(birds, folder, found, rank, processes, port):
     )
 
 
+# what takes seconds to import, and does not depend on what a process will do
+PRELOADED = [f"mgff_tutorial.commands.{name}" for name in ("ablate", "evaluate", "predict")]
+PRELOADED += ["mgff_tutorial.evaluation.predict", "mgff_tutorial.evaluation.split"]
+PRELOADED += ["mgff_tutorial.experiments.tables", "accelerate", "timm.optim", "timm.scheduler"]
+
+
 def start(function, *args):
     """A started process that runs ``function(*args)``."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["training_fakes", "accelerate", "timm.optim", "timm.scheduler"])
+    context.set_forkserver_preload(["training_fakes", *PRELOADED])
     process = context.Process(target=function, args=args)
     process.start()
     return process
