@@ -670,8 +670,8 @@ MUTANTS = [
     (
         "skipped before, forgotten after",
         "commands/predict.py",
-        "skipped or before",
-        "skipped",
+        "self.skipped or before",
+        "self.skipped",
         "test_command_line.py -k skipped_before",
     ),
     (

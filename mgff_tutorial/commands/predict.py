@@ -105,7 +105,7 @@ def look_twice(args, card):
     except CheckpointError as error:
         if args.cropper:
             raise
-        print(f"note: one look only, at whole images: {error}", file=sys.stderr)
+        say(f"note: one look only, at whole images: {error}")
         return None
 
 
@@ -127,24 +127,49 @@ def run_predict(args):
     Raises:
         InputError: no image, a bad checkpoint, or an output file that exists.
     """
-    from tqdm.auto import tqdm
-
-    from ..datasets.folder import unread_hint
     from ..evaluation.figure import save_figure
-    from ..evaluation.predict import (
-        Predictor,
-        find_images,
-        load_classifier,
-        predict_files,
-    )
+    from ..evaluation.predict import Predictor, find_images, load_classifier, predict_files
     from ..evaluation.split import Team
 
-    if args.save_figures and Path(args.save_figures).resolve().is_relative_to(
-        Path(args.path).resolve()
-    ):
+    _check(args)
+    team = Team(args.device)
+    classifier = load_classifier(args.checkpoint or default_checkpoint(), args.device)
+    if team.is_first and not args.checkpoint:
+        say(
+            "note: no --checkpoint, so the tutorial's own classifier answers; it knows "
+            f"{len(classifier.card['classes'])} drawn species, and no photograph."
+        )
+    predictor = Predictor(classifier, look_twice(args, classifier.card), args.top)
+    if Path(args.path).is_dir():
+        predictor.optimise(args.batch_size)
+    log, finished, each = None, set(), None
+    if args.out:
+        two_stage = predictor.two_stage is not None
+        log = team.first(lambda: PredictionLog(args.out, args.resume, predictor.classes, two_stage))
+        finished = team.same(log and log.done)
+    if args.save_figures:
+        each = partial(save_figure, args.save_figures)
+    files = (file for file in find_images(args.path) if name_key(file[0]) not in finished)
+    share = team.share(files, args.batch_size)
+    batches = team.together(predict_files(predictor, share, args.batch_size, args.threads, each))
+    if not team.is_first:
+        for _ in batches:
+            pass
+        return 0
+    output = Output(args, log)
+    output.take(batches)
+    return output.summarise(about_confidence(predictor, classifier.card))
+
+
+def _check(args):
+    """Refuse, before anything is loaded, arguments that do not fit, and a folder without images."""
+    from ..datasets.folder import unread_hint
+    from ..evaluation.predict import find_images
+
+    figures = args.save_figures
+    if figures and Path(figures).resolve().is_relative_to(Path(args.path).resolve()):
         raise InputError(
-            f"--save-figures {args.save_figures} lies in the folder that is predicted, so the "
-            f"figures would "
+            f"--save-figures {figures} lies in the folder that is predicted, so the figures would "
             "be predicted too; choose another folder."
         )
     if args.resume and not args.out:
@@ -152,92 +177,83 @@ def run_predict(args):
     for option, most in (("batch_size", 4096), ("threads", 1024), ("top", 100_000)):
         name = f"--{option.replace('_', '-')}"
         check_number(name, getattr(args, option), 1, most, whole=True)
-    first = next(iter(find_images(args.path)), None)
-    if first is None:
+    if next(iter(find_images(args.path)), None) is None:
         raise DataError(f"{args.path} holds {unread_hint(args.path) or 'no image'}.")
-    team = Team(args.device)
-    classifier = load_classifier(args.checkpoint or default_checkpoint(), args.device)
-    if team.is_first and not args.checkpoint:
-        print(
-            "note: no --checkpoint, so the tutorial's own classifier answers; it knows "
-            f"{len(classifier.card['classes'])} drawn species, and no photograph.",
-            file=sys.stderr,
-        )
-    predictor = Predictor(classifier, look_twice(args, classifier.card), args.top)
-    if Path(args.path).is_dir():
-        predictor.optimise(args.batch_size)
-    log = None
-    if args.out:
-        log = team.first(
-            lambda: PredictionLog(
-                args.out, args.resume, predictor.classes, predictor.two_stage is not None
+
+
+class Output:
+    """Where the records of a run go, and how many there were.
+
+    Args:
+        args: of the command. log: the `PredictionLog` of ``--out``, or None.
+    """
+
+    def __init__(self, args, log):
+        self.args, self.log, self.table = args, log, None
+        if args.csv:
+            self.table = PredictionTable(args.csv, args.out if args.resume else None)
+        self.done = self.skipped = self.strange = 0
+        if not args.json and log is None:
+            print(HEADER)
+
+    def take(self, batches):
+        """Write all batches of records, as they come."""
+        from tqdm.auto import tqdm
+
+        quiet = self.args.quiet or self.log is None
+        try:
+            with tqdm(unit=" images", desc="predicting", disable=quiet, file=sys.stderr) as bar:
+                for records in batches:
+                    self._write(records)
+                    bar.update(len(records))
+        except KeyboardInterrupt as stop:
+            text = f"stopped: {self.done:,} images predicted"
+            if self.log is not None:
+                text += f", all in {self.args.out}. Continue with: {command_with('--resume')}"
+            raise Stopped(text, getattr(stop, "code", 130)) from None
+        finally:
+            if self.log is not None:
+                self.log.close()
+        if self.table is not None:
+            self.table.close()
+
+    def _write(self, records):
+        if self.log is not None:
+            self.log.write(records)
+        elif self.args.json:
+            print("\n".join(json.dumps(record, allow_nan=False) for record in records), flush=True)
+        else:
+            print("\n".join(map(table_row, records)), flush=True)
+        if self.table is not None:
+            self.table.write(records)
+        broken = [record["error"] for record in records if "error" in record]
+        for error in broken:
+            say(f"skipped: {printable(error)}")
+        self.done += len(records) - len(broken)
+        self.skipped += len(broken)
+        self.strange += sum(record.get("familiar") is False for record in records)
+
+    def summarise(self, confidence):
+        """Say what was done, and how far it can be believed; returns the command's exit code."""
+        args, log = self.args, self.log
+        before = f" ({log.skipped:,} of them skipped)" if log and log.skipped else ""
+        earlier = f", {len(log.done):,} from before{before}" if log and log.done else ""
+        say(f"{self.done:,} images predicted{earlier}, {self.skipped:,} skipped.")
+        for target in filter(None, (args.out, args.csv, args.save_figures)):
+            say(f"written: {target}")
+        if self.strange:
+            mark = "" if args.json or log else " (marked ?)"
+            say(
+                f"{self.strange:,} of them are not like anything the classifier was trained on"
+                f"{mark}: do not believe their names."
             )
-        )
-    finished = team.same(log.done if log else set())
-    files = (
-        (name, path) for name, path in find_images(args.path) if name_key(name) not in finished
-    )
-    each = partial(save_figure, args.save_figures) if args.save_figures else None
-    batches = predict_files(
-        predictor, team.share(files, args.batch_size), args.batch_size, args.threads, each
-    )
-    table = None
-    if args.csv and team.is_first:
-        table = PredictionTable(args.csv, args.out if args.resume else None)
-    done = skipped = strange = 0
-    if not team.is_first:
-        for _ in team.together(batches):
-            pass
-        return 0
-    if not args.json and log is None:
-        print(HEADER)
-    try:
-        with tqdm(
-            unit=" images", desc="predicting", disable=args.quiet or log is None, file=sys.stderr
-        ) as bar:
-            for records in team.together(batches):
-                _emit(records, args.json, log)
-                if table is not None:
-                    table.write(records)
-                broken = [record for record in records if "error" in record]
-                for record in broken:
-                    print(f"skipped: {printable(record['error'])}", file=sys.stderr)
-                done, skipped = done + len(records) - len(broken), skipped + len(broken)
-                strange += sum(record.get("familiar") is False for record in records)
-                bar.update(len(records))
-    except KeyboardInterrupt as stop:
-        text = f"stopped: {done:,} images predicted"
-        if log is not None:
-            text += f", all in {args.out}. Continue with: {command_with('--resume')}"
-        raise Stopped(text, getattr(stop, "code", 130)) from None
-    finally:
-        if log is not None:
-            log.close()
-    before = f" ({log.skipped:,} of them skipped)" if log is not None and log.skipped else ""
-    earlier = f", {len(log.done):,} from before{before}" if log is not None and log.done else ""
-    print(f"{done:,} images predicted{earlier}, {skipped:,} skipped.", file=sys.stderr)
-    if table is not None:
-        table.close()
-    for target in (args.out, args.csv, args.save_figures):
-        if target:
-            print(f"written: {target}", file=sys.stderr)
-    if strange:
-        print(
-            f"{strange:,} of them are not like anything the classifier was trained on"
-            f"{'' if args.json or log else ' (marked ?)'}: do not believe their names.",
-            file=sys.stderr,
-        )
-    if done and (line := about_confidence(predictor, classifier.card)):
-        print(line, file=sys.stderr)
-    if done == 0 and skipped and not earlier:
-        return 2
-    return 1 if skipped or before else 0
+        if self.done and confidence:
+            say(confidence)
+        if not self.done and self.skipped and not earlier:
+            return 2
+        return 1 if self.skipped or before else 0
 
 
-def _emit(records, as_json, log):
-    if log is not None:
-        log.write(records)
-    elif as_json:
-        print("\n".join(json.dumps(record, allow_nan=False) for record in records), flush=True)
-    else:
-        print("\n".join(map(table_row, records)), flush=True)
+def say(text):
+    """A line for people, beside what programs read."""
+    print(text, file=sys.stderr)

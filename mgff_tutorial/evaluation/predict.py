@@ -139,6 +139,7 @@ class Predictor:
                 "load_classifier."
             )
         check_number("top", top, 1, whole=True)
+        card = {key: value for key, value in card.items() if value is not None}
         stats = model_config(classifier)
         size = card.get("img_size") or stats["img_size"]
         resize = card.get("resize") or size
@@ -199,18 +200,8 @@ class Predictor:
 
     def _two_looks(self, images):
         result = self.two_stage.predict(images, images_per_pass(images))
-        parts = zip(
-            *(
-                values.cpu()
-                for values in (
-                    result.merged,
-                    result.stage1,
-                    result.stage2,
-                    result.boxes,
-                    result.fallback,
-                )
-            )
-        )
+        names = ("merged", "stage1", "stage2", "boxes", "fallback")
+        parts = zip(*(getattr(result, name).cpu() for name in names))
         records = [
             {
                 **self._record(merged),
