@@ -26,6 +26,7 @@ def test_a_knob_redraws_the_picture_and_nothing_is_printed(capsys):
     knobs, picture = box.children
     before = bytes(picture.value)
     assert calls == [(1, 3, "b")] and before.startswith(b"\x89PNG")
+    assert knobs.children[2].layout.width == "max-content"  # long names can be read
     knobs.children[0].value = 5
     knobs.children[2].value = "a"
     assert calls[1:] == [(5, 3, "b"), (5, 3, "a")] and bytes(picture.value) != before

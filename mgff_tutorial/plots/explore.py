@@ -142,7 +142,8 @@ def _control(widgets, name, values, start):
     shown = {"description": name.replace("_", " "), "style": {"description_width": "initial"}}
     if isinstance(values, list):
         chosen = start if start in values else values[0]
-        return widgets.Dropdown(options=values, value=chosen, **shown)
+        wide = widgets.Layout(width="max-content")  # the longest choice can be read
+        return widgets.Dropdown(options=values, value=chosen, layout=wide, **shown)
     low, high, step = values
     kind = widgets.IntSlider if isinstance(step, int) else widgets.FloatSlider
     chosen = low if start is inspect.Parameter.empty else start
@@ -280,7 +281,10 @@ def draw_merge(first, second, names, truth, weight=0.5, top=4):
         colours = [GREEN if i == truth else BLUE for i in shown]
         ax.barh(range(top), values[shown], color=colours)
         for row, i in enumerate(shown):
-            ax.text(min(values[i], 0.86) + 0.01, row, f"{values[i]:.2f}", va="center", fontsize=9)
+            long = values[i] > 0.86  # its number stands in the bar, not beside it
+            place = dict(ha="right", color="white") if long else dict(ha="left", color="black")
+            at = values[i] - 0.01 if long else values[i] + 0.01
+            ax.text(at, row, f"{values[i]:.2f}", va="center", fontsize=9, **place)
         answer = values.argmax()
         ax.set(title=title, xlim=(0, 1))
         ax.set_xlabel(
