@@ -91,17 +91,8 @@ def crop_and_resize(image, box, size):
         shown = [round(v, 1) for v in found]
         raise InputError(f"box: {shown} holds no pixel of a {width} x {height} image.")
     cut = image[:, y0:y1, x0:x1]
-    if cut.shape[-2:] == tuple(size):
-        return cut
     half = cut.dtype in (torch.float16, torch.bfloat16)  # not every device interpolates these
-    large = F.interpolate(
-        (cut.float() if half else cut)[None],
-        size=tuple(size),
-        mode="bilinear",
-        align_corners=False,
-        antialias=True,
-    )[0]
-    return large.to(cut.dtype)
+    return resize(cut.float() if half else cut, size).to(cut.dtype)
 
 
 @dataclass

@@ -42,7 +42,7 @@ from mgff_tutorial.support.device import pick_device, seed_everything
 PACKAGE = str(Path(mgff_tutorial.__file__).parent)
 FEW = settings(
     deadline=None,
-    max_examples=int(os.environ.get("MGFF_EXAMPLES", 25)),
+    max_examples=int(os.environ.get("MGFF_EXAMPLES", 15)),
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )

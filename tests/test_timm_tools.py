@@ -20,8 +20,8 @@ from mgff_tutorial.support.errors import CheckpointError, InputError
 from mgff_tutorial.swin import swin_tiny_patch4_window7_224
 from mgff_tutorial.training.config import load_config
 
-NAMES = ["swin_nano", "vit_nano", "mgff_swin_nano", "mgff_resnet18"]
-SMALL = {"mgff_resnet18": {"img_size": 64}}
+NAMES = ["swin_nano", "vit_nano", "mgff_swin_nano", "mgff_resnet10t"]
+SMALL = {name: {"img_size": 64} for name in ("mgff_resnet10t", "mgff_resnet18")}
 
 
 def changed(model, seed=0):

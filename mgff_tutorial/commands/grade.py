@@ -6,49 +6,48 @@ import sys
 from pathlib import Path
 
 from ..support.errors import InputError, check_number, unknown_name
+from . import add_command
 
 COLUMNS = ("submission", "exercise", "outcome", "points", "message")
 
 
+FLAGS = {
+    "paths": dict(
+        nargs="+",
+        metavar="PATH",
+        help="a notebook (.ipynb), a file of functions (.py), or a folder of such",
+    ),
+    "--notebook": dict(
+        metavar="NUMBER",
+        help="the notebook that is graded, such as 08; swap for the assignments of ASSIGNMENTS.md",
+    ),
+    "--csv": dict(metavar="FILE", help="write one row per submission and exercise"),
+    "--json": dict(action="store_true", help="print JSON instead of tables"),
+    "--seconds": dict(type=float, default=60, help="time limit per exercise (default: 60)"),
+    "--memory": dict(
+        type=int,
+        default=2048,
+        metavar="MB",
+        help="memory limit per submission, where the system has one (default: 2048)",
+    ),
+    "--seed": dict(type=int, help="of the inputs that the checks draw (default: a new one)"),
+    "--quiet": dict(action="store_true", help="no progress bar"),
+}
+
+
 def add_grade_command(subparsers):
     """Add ``grade`` to the command line."""
-    parser = subparsers.add_parser(
+    return add_command(
+        subparsers,
         "grade",
+        run_grade,
+        FLAGS,
         help="marks for the exercises of students",
         description="Grade notebooks, or Python files with the functions of an exercise sheet. "
         "Each submission runs in a process of its own that gets inputs and returns values; "
         "results are compared here. notebooks/TEACHING.md says what this protects against and "
         "what it does not.",
     )
-    parser.add_argument(
-        "paths",
-        nargs="+",
-        metavar="PATH",
-        help="a notebook (.ipynb), a file of functions (.py), or a folder of such",
-    )
-    parser.add_argument(
-        "--notebook",
-        metavar="NUMBER",
-        help="the notebook that is graded, such as 08; swap for the assignments of ASSIGNMENTS.md",
-    )
-    parser.add_argument("--csv", metavar="FILE", help="write one row per submission and exercise")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    parser.add_argument(
-        "--seconds", type=float, default=60, help="time limit per exercise (default: 60)"
-    )
-    parser.add_argument(
-        "--memory",
-        type=int,
-        default=2048,
-        metavar="MB",
-        help="memory limit per submission, where the system has one (default: 2048)",
-    )
-    parser.add_argument(
-        "--seed", type=int, help="of the inputs that the checks draw (default: a new one)"
-    )
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
-    parser.set_defaults(run=run_grade)
-    return parser
 
 
 def run_grade(args):

@@ -3,7 +3,15 @@
 import shlex
 from dataclasses import fields, replace
 
-from ..support.errors import DataError, InputError, check_number, counted, shortened, unknown_name
+from ..support.errors import (
+    DataError,
+    DataSetError,
+    InputError,
+    check_number,
+    counted,
+    shortened,
+    unknown_name,
+)
 from ..support.files import as_path, parse_yaml
 from ..training.config import TrainConfig, config_names, load_config, recipe_for
 from . import add_command
@@ -114,12 +122,10 @@ def run_train(args):
 
     try:
         result = train(config, resume=args.resume, progress=not args.quiet)
+    except DataSetError:
+        raise
     except DataError as error:  # from a loader process it comes with a traceback
-        if "expected a folder" in str(error):
-            raise
         text = str(error).strip().splitlines()[-1].rpartition("DataError: ")[2]
-        if "data check" in text:
-            raise DataError(text) from None
         check = f"python -m mgff_tutorial data check {shlex.quote(config.data)}"
         check += f" --root {shlex.quote(config.root)}" if config.root else ""
         raise DataError(f"{text.rstrip('.')}; {check} finds all such problems at once.") from None

@@ -4,7 +4,7 @@ any folder.
 
 from typing import Any
 
-from ..support.errors import DataError, InputError, unknown_name
+from ..support.errors import DataSetError, InputError, unknown_name
 from ..support.files import as_path
 from .base import (
     Annotations,
@@ -91,7 +91,7 @@ def is_folder(data: str) -> bool:
         return True
     if path.exists() or any(mark in data for mark in "/\\~."):
         what = "is a file" if path.exists() else "does not exist"
-        raise DataError(f"{data} {what}; expected a folder that holds one folder per class.")
+        raise DataSetError(f"{data} {what}; expected a folder that holds one folder per class.")
     unknown = unknown_name("data set", data, DATASETS)
     raise InputError(f"{unknown} There is no folder of that name either.")
 

@@ -21,7 +21,6 @@ from ..support.images import image_geometry, open_image, upright_box, upright_po
 from .tables import Problems
 
 ONE_CLASS = "holds one class; a classifier needs two or more"
-MORE_IMAGES = "each class needs two or more, or a folder train/ a folder test/ beside it"
 SPLITS = ("train", "test", "all")
 Folder = str | PathLike[str]
 Transform = Callable[[Image.Image], Any]
@@ -95,6 +94,7 @@ class ImageDataset(Dataset[tuple[Any, int]]):
     # (training images, test images, classes) of the published split
     published: tuple[int, int, int] | None = None
     home = ""  # where to get the data set, for messages
+    more_images = ""  # what a split without images is in need of, where the reader can tell
 
     root: Path
     split: str
@@ -131,7 +131,7 @@ class ImageDataset(Dataset[tuple[Any, int]]):
             if split == "all" or train == (split == "train")
         ]
         if not rows:
-            hint = f" ({MORE_IMAGES})" if self.name == "folder" else ""
+            hint = f" ({self.more_images})" if self.more_images else ""
             raise DataError(
                 f"{self.name}: the {split} split in {annotations.root} has no images{hint}."
             )

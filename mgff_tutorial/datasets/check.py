@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from ..support.errors import DataError, counted, unknown_name
 from ..support.images import EXTENSIONS, UNREAD, image_geometry, open_image, upright_size
-from .base import MORE_IMAGES, ONE_CLASS, count_difference
+from .base import ONE_CLASS, count_difference
 from .copies import closest_copies, thumbnail
 
 FEW = 5  # training images of a class, below which it is said
@@ -86,7 +86,7 @@ def check_dataset(name, root=None, decode=True, workers=None, progress=True):
         f"{name}: {train:,} training and {test:,} test images of "
         f"{counted(len(found.classes), 'class', 'classes')}"
     ]
-    _check_counts(name, found, train, test, problems)
+    _check_counts(kind, found, train, test, problems)
     difference = count_difference(name, kind.published, train, test, len(found.classes))
     if difference:
         problems.note(found.root, None, difference)
@@ -97,13 +97,13 @@ def check_dataset(name, root=None, decode=True, workers=None, progress=True):
     return report
 
 
-def _check_counts(name, found, train, test, problems):
+def _check_counts(kind, found, train, test, problems):
     """Too few images to train, to test or to choose with."""
     if len(found.classes) == 1:
         problems.add(found.root, None, ONE_CLASS)
     for half, count in (("training", train), ("test", test)):
         if found.classes and not count and train + test:
-            hint = f"; {MORE_IMAGES}" if name == "folder" else ""
+            hint = f"; {kind.more_images}" if kind.more_images else ""
             problems.add(found.root, None, f"holds no {half} image{hint}")
     known = Counter(label for label, is_train in zip(found.labels, found.train) if is_train)
     each = {name: known[label] for label, name in enumerate(found.classes)}

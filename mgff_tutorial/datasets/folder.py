@@ -38,6 +38,7 @@ class ImageFolderDataset(ImageDataset):
     """
 
     name = "folder"
+    more_images = "each class needs two or more, or a folder train/ a folder test/ beside it"
 
     def __init__(
         self,

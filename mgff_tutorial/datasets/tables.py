@@ -8,7 +8,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..support.errors import DataError
+from ..support.errors import DataError, DataSetError
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,13 @@ class Problems(list):
         """
         errors = self.errors
         if errors:
-            more = ""
-            if len(errors) > 1:
-                where = "" if root is None else f" --root {shlex.quote(str(root))}"
-                command = f"python -m mgff_tutorial data check {name}{where}"
-                more = f" And {len(errors) - 1:,} more; all of them: {command}"
-            raise DataError(f"{name}: {errors[0]}.{more}")
+            if len(errors) == 1:
+                raise DataError(f"{name}: {errors[0]}.")
+            where = "" if root is None else f" --root {shlex.quote(str(root))}"
+            raise DataSetError(
+                f"{name}: {errors[0]}. And {len(errors) - 1:,} more; all of them: "
+                f"python -m mgff_tutorial data check {name}{where}"
+            )
 
 
 def read_text(path, problems):

@@ -16,9 +16,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
-from ..cropper import ViTCropper
+from ..cropper import ViTCropper, resize
 from ..response import get_rule, record_attention
 from ..support.errors import InputError
 from ..support.fast import count_flops
@@ -102,8 +101,9 @@ def find_objects(
         ``"peak_in_box"``, 1 or 0, NaN for the baselines, which have no peak; ``"parts_kept"``, the
         share of visible parts inside the box, NaN without parts.
     """
-    from torchvision.transforms.v2 import functional as tv
     from tqdm.auto import tqdm
+
+    from ..evaluation.boxes import as_pixels
 
     boxes = torch.as_tensor(boxes, dtype=torch.float32)
     if not callable(pictures) and len(boxes) != len(pictures):
@@ -124,10 +124,7 @@ def find_objects(
         for i in range(start, min(start + batch_size, len(boxes))):
             picture = opened(i).convert("RGB")
             sizes.append(picture.size)
-            pixels = tv.to_dtype(tv.to_image(picture).as_subclass(torch.Tensor), scale=True)
-            batch.append(
-                F.interpolate(pixels[None], cropper.input_size, mode="bilinear", antialias=True)[0]
-            )
+            batch.append(resize(as_pixels(picture), cropper.input_size))
         sizes = torch.tensor(sizes, dtype=torch.float32)
         x = ((torch.stack(batch) - mean) / std).to(parameter.device, parameter.dtype)
         with torch.no_grad():

@@ -397,10 +397,9 @@ def compare_with_render(root, limit=2.0, every=1, progress=False):
     """
     root = Path(root)
     in_training = _column_table(root / "train_test_split.txt")[:, 1] == 1
-    listed = enumerate(entries(int(in_training.sum()) // len(SPECIES)), 1)
+    listed = list(enumerate(entries(int(in_training.sum()) // len(SPECIES)), 1))[::every]
     boxes = {int(number): box for number, *box in _column_table(root / "bounding_boxes.txt")}
-    listed = list(listed)[::every]
-    differences, box_differences, beyond = [], [], []
+    measured = []
     for number, entry in tqdm(
         listed, desc="comparing", unit="image", disable=None if progress else True
     ):
@@ -414,11 +413,10 @@ def compare_with_render(root, limit=2.0, every=1, progress=False):
         difference = float(np.abs(stored - fresh).mean()) if stored.shape == fresh.shape else 255.0
         x, y, width, height = boxes.get(number, (0, 0, 0, 0))
         off = max(abs(a - b) for a, b in zip(scene.box, (x, y, x + width, y + height)))
-        differences.append(difference)
-        box_differences.append(off)
-        if difference >= limit or off > 2:
-            beyond.append(entry.path)
-    return Comparison(len(listed), np.array(differences), np.array(box_differences), beyond)
+        measured.append((difference, off, entry.path))
+    beyond = [path for difference, off, path in measured if difference >= limit or off > 2]
+    differences, offs = (np.array([one[i] for one in measured]) for i in (0, 1))
+    return Comparison(len(listed), differences, offs, beyond)
 
 
 def _column_table(path):

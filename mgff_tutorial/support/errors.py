@@ -14,6 +14,10 @@ class DataError(InputError):
     """A data set, image or text file is missing or malformed; the message names the file."""
 
 
+class DataSetError(DataError):
+    """A data set as a whole cannot be used; the message says how to find all that is wrong."""
+
+
 class CheckpointError(InputError):
     """A checkpoint is corrupt, unsafe, or belongs to another model; nothing was loaded."""
 

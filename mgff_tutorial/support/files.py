@@ -165,16 +165,12 @@ def errors_naming(path):
 
 def _sync_folder(folder):
     """Make the rename itself durable where the system allows it (not on Windows)."""
-    try:
+    with contextlib.suppress(OSError):  # some network file systems refuse; the file itself is safe
         handle = os.open(folder, os.O_RDONLY)
-    except (OSError, PermissionError):
-        return
-    try:
-        os.fsync(handle)
-    except OSError:  # some network file systems refuse to sync a folder; the file itself is safe
-        pass
-    finally:
-        os.close(handle)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def write_json(path, value):
