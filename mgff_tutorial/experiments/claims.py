@@ -12,9 +12,9 @@ import numpy as np
 import yaml
 
 from ..support.errors import DataError, InputError
+from .grid import grid
 from .intervals import holm, resampled_difference
 from .results import Results
-from .tables import grid
 
 LEVEL = 0.05
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from .ablation import LENGTHS, LOOKS, SOURCES, TRIALS
 from .controlled import NEW_SCENES, SCENES, SMALL_SIZES, SWEEPS
+from .grid import grid
 from .padding import FOLDS, PADDINGS
 from .padding import SPLIT as FOLDED
 from .probes import VIEWS
@@ -20,7 +21,6 @@ from .registry import EXPERIMENTS, names_of, results_name
 from .replication import SOURCES as FEWER
 from .results import Results
 from .studies import Study, training_kinds
-from .tables import grid
 
 STEP = 3  # times a prediction
 

@@ -16,102 +16,33 @@ from ..support.errors import DataError, InputError
 from ..support.files import atomic_file
 from .controlled import SMALL_SIZES, SWEEPS
 from .costs import METRIC
+from .grid import grid, heads, tests
 from .intervals import t_interval, wilson_interval
+from .labels import (
+    BASELINE,
+    CONTROL,
+    COSTS,
+    FACTORS,
+    LITERAL,
+    LOCALISATION,
+    MGFF,
+    ONE_LOOK,
+    PADDING,
+    PROBED,
+    REPORTED,
+    SCREENED,
+    SETS,
+    SETTINGS,
+    STEPS,
+    TWO_LOOKS,
+)
 from .localisation import METRICS, by_run
 from .padding import PADDINGS, SPLIT
-from .results import Results, paired_difference, values_by_seed
+from .results import Results, values_by_seed
 
 MARK = re.compile(
     r"(<!-- results: (?P<name>[a-z-]+) -->\n).*?(?=<!-- end of results -->)", re.DOTALL
 )
-PHOTOGRAPHS = "photographs: CUB-20, EfficientNet-Lite0"
-DRAWN = "drawn birds: SketchBirds, `swin_nano`"
-SETTINGS = {  # column -> (results of heads that look once, results of heads that look twice)
-    PHOTOGRAPHS: ("fusion-cub20-tf_efficientnet_lite0", "two-stage-cub20-tf_efficientnet_lite0"),
-    DRAWN: ("fusion-sketchbirds", "two-stage-sketchbirds"),
-}
-PADDING = {  # column -> results of margins around the box
-    PHOTOGRAPHS: "padding-cub20-tf_efficientnet_lite0",
-    DRAWN: "padding-sketchbirds",
-}
-COSTS = {  # column -> results of what heads cost
-    "EfficientNet-Lite0 at 160": "cost-cub20-tf_efficientnet_lite0",
-    "ViT-S/14 at 168": "cost-cub20-vit_small_patch14_dinov2",
-    "`swin_nano` at 96": "cost-sketchbirds",
-}
-LOCALISATION = {  # results -> what was localised by what
-    "localisation_cub20": "Photographs (20 classes of CUB-200-2011), ViT-S/14 trained without "
-    "labels (DINOv2)",
-    "localisation_sketchbirds": "SketchBirds, `vit_nano`",
-}
-BASELINE, MGFF, LITERAL = "linear head (baseline)", "MGFF, default", "MGFF, `literal`"
-CONTROL = "two-layer head with about as many parameters (control)"
-ONE_LOOK = {  # row -> configuration; the gain is over the baseline
-    BASELINE: "baseline",
-    CONTROL: "mlp-control",
-    MGFF: "mgff",
-    LITERAL: "mgff-literal",
-    "MGFF without self-attention": "mgff-no-self-attention",
-    "MGFF without channel attention": "mgff-no-channel-attention",
-    "MGFF without graph": "mgff-no-graph",
-    **{f"MGFF without granularity {i}": f"mgff-no-granularity-{i}" for i in range(4)},
-}
-STEPS = {  # row -> configuration: from the default to the text, one step each
-    "MGFF, its vector in place of the classifier's features (a step to "
-    "`literal`)": "mgff-step-replace",
-    "MGFF without layer norms (a step to `literal`)": "mgff-step-norms",
-    "MGFF without residual connections (a step to `literal`)": "mgff-step-residuals",
-}
-# row -> configuration after the head's name; the gain is over the same head's one look
-TWO_LOOKS = {
-    "crop alone": "whole/stage2-cropper",
-    "**merged**": "whole/merged-cropper",
-    "merged, annotated boxes (ceiling)": "whole/merged-truth",
-    "merged, central boxes (floor)": "whole/merged-central",
-    "merged, trained with crops as well": "crops/merged-cropper",
-}
-SETS = {  # classes -> column
-    "cub20": "classes 1 to 20 (cub20)",
-    "cub15": "classes 21 to 35 (cub15), nothing chosen",
-}
-PROBED = {  # row -> configuration
-    "granularity 0, mean": "granularity-0",
-    "granularity 1, mean": "granularity-1",
-    "granularity 2 (last stage), mean": "granularity-2",
-    "granularity 0: mean, maximum, deviation": "granularity-0/spread",
-    "granularity 1: mean, maximum, deviation": "granularity-1/spread",
-    "granularity 2: mean, maximum, deviation": "granularity-2/spread",
-    "what the classifier sees": "classifier",
-    "the same beside granularities 0 and 1": "classifier+granularities",
-}
-SCREENED = {  # row -> configuration
-    BASELINE: "baseline",
-    CONTROL: "mlp-control",
-    MGFF: "mgff",
-    "a nonlinear block on each map, then MGFF": "mgff-nonlinear",
-    "blocks with a classifier each and a joint one, beside the linear head": (
-        "granularities-supervised"
-    ),
-    "blocks with a classifier each, then MGFF": "mgff-supervised",
-}
-FACTORS = {
-    "scale": "bird {} of the picture",
-    "camouflage": "camouflage {}",
-    "part_scale": "deciding parts {} times natural",
-}
-# Accuracies that papers report for themselves, in per cent: method, backbone family, CUB-200-2011,
-# NABirds (None: not quoted here). Nothing of it was measured in this repository. MGFF: Xu et al.,
-# Pattern Recognition 146, 2024, 110042. The others are quoted for orientation: their backbones,
-# pretraining and image sizes differ, so a difference of a point or two between rows says little
-# about the methods.
-REPORTED = [
-    ("MGFF (the paper)", "Swin-B and ViT", "92.60", "92.08"),
-    ("TransFG", "ViT", "91.7", None),
-    ("CAP", "CNN", "91.8", None),
-    ("IELT", "ViT", "91.81", "90.78"),
-    ("MetaFormer-2", "convolution and transformer", "92.9", "93.0"),
-    ("HERBS", "Swin", "above 93", "above 93"),
-]
 
 
 def tables(folder, seeds=5):
@@ -177,81 +108,6 @@ def update(page, found):
 def marked(text):
     """What stands between the marks of a page: dict of name -> text."""
     return {m["name"]: m[0].removeprefix(m[1]).strip() for m in MARK.finditer(text)}
-
-
-# --- what a table is made of ----------
-
-
-def grid(corner, lines, columns, measured=None, note=None):
-    """A Markdown table, and below it the distinct commands of the rows that it was measured from.
-
-    Args:
-        corner: title of the first column.
-        lines: pairs of a label and a key.
-        columns: pairs of titles and a function of the key that gives their cells; " | " stands
-            between titles, and between cells.
-        measured: rows with the commands; where there are none, nothing was measured, and there is
-            no table. note: stands above the commands.
-    """
-    if measured == []:
-        return ""
-    header = f"| {corner} | {' | '.join(titles for titles, _ in columns)} |".replace("|  |", "| |")
-    text = [header, "|" + "---|" * (header.count("|") - 1)]
-    text += [
-        f"| {' | '.join([label, *(cells(key) for _, cells in columns)])} |" for label, key in lines
-    ]
-    if measured:
-        commands = dict.fromkeys(row.command for row in measured)
-        text += ["", "```bash", *([note] if note else []), *commands, "```"]
-    return "\n".join(text)
-
-
-def heads(rows, seeds, columns, split="test"):
-    """Columns of `grid` on accuracies.
-
-    Args:
-        columns: pairs of a title and ``"A"``, the `accuracy` of a configuration, or ``"A - B"``,
-            its `gain` over another. In these and in ``split`` the key's texts take the place of {}.
-    """
-
-    def cells(key):
-        runs = [text.format(*key).split(" - ") for _, text in columns]
-        where = split.format(*key)
-        return " | ".join(
-            accuracy(rows, run[0], seeds, where) if len(run) == 1 else gain(rows, *run, where)
-            for run in runs
-        )
-
-    return " | ".join(title for title, _ in columns), cells
-
-
-def accuracy(rows, name, seeds, split="test"):
-    """Mean and interval of a configuration in per cent; says so where it has fewer than ``seeds``,
-    or none.
-    """
-    values = list(values_by_seed(rows, name, split=split).values())
-    if not values:
-        return "not run"
-    few = f" ({len(values)} of {seeds} seeds)" if len(values) < seeds else ""
-    bold = "**" if name.endswith("whole/merged-cropper") else ""
-    return f"{bold}{t_interval(values)}{bold}{few}"
-
-
-def gain(rows, name, reference, split="test"):
-    """Paired difference in points with its interval; empty where the two were not run with the same
-    seeds.
-    """
-    try:
-        d = paired_difference(rows, name, reference, split=split)
-    except InputError:  # not run, or with other seeds: the accuracy's cell says so
-        return ""
-    interval = f"{100 * d.mean:+.1f} ({100 * d.low:+.1f} to {100 * d.high:+.1f})"
-    return interval if name != reference else ""
-
-
-def tests(rows):
-    """The rows of the test images."""
-    return [row for row in rows if row.split == "test"]
 
 
 # --- heads on frozen backbones ----------

@@ -48,10 +48,11 @@ def check_tensor(name, x, shape, dtype=None):
     wanted = f"({', '.join(map(str, shape))})"
     if not isinstance(x, torch.Tensor):
         raise TypeError(f"{name} must be a tensor of shape {wanted}, got {type(x).__name__}.")
-    if x.ndim != len(shape) or any(
+    odd = [
         got != side if isinstance(side, int) else got < 1 and side != "B"
         for side, got in zip(shape, x.shape)
-    ):
+    ]
+    if x.ndim != len(shape) or any(odd):
         raise InputError(f"{name} must have shape {wanted}, got {tuple(x.shape)}.")
     if not x.is_floating_point():
         raise InputError(
