@@ -82,11 +82,12 @@ def draw_channel_weights(first, second, names, marked=()):
     for step, channel in enumerate(sorted(marked, key=lambda c: places[c])):
         x, y = places[channel], second[channel]
         ax.plot([x, x], [first[channel], y], color=GREY, linewidth=1)
-        away = 14 + 14 * step  # neighbours' numbers at different heights
+        aside = 12 * (step - (len(marked) - 1) / 2)  # neighbours' numbers do not touch
+        away = 14 + 14 * step
         ax.annotate(
             f"{channel}",
             (x, y),
-            (0, away if y > first[channel] else -away),
+            (aside, away if y > first[channel] else -away),
             textcoords="offset points",
             ha="center",
             va="center",
