@@ -204,18 +204,19 @@ def mutants(source, name):
     )
     target = module.body[number]
     parameters = [a.arg for a in target.args.args] if isinstance(target, ast.FunctionDef) else []
-    seen = {ast.unparse(module)}
-    out = []
+    rest = module.body[:number], module.body[number + 1 :]
+    above, below = ("\n".join(map(ast.unparse, part)) for part in rest)
+    seen, out = {ast.unparse(target)}, []
 
     def keep(line, what, path, new):
         try:
-            text = ast.unparse(_swap(module, ("body", number, *path), new))
+            text = ast.unparse(_swap(target, path, new))
             compile(text, name, "exec")
         except (SyntaxError, ValueError, AttributeError, TypeError):
             return
         if text not in seen:
             seen.add(text)
-            out.append((f"{name}:{line}: {what}", text))
+            out.append((f"{name}:{line}: {what}", f"{above}\n{text}\n{below}"))
 
     for path, node in _walk(target):
         line = getattr(node, "lineno", 0) - target.lineno

@@ -30,7 +30,7 @@ def class_of_students(tmp_path_factory, one_nursery):
     folder = tmp_path_factory.mktemp("class")
     expected = write_class(folder / "handed_in")
     out = folder / "marks.csv"
-    arguments = ["grade", str(folder / "handed_in"), "--notebook", "08", "--seconds", "4"]
+    arguments = ["grade", str(folder / "handed_in"), "--notebook", "08", "--seconds", "2"]
     code = main([*arguments, "--csv", str(out), "--seed", "5", "--quiet"])
     with open(out, newline="") as stream:
         return expected, list(csv.DictReader(stream)), code
@@ -69,7 +69,7 @@ def test_messages_say_what_happened(class_of_students):
         ("hostile_kills_the_grader", "can't send signals"),
         ("hostile_starts_programs", "can't start a program"),
         ("hostile_memory", "memory"),
-        ("slow_sleep", "no result within 4 seconds"),
+        ("slow_sleep", "no result within 2 seconds"),
         ("wrong_print", "use return, not print"),
         ("raises", "in the line: def adjacency"),
         ("empty", "no adjacency"),

@@ -114,12 +114,12 @@ def ask_without_trace(answer, *arguments):
     """
     before = copy.deepcopy(arguments)
     try:
-        with core._random_states_restored(), core.random_state_untouched():
+        with core.random_states_restored(), core.random_state_untouched():
             return ask(answer, *arguments)
     except CheckFailed as failure:
         if "global random state" not in str(failure):
             raise
-    with core._random_states_restored(), core.random_state_untouched():
+    with core.random_states_restored(), core.random_state_untouched():
         return ask(answer, *before)
 
 

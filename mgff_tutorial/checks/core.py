@@ -141,7 +141,7 @@ def exercise(label, answer=None, points=1):
         def judge(given, *args, seed=None, **kwargs):
             """The `Outcome`; prints nothing of its own."""
             try:
-                with _random_states_restored(), _draws(label, seed):
+                with random_states_restored(), _draws(label, seed):
                     _run(check, given, args, kwargs)
             except _Unanswered as unanswered:
                 return Outcome(about.number, NOT_ANSWERED, 0, points, str(unanswered))
@@ -323,10 +323,10 @@ def draw_numpy():
 @contextlib.contextmanager
 def random_state_untouched():
     """Fail if what runs inside changes a global random state (of torch, NumPy or Python)."""
-    before = _random_states()
+    before = random_states()
     yield
     expect(
-        same(before, _random_states()),
+        same_states(before, random_states()),
         "the global random state was changed: draw from a generator of your own, such as "
         "torch.Generator().manual_seed(seed) or np.random.default_rng(seed).",
     )
@@ -441,19 +441,31 @@ def what_was_raised(error):
 # ---- what must stay as it was ----
 
 
-def _random_states():
+def random_states():
+    """Random states of torch, NumPy and Python."""
     return [torch.get_rng_state(), list(np.random.get_state()), random.getstate()]
 
 
+def set_random_states(states):
+    """Go back to what `random_states` gave."""
+    torch.set_rng_state(states[0])
+    np.random.set_state(tuple(states[1]))
+    random.setstate(states[2])
+
+
+def same_states(before, now):
+    """`same` for random states; Python's is a tuple of 626 numbers, compared as a whole."""
+    return same(before[:2], now[:2]) and before[2] == now[2]
+
+
 @contextlib.contextmanager
-def _random_states_restored():
-    torch_state, numpy_state, python_state = _random_states()
+def random_states_restored():
+    """Whatever is drawn inside, the global random states are as before afterwards."""
+    states = random_states()
     try:
         yield
     finally:
-        torch.set_rng_state(torch_state)
-        np.random.set_state(tuple(numpy_state))
-        random.setstate(python_state)
+        set_random_states(states)
 
 
 @contextlib.contextmanager

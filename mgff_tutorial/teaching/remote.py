@@ -9,7 +9,6 @@ that was its argument.
 import builtins
 import contextlib
 import copy
-import random
 import weakref
 from collections import OrderedDict
 
@@ -132,7 +131,7 @@ class Link:
         module = proxy if isinstance(proxy, RemoteModule) else None
         if module is not None:
             fields["state"], fields["training"] = packer.pack(module._news()), module.training
-        states = _random_states()
+        states = core.random_states()
         if _differ(states, self._random):
             fields["random"] = packer.pack(states)
         self._random, self.raised = states, True
@@ -187,7 +186,7 @@ class Link:
         before = core.snapshot([args, kwargs])
         if "random" in message and self._open:
             self._random = unpacker.unpack(message["random"])
-        if self._open and _differ(_random_states(), self._random):
+        if self._open and _differ(core.random_states(), self._random):
             _set_random_states(self._random)  # the submission may have drawn between two calls
         printed = _Printed()
         with (
@@ -214,7 +213,7 @@ class Link:
         if module is not None:
             fields["state"] = packer.pack(_state(module, message["method"] is not None))
         if self._open:
-            states = _random_states()
+            states = core.random_states()
             if _differ(states, self._random):
                 self._random = states
                 fields["random"] = packer.pack(states)
@@ -573,19 +572,12 @@ def _kept(old, new):
     return old if isinstance(old, in_place) and type(old) is type(new) else new
 
 
-def _random_states():
-    """Random states of torch, NumPy and Python."""
-    return [torch.get_rng_state(), list(np.random.get_state()), random.getstate()]
-
-
 def _set_random_states(states):
     try:
-        torch.set_rng_state(states[0])
-        np.random.set_state(tuple(states[1]))
-        random.setstate(states[2])
+        core.set_random_states(states)
     except (TypeError, ValueError, RuntimeError, IndexError) as error:
         raise Nonsense(str(error)) from None
 
 
 def _differ(a, b):
-    return b is None or not core.same(a, b)
+    return b is None or not core.same_states(a, b)
