@@ -47,7 +47,7 @@ def test_recipes_come_from_cross_validation_and_the_second_classes_choose_nothin
     assert {row.n for row in trials} == {len(study.train)}
     assert {row.configuration for row in trials} == set(names)
     tests = [row for row in first.rows if (row.split, row.metric) == ("test", "accuracy")]
-    assert len(tests) == 2 * 5 and "baseline/merged-central" in {r.configuration for r in tests}
+    assert len(tests) == 2 * 7 and "baseline/merged-central" in {r.configuration for r in tests}
     recipe = choose(study, first, "mgff-to-the-letter")
     tried = {row.metric for row in trials if row.configuration == "mgff-to-the-letter"}
     place = RATES.index(recipe.lr)

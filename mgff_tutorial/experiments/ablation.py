@@ -20,15 +20,8 @@ logger = logging.getLogger(__name__)
 TWO_STAGE = ("baseline", "mgff")
 # of the crops: the ViT, annotated boxes (ceiling), a fixed box (floor)
 SOURCES = ("cropper", "truth", "central")
-
-
-def looks_of(sources=SOURCES):
-    """Names of what is stored of one model: the whole image, each crop, and both."""
-    crops = (f"{look}-{source}" for source in sources for look in ("stage2", "merged"))
-    return ["stage1", *crops]
-
-
-LOOKS = looks_of()
+# names of what is stored of one model: the whole image, each crop, and both
+LOOKS = ["stage1", *(f"{look}-{source}" for source in SOURCES for look in ("stage2", "merged"))]
 LENGTHS = (12, 36)  # epochs that are tried
 # training images, from which the short length alone is tried: it has more steps than both with 600
 # images
@@ -169,21 +162,21 @@ def two_stage(study, results, seeds, configurations):
                 add_looks(study, results, run, seed, found, study.cost(configuration))
 
 
-def has_looks(results, run, seed, sources=SOURCES):
+def has_looks(results, run, seed):
     """Whether all rows of `add_looks` are there."""
-    return all(results.has(f"{run}/{look}", seed) for look in looks_of(sources))
+    return all(results.has(f"{run}/{look}", seed) for look in LOOKS)
 
 
-def add_looks(study, results, run, seed, found, cost, sources=SOURCES):
+def add_looks(study, results, run, seed, found, cost):
     """Store what one trained model says of the whole test images, of their crops, and of both.
 
     Args:
         found: (N, K) class probabilities of the ``"whole"`` images and of the crops of each of
-            ``sources``.
+            `SOURCES`.
     """
     truth, stage1 = torch.tensor(study.test.labels), found["whole"]
     looks = {"stage1": stage1}
-    for source in sources:
+    for source in SOURCES:
         stage2 = found[source]
         looks |= {f"stage2-{source}": stage2, f"merged-{source}": (stage1 + stage2) / 2}
     boxes = {"boxes-cropper/test": study.boxes("test", "cropper").round().astype(np.int16)}

@@ -18,7 +18,6 @@ from .padding import FOLDS, PADDINGS
 from .padding import SPLIT as FOLDED
 from .probes import VIEWS
 from .registry import EXPERIMENTS, names_of, results_name
-from .replication import SOURCES as FEWER
 from .results import Results
 from .studies import Study, training_kinds
 
@@ -80,7 +79,7 @@ KINDS = {
     "ablation:screen": Kind((), epochs=_epochs(0.7, LENGTHS[:1])),
     "probes:probes": Kind(("{}",), heads=False, more=VIEWS),
     "replication:looks": Kind(
-        (f"{{}}/{LOOKS[-1]}",), epochs=(WALK, WALK), test_views=("whole", *FEWER)
+        (f"{{}}/{LOOKS[-1]}",), epochs=(WALK, WALK), test_views=("whole", *SOURCES)
     ),
     "finetuning:finetuned": Kind((f"{{}}/{LOOKS[-1]}",), heads=False, test_views=()),
     "padding:padding": Kind(

@@ -9,14 +9,13 @@ import logging
 from dataclasses import replace
 from functools import partial
 
-from .ablation import LENGTHS, add_looks, best_of, has_looks, scores_of
+from .ablation import LENGTHS, SOURCES, add_looks, best_of, has_looks, scores_of
 from .frozen_heads import HeadRecipe, predict_head
 from .padding import cross_validate
 from .studies import last_map_of
 
 logger = logging.getLogger(__name__)
 
-SOURCES = ("cropper", "central")  # of the crops
 USUAL = ("baseline", "mlp-control", "mgff")
 FOLDS, SPLIT = 3, "three folds"  # of the training images
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
@@ -29,14 +28,14 @@ def looks(study, results, seeds, configurations):
     ``<configuration>/<look>``; heads are trained on whole images and random rectangles of them.
     """
     for configuration, seed in [(c, s) for s in seeds for c in configurations]:
-        if has_looks(results, configuration, seed, SOURCES):
+        if has_looks(results, configuration, seed):
             continue
         recipe = choose(study, results, configuration)
         head, last = study.trained(configuration, recipe, seed), last_map_of(configuration)
         kinds = ("whole", *SOURCES)
         found = {kind: predict_head(head, study.view("test", kind, last)) for kind in kinds}
         cost = study.cost(configuration)
-        add_looks(study, results, configuration, seed, found, cost, SOURCES)
+        add_looks(study, results, configuration, seed, found, cost)
 
 
 def choose(study, results, configuration):

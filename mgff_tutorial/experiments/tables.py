@@ -219,8 +219,10 @@ def two_sets(folder, seeds):
             ("one look", "stage1", "baseline/stage1"),
             ("crop alone", "stage2-cropper", f"{name}/stage1"),
             ("central crop alone", "stage2-central", f"{name}/stage1"),
+            ("annotated box alone", "stage2-truth", f"{name}/stage1"),
             ("merged", "merged-cropper", f"{name}/stage1"),
             ("merged, central crops", "merged-central", f"{name}/stage1"),
+            ("merged, annotated boxes", "merged-truth", f"{name}/stage1"),
         )
     ]
     columns = [
