@@ -2,6 +2,15 @@
 modules they name.
 """
 
+from ..support.errors import check_number
+
+
+def check_numbers(args, **most):
+    """Refuse options that are given and no whole number from 1 to the one named here."""
+    for name, high in most.items():
+        if getattr(args, name) is not None:
+            check_number(f"--{name.replace('_', '-')}", getattr(args, name), 1, high, whole=True)
+
 
 def add_command(subparsers, name, run, flags, **texts):
     """Add a command to the command line.

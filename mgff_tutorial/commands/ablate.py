@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..experiments.registry import EXPERIMENTS, parts_of, run, run_localisation, settings_of
-from ..support.errors import InputError, check_number
+from ..support.errors import InputError
 from ..support.stopping import Stopped
+from . import check_numbers
 
 PRECISION = {"choices": ["fp32", "bf16"], "default": "fp32"}
 OPTIONS = {  # option -> how it is parsed
@@ -135,9 +136,7 @@ def run_ablate(args):
     Raises:
         InputError: arguments that do not fit; a results file of another version.
     """
-    for name, most in (("seeds", 1000), ("img_size", 4096), ("dim", 8192)):
-        if getattr(args, name) is not None:
-            check_number(f"--{name.replace('_', '-')}", getattr(args, name), 1, most, whole=True)
+    check_numbers(args, seeds=1000, img_size=4096, dim=8192)
     if args.show:
         return _show(args)
     if args.claims:

@@ -11,9 +11,8 @@ from itertools import product
 from pathlib import Path
 
 from ..benchmark.models import CASES
-from ..support.errors import check_number
 from ..support.files import atomic_file, output_path
-from . import add_command
+from . import add_command, check_numbers
 
 DTYPES = ["float32", "bf16"]
 
@@ -59,9 +58,7 @@ def run_benchmark(args):
     from ..benchmark.timing import compiler_missing, environment, matmul_ceiling, measure
     from ..support.device import pick_device
 
-    for name, most in (("batch", 4096), ("rounds", 1000), ("threads", 1024)):
-        if getattr(args, name) is not None:
-            check_number(f"--{name}", getattr(args, name), 1, most, whole=True)
+    check_numbers(args, batch=4096, rounds=1000, threads=1024)
     if args.output:
         output_path(args.output, "--output")
     device = pick_device(args.device)

@@ -2,8 +2,8 @@
 
 import sys
 
-from ..support.errors import DataError, check_number, counted
-from . import add_command
+from ..support.errors import DataError, counted
+from . import add_command, check_numbers
 
 
 def run_check(args):
@@ -13,8 +13,7 @@ def run_check(args):
     from ..datasets import is_folder
     from ..datasets.check import check_dataset
 
-    if args.workers is not None:
-        check_number("--workers", args.workers, 1, 1024, whole=True)
+    check_numbers(args, workers=1024)
     if args.root is None and is_folder(args.name):
         args.name, args.root = "folder", args.name  # as train --data takes it
     report = check_dataset(args.name, args.root, decode=not args.quick, workers=args.workers)

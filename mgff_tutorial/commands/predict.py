@@ -11,10 +11,10 @@ from pathlib import Path
 
 from ..evaluation.log import HEADER, PredictionLog, name_key, printable, table_row
 from ..evaluation.table import PredictionTable
-from ..support.errors import CheckpointError, DataError, InputError, check_number
+from ..support.errors import CheckpointError, DataError, InputError
 from ..support.paths import checkpoints_dir
 from ..support.stopping import Stopped, command_with
-from . import add_command
+from . import add_command, check_numbers
 
 # what ``evaluate`` and ``predict`` share
 MODEL_FLAGS = {
@@ -174,9 +174,7 @@ def _check(args):
         )
     if args.resume and not args.out:
         raise InputError("--resume continues the file of --out; name it.")
-    for option, most in (("batch_size", 4096), ("threads", 1024), ("top", 100_000)):
-        name = f"--{option.replace('_', '-')}"
-        check_number(name, getattr(args, option), 1, most, whole=True)
+    check_numbers(args, batch_size=4096, threads=1024, top=100_000)
     if next(iter(find_images(args.path)), None) is None:
         raise DataError(f"{args.path} holds {unread_hint(args.path) or 'no image'}.")
 

@@ -7,14 +7,13 @@ from ..support.errors import (
     DataError,
     DataSetError,
     InputError,
-    check_number,
     counted,
     shortened,
     unknown_name,
 )
 from ..support.files import as_path, parse_yaml
 from ..training.config import TrainConfig, config_names, load_config, recipe_for
-from . import add_command
+from . import add_command, check_numbers
 
 FLAGS = {  # command line: entry of the configuration, type, help
     "--model": (str, "model name, such as mgff_swin_nano or mgff_resnet50"),
@@ -90,8 +89,8 @@ def run_train(args):
     """Train as the arguments say; returns 0."""
     import torch
 
+    check_numbers(args, threads=1024)
     if args.threads is not None:
-        check_number("--threads", args.threads, 1, 1024, whole=True)
         torch.set_num_threads(args.threads)
     entries = [flag[2:].replace("-", "_") for flag in FLAGS]
     changes = {key: vars(args)[key] for key in entries if vars(args)[key] is not None}
