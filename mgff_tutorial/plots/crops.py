@@ -69,12 +69,12 @@ def draw_matrix_sums(matrix, labels):
     return figure
 
 
-def draw_weight_grids(images, grids, row_titles=None, column_titles=None, size=1.75):
+def draw_weight_grids(images, grids, column_titles, size=1.75):
     """A table of pictures: each row an image, then its weights under each rule (or each layer).
 
     Args:
         images: list of PIL images. grids: for each image a list of (rows, columns) weights.
-        row_titles, column_titles: names; the first column is the image itself.
+        column_titles: names of the grids; the first column is the image itself.
 
     Returns:
         the matplotlib figure.
@@ -84,15 +84,8 @@ def draw_weight_grids(images, grids, row_titles=None, column_titles=None, size=1
     for i, (image, maps) in enumerate(zip(images, grids)):
         row = axes[i * columns : (i + 1) * columns]
         show_image(row[0], image, "image" if i == 0 else None)
-        if row_titles is not None:
-            row[0].set_ylabel(row_titles[i], fontsize=9)
-        for j, (ax, weights) in enumerate(zip(row[1:], maps)):
-            overlay(
-                ax,
-                image,
-                weights,
-                column_titles[j] if column_titles is not None and i == 0 else None,
-            )
+        for ax, weights, title in zip(row[1:], maps, column_titles):
+            overlay(ax, image, weights, title if i == 0 else None)
         for ax in row:
             ax.title.set_fontsize(9.5)
     return figure
@@ -124,7 +117,7 @@ def draw_sorted_weights(curves, labels):
     return figure
 
 
-def draw_affinity(image, patches, rows, cut, title="cut"):
+def draw_affinity(image, patches, rows, cut):
     """What a few patches resemble, and the cut of the whole graph.
 
     Args:
@@ -139,7 +132,7 @@ def draw_affinity(image, patches, rows, cut, title="cut"):
     for ax, patch, grid in zip(axes, patches, rows):
         overlay(ax, image, grid, f"like patch {tuple(patch)}")
         mark_patch(ax, image, rows[0].shape, patch)
-    overlay(axes[-1], image, cut, title)
+    overlay(axes[-1], image, cut, "cut")
     return figure
 
 
@@ -199,22 +192,21 @@ def draw_views(images, titles, size=2.5, columns=None):
     return figure
 
 
-def draw_boxes(images, boxes, truths, notes=None, columns=4):
+def draw_boxes(images, boxes, truths, notes):
     """Pictures with the found box (orange) and the true one (green, dashed); ``notes`` below each.
 
     Returns:
         the matplotlib figure.
     """
-    figure, axes = panels(len(images), columns, size=(2.4, 2.6))
+    figure, axes = panels(len(images), columns=4, size=(2.4, 2.6))
     for i, ax in enumerate(axes):
         show_image(ax, images[i], box=boxes[i])
         frame_box(ax, truths[i], GREEN, linestyle="--")
-        if notes is not None:
-            ax.set_xlabel(notes[i], fontsize=9)
+        ax.set_xlabel(notes[i], fontsize=9)
     return figure
 
 
-def draw_iou_bars(names, means, above_half, target=None):
+def draw_iou_bars(names, means, above_half):
     """Two bars for each localisation rule: mean IoU, and share of images with IoU above one half.
 
     Returns:

@@ -40,31 +40,26 @@ def _borders(ax, shape, window, offset=(0, 0), colour="black", width=2.2):
         )
 
 
-def _coloured_grid(ax, colours, numbers, title, size=11):
-    colours = np.asarray(colours)
-    ax.imshow(colours, cmap=ListedColormap(REGIONS), vmin=-0.5, vmax=8.5)
-    write_cells(ax, numbers, size=size)
-    bare(ax)
-    ax.set_title(title)
-
-
-def draw_numbered_grids(grids, colours, titles, windows=None, offsets=None, size=2.6, font=11):
+def draw_numbered_grids(grids, colours, titles, windows, offsets=None):
     """Grids of token numbers, coloured by group, with the borders of windows.
 
     Args:
         grids: (H, W) integer arrays to print. colours: (H, W) arrays of 0 to 8, one for each grid.
-        titles: of the panels. windows: (Wh, Ww) of each panel, or one for all, or None.
+        titles: of the panels. windows: (Wh, Ww).
         offsets: where the first inner border lies in each panel, (0, 0) if None.
     """
-    figure, axes = panels(len(grids), size=size)
-    for i, ax in enumerate(axes):
-        _coloured_grid(ax, colours[i], grids[i], titles[i], font)
-        if windows is not None:
-            _borders(ax, np.shape(grids[i]), windows, (offsets or [(0, 0)] * len(grids))[i])
+    figure, axes = panels(len(grids), size=2.6)
+    offsets = offsets or [(0, 0)] * len(grids)
+    for ax, numbers, groups, title, offset in zip(axes, grids, colours, titles, offsets):
+        ax.imshow(np.asarray(groups), cmap=ListedColormap(REGIONS), vmin=-0.5, vmax=8.5)
+        write_cells(ax, numbers, size=11)
+        bare(ax)
+        ax.set_title(title)
+        _borders(ax, np.shape(numbers), windows, offset)
     return figure
 
 
-def draw_windows_on(image, windows, title="windows"):
+def draw_windows_on(image, windows):
     """A picture, its windows in colours, and a few windows cut out.
 
     Args:
@@ -79,7 +74,7 @@ def draw_windows_on(image, windows, title="windows"):
     first, second = left.subplots(1, 2)
     show_image(first, image, "the map")
     mixed = (0.55 * pixels + 0.45 * _RGB[tint]).astype(np.uint8)
-    show_image(second, mixed, f"{windows * windows} {title}")
+    show_image(second, mixed, f"{windows * windows} windows")
     for (r, c), number in np.ndenumerate(numbers):
         second.text(
             (c + 0.5) * side,
@@ -164,20 +159,19 @@ def _pairs(ax, allowed, colours):
     )
 
 
-def draw_masks(masks, names, regions=None, titles=None, columns=None, labels=True):
+def draw_masks(masks, names, regions, titles, labels=True):
     """Masks of windows as squares: which query (row) may look at which key (column).
 
     Args:
         masks: (n, N, N), 0 where looking is allowed. names: (n, N) labels of the tokens of each
             window.
-        regions: (n, N) region numbers 0 to 8, which colour the allowed squares; None: one colour.
+        regions: (n, N) region numbers 0 to 8, which colour the allowed squares. titles: n.
         labels: write the token names beside rows and columns.
     """
-    figure, axes = panels(len(masks), columns=columns, size=(2.5, 2.7))
+    figure, axes = panels(len(masks), size=(2.5, 2.7))
     for i, ax in enumerate(axes):
         allowed = np.asarray(masks[i]) == 0
-        colours = np.asarray(regions[i]) if regions is not None else np.zeros(len(allowed), int)
-        _pairs(ax, allowed, colours)
+        _pairs(ax, allowed, np.asarray(regions[i]))
         if labels:
             ticks = range(len(allowed))
             ax.set_xticks(ticks, names[i], fontsize=9), ax.set_yticks(ticks, names[i], fontsize=9)
@@ -194,8 +188,7 @@ def draw_masks(masks, names, regions=None, titles=None, columns=None, labels=Tru
             ax.set(xticks=[], yticks=[])
         ax.spines[:].set_visible(False)
         ax.set_xlabel("key", fontsize=9), ax.set_ylabel("query", fontsize=9)
-        if titles is not None:
-            ax.set_title(titles[i], fontsize=10)
+        ax.set_title(titles[i], fontsize=10)
     return figure
 
 
@@ -245,28 +238,25 @@ def _ends(first, shape, window, token):
     ]
 
 
-def draw_pair_matrices(matrices, titles, regions=None, labels=True):
+def draw_pair_matrices(matrices, titles, regions):
     """(N, N) boolean matrices side by side: who may look at whom, tokens in their order on the map.
 
     Args:
         matrices: True where looking is allowed. regions: (N,) numbers 0 to 8 that colour the
-            queries; None: one colour.
-        labels: number the tokens.
+            queries.
     """
     figure, axes = panels(len(matrices), size=(3.6, 3.7))
     for ax, matrix, title in zip(axes, matrices, titles):
-        matrix = np.asarray(matrix)
-        colours = np.zeros(len(matrix), int) if regions is None else np.asarray(regions)
-        _pairs(ax, matrix, colours)
+        _pairs(ax, np.asarray(matrix), np.asarray(regions))
         ax.set(title=title, xlabel="key", ylabel="query")
-        ticks = range(len(matrix)) if labels else []
+        ticks = range(len(matrix))
         ax.set_xticks(ticks, ticks, fontsize=7), ax.set_yticks(ticks, ticks, fontsize=7)
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
     return figure
 
 
-def draw_influence(changes, token, titles, window=None, offsets=None):
+def draw_influence(changes, token, titles, window, offsets):
     """Maps of how much each output moved when one token was changed; white where it did not move at
     all.
 
@@ -275,7 +265,7 @@ def draw_influence(changes, token, titles, window=None, offsets=None):
         window: (Wh, Ww) to draw borders of; offsets: first inner border in each panel.
     """
     figure, axes = panels(len(changes), size=(2.7, 2.8))
-    for i, (ax, change, title) in enumerate(zip(axes, changes, titles)):
+    for ax, change, title, offset in zip(axes, changes, titles, offsets):
         change = np.asarray(change, float)
         moved = change > 0
         ax.imshow(np.where(moved, 1, 0), cmap=ListedColormap(["#f4f5f7", BLUE]), vmin=0, vmax=1)
@@ -288,15 +278,7 @@ def draw_influence(changes, token, titles, window=None, offsets=None):
             markeredgecolor="black",
             linestyle="none",
         )
-        if window is not None:
-            _borders(
-                ax,
-                change.shape,
-                window,
-                (offsets or [(0, 0)] * len(changes))[i],
-                colour=GREY,
-                width=1.5,
-            )
+        _borders(ax, change.shape, window, offset, colour=GREY, width=1.5)
         ax.set_title(title, fontsize=10)
         ax.set_xlabel(f"{int(moved.sum())} tokens notice", fontsize=9)
         bare(ax)
