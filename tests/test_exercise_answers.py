@@ -6,6 +6,7 @@ import copy
 import importlib
 import os
 import random
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -169,6 +170,80 @@ def test_a_right_answer_in_another_form_is_correct(check, form):
     if check.exercise.number not in {"3.3", "9.4"}:  # booleans are asked for; a module
         outcome = check.judge(lambda *arguments: form(right(*arguments)))
         assert (outcome.result, outcome.hint) == ("correct", "")
+
+
+def in_type(dtype):
+    """Tensors of floating point in another type, Python's floats in NumPy's of that type."""
+
+    def change(value):
+        if isinstance(value, torch.Tensor) and value.is_floating_point():
+            return value.nan_to_num().to(dtype)
+        if isinstance(value, float) and dtype != torch.bfloat16:
+            return torch.tensor(value).to(dtype).numpy()[()]
+        return type(value)(map(change, value)) if type(value) in (list, tuple) else value
+
+    return change
+
+
+def holds_fractions(value):
+    """Has a result numbers of floating point that are not whole?"""
+    if isinstance(value, (list, tuple)):
+        return any(map(holds_fractions, value))
+    floating = isinstance(value, float) or (
+        isinstance(value, torch.Tensor) and value.is_floating_point()
+    )
+    return floating and bool((torch.as_tensor(value).frac() != 0).any())
+
+
+@every
+@pytest.mark.parametrize(
+    "dtype, words",
+    [
+        (torch.float16, "digits or so that float16 keeps"),
+        (torch.bfloat16, "digits or so that bfloat16 keeps"),
+        (torch.complex64, "The real parts are right"),
+        (torch.int64, "what follows the point is lost"),
+    ],
+)
+def test_a_hint_names_the_type_that_spoils_a_right_answer(check, dtype, words):
+    """Never a mistake that was not made. 14.2 is judged by gradients."""
+    right, fractions = solution(check), []
+
+    def answer(*arguments):
+        result = right(*arguments)
+        fractions.append(holds_fractions(result))
+        return in_type(dtype)(result)
+
+    if check.exercise.number not in {"9.4", "14.2"}:
+        outcome = check.judge(answer, seed=1)
+        if outcome.result == "wrong":
+            rounded = "Don't round" in outcome.hint  # a known mistake, and the same thing
+            assert words in outcome.hint or rounded, outcome.hint
+            assert any(fractions) or dtype == torch.complex64
+        elif dtype == torch.complex64:
+            assert not any(fractions)
+
+
+@tabled
+@pytest.mark.parametrize("form", [lambda v: torch.tensor([v]), str, Fraction, np.float32])
+def test_a_number_in_another_form(check, form):
+    right, given = solution(check), []
+
+    def answer(*arguments):
+        result = right(*arguments)
+        given.append(type(result))
+        return form(result) if type(result) in (int, float) else result
+
+    if check.exercise.number != "14.2":
+        outcome = check.judge(answer, seed=1)
+        if not {int, float} & set(given):
+            assert outcome.result == "correct"
+        elif form is str:
+            assert outcome.hint.endswith("That is text, and numbers are asked for.")
+        elif form in (Fraction, np.float32):
+            assert outcome.result == "correct" or "Use integers" in outcome.hint, outcome.hint
+        else:
+            assert outcome.hint.endswith("return it alone: .item() does so.")
 
 
 JUNK = [

@@ -7,12 +7,15 @@ is never guessed from one input.
 """
 
 import copy
+from functools import partial
 
 import numpy as np
 import torch
 
 from . import core
 from .core import AnswerRaised, CheckFailed, ask, expect
+from .forms import hint_on_form
+from .values import describe as in_words
 
 
 class Draw:
@@ -98,7 +101,10 @@ def compare(
     wrong = next((trial for trial in run if not trial.right), None)
     if wrong is not None:
         text = next((t for t, make in mistakes if _fits(make, run)), None)
-        if text is None:
+        if text is None and wrong.error is None:
+            tried = [(trial.original, trial.expected) for trial in run if trial.error is None]
+            text = hint_on_form(tried, read, partial(close, tolerance=tolerance))
+        if not text:
             text = hint if isinstance(hint, str) else hint(wrong.expected, wrong.got)
         raise CheckFailed(wrong.sentence(form, text, say))
     if integers or booleans:
@@ -130,7 +136,7 @@ class _Trial:
         self.arguments, self.tolerance = arguments, tolerance
         self.what = describe(*arguments)
         self.expected = read(reference(*copy.deepcopy(arguments)))
-        self.raw = self.got = self.error = None
+        self.raw = self.original = self.got = self.error = None
         try:
             self.raw = ask_without_trace(answer, *copy.deepcopy(arguments))
         except AnswerRaised as failure:
@@ -138,6 +144,7 @@ class _Trial:
         except CheckFailed as failure:
             raise CheckFailed(f"{self.what}: {failure}") from None
         if self.error is None:
+            self.original = core.last_result()
             try:
                 self.got = read(self.raw)
             except (TypeError, ValueError):
@@ -262,17 +269,19 @@ def _leaves(result):
 def _short(value, length=80):
     """A value in a few words: its shape if it is an array, otherwise its text."""
     if isinstance(value, (torch.Tensor, np.ndarray)) and value.ndim:
-        kind = "a tensor" if isinstance(value, torch.Tensor) else "an array"
-        return f"{kind} of shape {tuple(value.shape)}"
+        return in_words(value)
     text = str(value.item()) if isinstance(value, torch.Tensor) else repr(value)
     return text if len(text) <= length else text[: length - 3] + "..."
 
 
 def _difference(expected, got, form):
     """``expected ..., got ...`` for results of any size."""
+    if isinstance(got, str) and not isinstance(expected, str):
+        return f"expected {form}, got {_short(got)}"
     if isinstance(expected, np.ndarray) and isinstance(got, np.ndarray):
         if got.shape != expected.shape:
-            return f"expected {form}, {_shape(expected)}, got {_shape(got)}"
+            wanted = f", {_shape(expected)}" if expected.ndim else f" ({_text(expected)})"
+            return f"expected {form}{wanted}, got {'numbers ' * bool(got.ndim)}{_shape(got)}"
         if expected.size > 6:
             gap = np.abs(got - expected)
             gap = np.where(np.isnan(gap), np.inf, gap)

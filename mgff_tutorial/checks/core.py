@@ -307,6 +307,11 @@ def removed(names, function):
             place[key] = original
 
 
+def last_result():
+    """What the answer gave last, as it gave it."""
+    return _running.get().last
+
+
 def draw():
     """The `torch.Generator` from which the running check draws its inputs.
 

@@ -83,7 +83,7 @@ def check_sign_flips(answer):
         form="one number",
         hint="Go through all 2^n ways to choose the signs; which share of them gives a mean at "
         "least as far from 0 as the measured one?",
-        tolerance=1e-9,
+        tolerance=1e-6,
     )
 
 
@@ -186,7 +186,7 @@ def check_reported_accuracy(answer):
         form="one number",
         hint="Choose the recipe with the best MEAN validation accuracy, then report its mean test "
         "accuracy.",
-        tolerance=1e-9,
+        tolerance=1e-6,
     )
 
 
@@ -270,7 +270,7 @@ def check_within_genus(answer):
         form="one number",
         hint="Of the counts off the diagonal, the share whose row and column are of one genus; 0 "
         "if there are none.",
-        tolerance=1e-9,
+        tolerance=1e-6,
     )
 
 

@@ -4,6 +4,8 @@ which a change is seen.
 
 import contextlib
 import copy
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import torch
@@ -15,6 +17,8 @@ def plain(value, tensors):
         return value.float() if value.is_floating_point() else value
     if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
         return value.item()
+    if isinstance(value, Fraction | Decimal):
+        return float(value)
     if isinstance(value, np.ndarray):
         if tensors and value.dtype.kind in "biuf":
             return plain(torch.from_numpy(np.ascontiguousarray(value)), False)
@@ -41,9 +45,9 @@ def holds_tensor(value):
 def describe(value):
     """A value in a few words, such as "a tensor of shape (2, 3) and type float64"."""
     if isinstance(value, torch.Tensor | np.ndarray):
-        kind = "tensor" if isinstance(value, torch.Tensor) else "array"
+        kind = "a tensor" if isinstance(value, torch.Tensor) else "an array"
         dtype = str(value.dtype).removeprefix("torch.")
-        return f"a {kind} of shape {tuple(value.shape)} and type {dtype}"
+        return f"{kind} of shape {tuple(value.shape)} and type {dtype}"
     if isinstance(value, list | tuple | dict | set):
         return f"a {type(value).__name__} of {len(value)}"
     if isinstance(value, int | float | str | bool | complex):

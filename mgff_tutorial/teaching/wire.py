@@ -6,6 +6,8 @@ JSON text; what is none of the plain kinds is left where it is, and a number sta
 
 import json
 import struct
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import torch
@@ -75,6 +77,8 @@ class Packer:
         if kind is range:
             _few(value)
             return {"t": "range", "v": [value.start, value.stop, value.step]}
+        if kind in (Fraction, Decimal):
+            return self.pack(float(value))
         if kind is complex:
             return {"t": "complex", "v": [value.real, value.imag]}
         if isinstance(value, Image.Image) and value.mode in _MODES:
