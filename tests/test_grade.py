@@ -274,7 +274,7 @@ KERNEL = [
     f"torch.from_file({str(FOLDER / 'swap.py')!r}, False, 9, dtype=torch.uint8)",
     f"os.open('solutions/swap.py', 0, dir_fd=os.open({str(FOLDER.parent)!r}, 0))",
     "signal.pidfd_send_signal(os.pidfd_open(os.getppid()), 0)",
-    "open(f'/proc/{os.getppid()}/mem', 'rb')",
+    "os.open(f'{os.getppid()}/environ', 0, dir_fd=os.open('/proc', 0))",
 ]
 
 
@@ -289,6 +289,90 @@ def test_the_kernel_refuses_what_python_does_not_see(tmp_path, call):
     row = one(tmp_path, source, check_call)
     assert row.outcome == "error"
     assert "Permission denied" in row.message or "not permitted" in row.message
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self"), reason="needs Linux")
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        ("open(f'/proc/{os.getppid()}/environ').read()", "can't read"),
+        (
+            "_posixsubprocess.fork_exec([b'true'], [b'/bin/true'], True, (), None, None, -1, -1, "
+            "-1, -1, -1, -1, 8, 9, False, False, -1, None, None, None, -1, None, True)",
+            "can't start a process",
+        ),
+        ("context.Process(target=print).start()", "can't start a process"),
+        ("sys.modules.pop('_posixsubprocess') and __import__('_posixsubprocess')", "can't start"),
+        ("os.posix_spawn('/bin/true', ['true'], {})", "can't start a program"),
+        ("sys.addaudithook(lambda *a: None) or open(other)", "can't read"),
+        ("os.link(other, 'mine')", "own folder only"),
+        ("np.memmap(other)", "own folder only"),
+        ("socket.socket(socket.AF_UNIX).bind('mine')", "can't use the network"),
+        ("ctypes.CDLL(None)", "can't load libraries"),
+        ("sys.meta_path.clear() or exec(GRAPH)", "can't read|can't be imported|No module named"),
+        ("signal.raise_signal(signal.SIGKILL)", "was ended"),
+        ("os.closerange(0, 256)", "ended by itself|was ended"),
+        ("ctypes.string_at(0)", "SIGSEGV"),
+        ("[x := [], [x := [x] for _ in range(9**5)]] and x", "RecursionError"),
+        ("torch.zeros(2, 2).to_sparse()", "to_dense"),
+    ],
+)
+def test_ways_around_the_fence(tmp_path, call, words):
+    @exercise("Exercise 8.9", answer="answer")
+    def check_call(answer):
+        ask(answer)
+
+    source = (
+        "import _posixsubprocess, ctypes, multiprocessing, os, signal, socket, sys\n"
+        "import numpy as np\nimport torch\n"
+        f"other = {str(FOLDER / 'swap.py')!r}\n"
+        "GRAPH = 'import mgff_tutorial.graph'\n"
+        "context = multiprocessing.get_context('spawn')\n"
+        f"def answer():\n    return {call}\n"
+    )
+    row = one(tmp_path, source, check_call)
+    assert row.outcome == "error"
+    assert any(part in row.message for part in words.split("|")), row.message
+
+
+EQUAL = """
+class Equal(float):
+    def __eq__(self, other): return True
+    def __ne__(self, other): return False
+    def __sub__(self, other): return 0.0
+    def __rsub__(self, other): return 0.0
+    def __le__(self, other): return True
+class Tensor(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        if function.__name__ in ("allclose", "equal", "eq", "isfinite"):
+            return True
+        return super().__torch_function__(function, types, args, kwargs or {})
+class Array(np.ndarray):
+    def __eq__(self, other): return True
+    def __sub__(self, other): return np.zeros(1)
+class Anything:
+    shape, dtype = (4, 4), torch.float32
+    def __eq__(self, other): return True
+    def __array__(self, *args, **options): return np.eye(4)
+    def __float__(self): return 1.0
+"""
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        *("[[Equal(7) for _ in row] for row in links]", "torch.full_like(links, float('nan'))"),
+        *("torch.full_like(links, float('nan')).as_subclass(Tensor)", "Anything()"),
+        *("np.full(links.shape, np.nan).view(Array)", "torch.full_like(links, float('inf'))"),
+    ],
+)
+def test_objects_that_equal_everything_are_wrong(tmp_path, result):
+    path = tmp_path / "student_08.py"
+    path.write_text(
+        f"import numpy as np\nimport torch\n{EQUAL}\ndef adjacency(links): return {result}"
+    )
+    assert grade([path], seconds=20)[0].outcome == "wrong"
 
 
 def test_installed_libraries_can_be_loaded(tmp_path):
@@ -469,6 +553,8 @@ def test_which_sheet_a_file_belongs_to(tmp_path):
         (tmp_path / name).write_text(text)
         (found,) = find_submissions([tmp_path / name])
         assert (found.sheet, found.problem) == (sheet, "")
+    (found,) = find_submissions([tmp_path / "carol.py"], "08")
+    assert found.problem == "carol.py holds answers to notebook 11, not 08."
     (tmp_path / "dora.py").write_text("x = 1")
     (found,) = find_submissions([tmp_path / "dora.py"])
     assert "--notebook" in found.problem
@@ -490,7 +576,11 @@ def test_folders_of_students_and_paths_that_hold_nothing(tmp_path):
         (tmp_path / "names" / "caf?.py").write_text(SOLUTIONS)
     (tmp_path / "names" / "a\nb.py").write_text(SOLUTIONS)
     assert [s.name for s in find_submissions([tmp_path / "names"])] == ["a?b", "caf?"]
+    (tmp_path / "class" / "dan.zip").write_bytes(b"PK")
+    (tmp_path / "class" / "marks.csv").write_text("")
+    (tmp_path / "class" / "ELSE.PY").write_text(SOLUTIONS)
     found = {s.name: s.problem for s in find_submissions(paths)}
+    assert found.pop("ELSE") == "" and "dan.zip is no submission" in found.pop("dan")
     assert found.pop("ann/08_gcn_head") == found.pop("ben/08_gcn_head") == ""
     assert set(found) == {"cleo", "empty", "essay", "gone"}
     assert "does not exist" in found["gone"] and "is no submission" in found["essay"]

@@ -120,6 +120,17 @@ def test_nothing_is_overwritten(tmp_path, capsys):
     with pytest.raises(InputError, match="in a checkout"):
         release(tmp_path / "new", source=tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["course"]
+    (tmp_path / "file").write_text("")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
+    for place, words in (
+        ("file", "is no folder"),
+        ("nowhere", "is no folder"),
+        ("file/course", "can't be made: "),
+    ):
+        assert main(["release", str(tmp_path / place), "--notebooks", "08", "--no-wheel"]) == 2
+        assert words in capsys.readouterr().err, place
+    assert main(["release", str(tmp_path / "new"), "--notebooks", "", "--no-wheel"]) == 2
+    assert "There is no notebook ''" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
     assert release(tmp_path / "empty", ["00"], wheel=False)
 

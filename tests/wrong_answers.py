@@ -325,7 +325,7 @@ WRONG = {
             "numbers are right, but expected two",
         ),
         (lambda h, w, p: (np.ceil(h / p), np.ceil(w / p)), "numbers are right, but expected two"),
-        (lambda h, w, p: f"{-(-h // p)} x {-(-w // p)}", "expected (24, 24)"),
+        (lambda h, w, p: f"{-(-h // p)} x {-(-w // p)}", "That is text"),
     ],
     "1.2": [
         (lambda rows, p, h, w: rows.reshape(3, h, w), "A single reshape cannot do it"),
@@ -584,7 +584,7 @@ WRONG = {
     ],
     "14.1": [
         (lambda s, t, w, p: p, "For step < warmup"),
-        (lambda s, t, w, p: str(p), "For step < warmup"),
+        (lambda s, t, w, p: str(p), "That is text"),
     ],
     "14.2": [
         (passes(fair, keep=True), "call backward after each pass"),
@@ -601,7 +601,7 @@ WRONG = {
         (shares_without_error, "must not go unnoticed"),
         (shares_with_key_error, "expected a ValueError"),
         (shares_by_length, "must not go unnoticed"),
-        (lambda shares, count: "0.5", "Keep one verdict"),
+        (lambda shares, count: "0.5", "That is text"),
     ],
     "14.4": [
         (per_class(lambda seed, m, s: np.random.default_rng(seed).permutation(m)), "same shuffle"),
@@ -626,7 +626,7 @@ WRONG = {
         (lambda v, t: max(np.mean(x) for x in t.values()), "chose the recipe by its test"),
         (lambda v, t: max(np.mean(x) for x in v.values()), "validation accuracy"),
         (lambda v, t: np.mean(t[max(v, key=lambda k: max(v[k]))]), "lucky seed"),
-        (lambda v, t: max(v, key=lambda k: np.mean(v[k])), "Choose the recipe"),
+        (lambda v, t: max(v, key=lambda k: np.mean(v[k])), "That is text"),
     ],
     "15.3": [
         (lambda c, g: 0.5, "Of the counts off the diagonal"),

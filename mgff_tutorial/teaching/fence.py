@@ -141,7 +141,9 @@ def close_everything_else(sheet, unreadable):
             # spellings of a module that has been compiled
             closed += (place.parent / "__pycache__").glob(f"{place.name}.*")
     closed = [os.path.realpath(path) for path in closed]
+    closed += _other_processes()
     landlock.close(closed, own)
+    _refuse_to_fork()
     installed = [os.path.realpath(place) for place in sys.path if os.path.isabs(place)]
     writing = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
     written = 0
@@ -155,6 +157,8 @@ def close_everything_else(sheet, unreadable):
             written += bool(writes)
             if written > _FILES:
                 raise PermissionError(f"a submission can write {_FILES} files only.")
+        elif event == "import" and details[0] == "_posixsubprocess":
+            raise PermissionError("a submission can't start a process.")
         elif event == "ctypes.dlopen":
             _watch_library(details[0], own, installed)
         elif event in _NEVER:
@@ -168,6 +172,27 @@ def close_everything_else(sheet, unreadable):
     sys.addaudithook(watch)
 
 
+def _other_processes():
+    """What Linux tells of the processes that run now: the grader's environment is in it."""
+    processes = Path("/proc")
+    if not (processes / "self").exists():
+        return []
+    return [str(p) for p in processes.iterdir() if p.name.isdigit() and p.name != str(os.getpid())]
+
+
+def _refuse_to_fork():
+    """Python's own way to start programs; it is the one that no hook sees."""
+
+    def refuse(*arguments):
+        raise PermissionError("a submission can't start a process.")
+
+    for name in ("_posixsubprocess", "subprocess"):
+        module = sys.modules.get(name)
+        for function in ("fork_exec", "_fork_exec"):
+            if hasattr(module, function):
+                setattr(module, function, refuse)
+
+
 def _watch_path(path, writes, own, closed):
     if not isinstance(path, str | bytes | os.PathLike):
         return
@@ -175,7 +200,9 @@ def _watch_path(path, writes, own, closed):
     if writes and real != os.devnull and not _under(real, own):
         raise PermissionError("a submission can write files in its own folder only.")
     if not _under(real, own) and any(_under(real, folder) for folder in closed):
-        raise PermissionError("a submission can't read solutions, checks or other submissions.")
+        raise PermissionError(
+            "a submission can't read solutions, checks, other submissions or other processes."
+        )
 
 
 def _watch_library(path, own, installed):

@@ -48,11 +48,17 @@ def release(folder, notebooks=None, outputs=True, wheel=True, source=None):
     """
     folder = Path(folder)
     source = CHECKOUT / "notebooks" if source is None else Path(source)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise InputError(f"{folder} is no folder; choose another place.")
+    if folder.exists() and any(folder.iterdir()):
         raise InputError(f"{folder} exists and is not empty; choose another folder.")
     books = _choose(source, notebooks)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as place:
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        place = tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.")
+    except OSError as error:
+        raise InputError(f"{folder} can't be made: {error.strerror}.") from None
+    with place as place:
         place = Path(place)
         _student_edition(place / "student", source, books, outputs, wheel)
         _teachers_edition(place / "teacher", source, books)
@@ -72,7 +78,8 @@ def _choose(source, notebooks):
         raise InputError(
             f"{source} holds no notebooks; a release is made in a checkout of the repository."
         )
-    numbers = sorted(found) if not notebooks else [n.partition("_")[0].zfill(2) for n in notebooks]
+    numbers = sorted(found) if not notebooks else [n.partition("_")[0] for n in notebooks]
+    numbers = [number.zfill(2) if number else number for number in numbers]
     for number in numbers:
         if number not in found:
             raise InputError(f"There is no notebook {number!r}; there are {', '.join(found)}.")

@@ -14,6 +14,8 @@ from . import swap
 
 LARGEST = 50 * 2**20  # bytes of a file; a notebook with figures has a few MB
 SUFFIXES = (".ipynb", ".py")
+# what students hand in by mistake; other files beside submissions are the teacher's
+MISTAKEN = (".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".pdf", ".html", ".docx")
 
 
 @dataclass
@@ -63,9 +65,8 @@ def find_submissions(paths, sheet=None):
             found += _in_folder(path)
         elif not os.path.lexists(path):
             found.append(Submission(path.stem, path, problem=f"{path} does not exist."))
-        elif path.suffix not in SUFFIXES:
-            text = f"{path.name} is no submission: expected a notebook (.ipynb) or a .py file."
-            found.append(Submission(path.stem, path, problem=text))
+        elif path.suffix.lower() not in SUFFIXES:
+            found.append(_none_in(path))
         else:
             found.append(Submission(path.stem, path))
     found = {s.path.resolve(): s for s in found}.values()
@@ -81,6 +82,11 @@ def find_submissions(paths, sheet=None):
     return sorted(found, key=lambda s: s.name)
 
 
+def _none_in(path):
+    text = f"{path.name} is no submission: expected a notebook (.ipynb) or a .py file."
+    return Submission(path.stem, path, problem=text)
+
+
 def readable(text):
     """Text with a question mark for what can't be printed or stored, such as a byte of a file's
     name that is no UTF-8.
@@ -93,10 +99,12 @@ def _in_folder(folder):
     found, empty = [], []
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(n for n in folders if not n.startswith((".", "__")))
-        kept = [n for n in sorted(files) if n.endswith(SUFFIXES) and not n.startswith(".")]
-        for name in kept:
+        for name in sorted(n for n in files if not n.startswith(".")):
             path = Path(place, name)
-            found.append(Submission(path.relative_to(folder).with_suffix("").as_posix(), path))
+            if name.lower().endswith(SUFFIXES):
+                found.append(Submission(path.relative_to(folder).with_suffix("").as_posix(), path))
+            elif place == str(folder) and name.lower().endswith(MISTAKEN):
+                found.append(_none_in(path))
         if place != str(folder) and Path(place).parent == Path(folder):
             empty.append(Path(place))
     holders = [s.path.parents for s in found]
@@ -134,7 +142,7 @@ def read_submission(path, sheet=None):
         Unusable: it can't be read, is of another course, notebook or version.
     """
     text = _read(path)
-    if path.suffix == ".py":
+    if path.suffix.lower() == ".py":
         return _sheet_of_file(path, text, sheet), [text]
     try:
         book = json.loads(text)
@@ -194,11 +202,9 @@ def _sheet_of_notebook(path, code, sheet):
 
 def _sheet_of_file(path, text, sheet):
     """The notebook of a Python file: what is asked for, its name, or the functions in it."""
-    if sheet is not None:
-        return sheet
     known = sheets()
     named = re.search(r"(?<!\d)(\d\d)(?=_)|(?<![a-z])(swap)(?![a-z])", path.stem)
-    if named and named[0] in known:
+    if sheet is None and named and named[0] in known:
         return named[0]
     try:
         kinds = ast.FunctionDef | ast.ClassDef
@@ -207,7 +213,13 @@ def _sheet_of_file(path, text, sheet):
         defined = set(re.findall(r"^(?:def|class) (\w+)", text, re.MULTILINE))
     hits = {n: len(defined & {c.exercise.answer for c in cs}) for n, cs in known.items()}
     best = max(hits, key=hits.get)
-    if hits[best] == 0 or list(hits.values()).count(hits[best]) > 1:
+    clear = hits[best] > 0 and list(hits.values()).count(hits[best]) == 1
+    if sheet is not None:
+        answers = {check.exercise.answer for check in known[sheet]}
+        if clear and not any(re.search(rf"\b{name}\b", text) for name in answers):
+            raise Unusable(f"{path.name} holds answers to notebook {best}, not {sheet}.")
+        return sheet
+    if not clear:
         raise Unusable(
             f"{path.name} does not say to which notebook it belongs; name it with --notebook, "
             "such as --notebook 08."

@@ -99,7 +99,9 @@ class Packer:
 
     def _tensor(self, tensor):
         name = str(tensor.dtype).removeprefix("torch.")
-        if name not in _DTYPES or tensor.layout != torch.strided or tensor.device.type == "meta":
+        if tensor.layout != torch.strided:
+            raise TypeError("a sparse tensor can't be handed over; to_dense() makes one that can")
+        if name not in _DTYPES or tensor.device.type == "meta":
             raise TypeError(f"a tensor of type {name} on {tensor.device} can't be handed over")
         data = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
         raw = data.flatten().view(torch.uint8) if data.numel() else torch.empty(0).byte()
