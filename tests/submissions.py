@@ -399,15 +399,11 @@ def answered():
     return book
 
 
-# an answer that makes every comparison of its own process succeed
-CLOSES_THE_CHECK = """
-import sys
-def {name}(*arguments):
-    for module in list(sys.modules.values()):
-        for comparison in ("expect", "expect_close", "expect_equal", "expect_shape"):
-            if hasattr(module, comparison):
-                setattr(module, comparison, lambda *args, **options: None)
-    return 0
+# succeeds where the check runs in the student's process
+REPLACES_THE_CHECK = """
+import mgff_tutorial.checks.cases
+mgff_tutorial.checks.cases.compare = lambda *args, **options: None
+def {name}(*arguments): return 0
 """.strip()
 
 # what would harm the machine where nothing stands around an answer
@@ -431,7 +427,7 @@ def write_from(released, folder):
         "untouched": {},
         "nothing": {name: f"def {name}(*arguments): return None" for name in names},
         "hostile_exits": right | {names[0]: f"def {names[0]}(*arguments): exit(0)"},
-        "hostile_closes_the_check": right | {names[0]: CLOSES_THE_CHECK.format(name=names[0])},
+        "hostile_replaces_the_check": right | {names[0]: REPLACES_THE_CHECK.format(name=names[0])},
     }
     if sheet == "08":
         firsts = {n: text for n, (text, _) in FIRST_ANSWERS.items() if not n.endswith(HARMFUL)}

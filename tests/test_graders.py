@@ -12,7 +12,8 @@ from mgff_tutorial.checks.core import CheckFailed
 from mgff_tutorial.teaching.release import release
 from mgff_tutorial.teaching.submissions import sheets
 
-convert = runpy.run_path(str(NOTEBOOKS / "graders" / "convert.py"))["convert"]
+script = runpy.run_path(str(NOTEBOOKS / "graders" / "convert.py"))
+convert = script["convert"]
 SHEETS = [path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))]
 
 
@@ -44,6 +45,17 @@ def run(cells, source=lambda cell: cell.source):
         except (CheckFailed, AssertionError) as error:
             errors[number] = error
     return errors
+
+
+def test_time_limits_of_nbgrader():
+    """Traits that its preprocessor has: it is nbconvert's, with another name."""
+    from nbconvert.preprocessors import ExecutePreprocessor
+    from traitlets.config import Config
+
+    config = Config()
+    exec(script["CONFIG"], {"get_config": lambda: config})
+    made = ExecutePreprocessor(config=config)
+    assert (made.timeout, made.iopub_timeout, made.startup_timeout) == (300, 60, 300)
 
 
 def test_points_and_marks_of_nbgrader(sheet):

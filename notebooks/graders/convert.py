@@ -2,7 +2,8 @@
 
     python notebooks/graders/convert.py FOLDER/teacher/solutions/08_gcn_head_solutions.ipynb OUT
 
-writes OUT/nbgrader.ipynb and OUT/otter.ipynb. Works for sheets whose answers are functions.
+writes OUT/nbgrader.ipynb, OUT/nbgrader_config.py and OUT/otter.ipynb. Works for sheets whose
+answers are functions.
 """
 
 import re
@@ -15,6 +16,14 @@ from nbformat.v4 import new_notebook
 from nbformat.v4 import new_raw_cell as raw
 
 from mgff_tutorial.teaching.submissions import sheets
+
+# The first cell imports torch, which takes a busy machine longer than nbgrader's 30 seconds;
+# without the last line, a cell that was stopped costs its whole notebook the marks.
+CONFIG = """c = get_config()
+c.ExecutePreprocessor.startup_timeout = 300
+c.ExecutePreprocessor.timeout = 300
+c.ExecutePreprocessor.iopub_timeout = 60
+"""
 
 
 def convert(path):
@@ -82,3 +91,4 @@ def _load(check):
 if __name__ == "__main__":
     for name, made in zip(("nbgrader", "otter"), convert(sys.argv[1])):
         nbformat.write(made, Path(sys.argv[2]) / f"{name}.ipynb")
+    (Path(sys.argv[2]) / "nbgrader_config.py").write_text(CONFIG, "utf-8")
