@@ -207,6 +207,11 @@ def test_bad_settings_of_train(arguments, words, tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_root_that_is_not_there_is_all_that_is_said(tmp_path, capsys):
+    code, _, err = call(capsys, "train", "--data", "cub", "--root", tmp_path / "no")
+    assert code == 2 and "does not exist" in err and "all such problems" not in err
+
+
 def test_a_run_needs_a_folder(tmp_path, capsys, monkeypatch):
     """Not a file, not a place inside one, and an empty name is not the folder one happens to be
     in.
@@ -640,6 +645,7 @@ def test_a_single_file_that_is_no_image(world, tmp_path, capsys):
         (["--threads", "-1"], "--threads"),
         (["--resume"], "--resume continues the file of --out"),
         (["--device", "cuda:99"], "not available"),
+        (["--save-figures", __file__], "test_command_line.py is a file; expected a folder"),
     ],
 )
 def test_bad_options_of_predict(world, capsys, extra, words):

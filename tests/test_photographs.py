@@ -106,7 +106,7 @@ def test_without_a_checkpoint_the_drawn_birds_classifier_says_so(photographs, ca
 
 
 def test_a_table_and_where_it_is(photographs, capsys):
-    table = photographs / "t.csv"
+    table = photographs / "new folder" / "t.csv"
     arguments = ["predict", str(photographs), "--device", "cpu", "--csv", str(table)]
     assert main([*arguments, "--one-stage"]) == 0
     assert f"written: {table}" in capsys.readouterr().err

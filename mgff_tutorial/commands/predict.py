@@ -172,6 +172,8 @@ def _check(args):
             f"--save-figures {figures} lies in the folder that is predicted, so the figures would "
             "be predicted too; choose another folder."
         )
+    if args.save_figures and Path(args.save_figures).is_file():
+        raise InputError(f"--save-figures {args.save_figures} is a file; expected a folder.")
     if args.resume and not args.out:
         raise InputError("--resume continues the file of --out; name it.")
     check_numbers(args, batch_size=4096, threads=1024, top=100_000)

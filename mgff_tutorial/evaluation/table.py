@@ -29,6 +29,7 @@ class PredictionTable:
         if self.path.exists() and earlier is None:
             raise InputError(f"{self.path} exists; choose another file for --csv.")
         with errors_naming(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             self.stream = open(self.path, "w", encoding="utf-8-sig", newline="")
         self.rows = csv.DictWriter(self.stream, COLUMNS)
         self.rows.writeheader()
