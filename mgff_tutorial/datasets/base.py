@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset
 
-from ..support.errors import DataError, InputError, check_number, unknown_name
+from ..support.errors import DataError, DataSetError, InputError, check_number, unknown_name
 from ..support.images import image_geometry, open_image, upright_box, upright_points, upright_size
 from .tables import Problems
 
@@ -320,8 +320,8 @@ def find_root(root, needed, name, home):
     folder inside it.
 
     Raises:
-        DataError: there is none, or more than one; says what was looked for and where the data set
-            comes from.
+        DataSetError: there is none, or more than one; says what was looked for and where the data
+            set comes from.
     """
     if root is None:
         raise InputError(f"{name} needs root: the folder with its files. {home}")
@@ -330,18 +330,18 @@ def find_root(root, needed, name, home):
         needed = [needed] if isinstance(needed, str) else list(needed)
         if not root.is_dir():
             problem = "is not a folder" if root.exists() else "does not exist"
-            raise DataError(f"{name}: {root} {problem}. {home}")
+            raise DataSetError(f"{name}: {root} {problem}. {home}")
         folders = [root, *sorted(p for p in root.iterdir() if p.is_dir())]
         found = [folder for folder in folders if any((folder / n).exists() for n in needed)]
     except (OSError, TypeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{name}: {root!r} cannot be read: {reason}.") from None
+        raise DataSetError(f"{name}: {root!r} cannot be read: {reason}.") from None
     if not found:
-        raise DataError(
+        raise DataSetError(
             f"{name}: neither {root} nor a folder in it holds {' or '.join(needed)}. {home}"
         )
     if found[0] != root and len(found) > 1:
-        raise DataError(
+        raise DataSetError(
             f"{name}: {root} holds more than one data set ({found[0].name}, {found[1].name}); "
             "name one of them as root."
         )

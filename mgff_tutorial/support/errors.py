@@ -15,7 +15,7 @@ class DataError(InputError):
 
 
 class DataSetError(DataError):
-    """A data set as a whole cannot be used; the message says how to find all that is wrong."""
+    """A data set as a whole cannot be used; the message needs no hint at the data check."""
 
 
 class CheckpointError(InputError):
