@@ -7,49 +7,17 @@ import sys
 import warnings
 from importlib import import_module
 
-# command: (module, function that adds its parser, one line for --help). A module is imported when
-# it is used.
-COMMANDS = {
-    "train": (
-        "commands.train",
-        "add_train_command",
-        "train a model by a recipe: paper, practical, nano or your own",
-    ),
-    "evaluate": (
-        "commands.evaluate",
-        "add_evaluate_command",
-        "accuracy of a checkpoint, in one stage or two",
-    ),
-    "predict": (
-        "commands.predict",
-        "add_predict_command",
-        "species of an image or of a folder of images",
-    ),
-    "ablate": (
-        "commands.ablate",
-        "add_ablate_command",
-        "measure what each part of the system contributes",
-    ),
-    "benchmark": (
-        "commands.benchmark",
-        "add_benchmark_command",
-        "speed of the models on this machine",
-    ),
-    "render": (
-        "commands.render",
-        "add_render_command",
-        "draw SketchBirds: the data set, one picture, or a sheet",
-    ),
-    "data": ("commands.data", "add_data_command", "check a data set, or unpack its archive safely"),
-    "grade": ("commands.grade", "add_grade_command", "marks for the exercises of students"),
-    "release": (
-        "commands.release",
-        "add_release_command",
-        "a student edition and a teacher's edition of the notebooks",
-    ),
+COMMANDS = {  # one line each for --help; what a command needs is imported when it is used
+    "train": "train a model by a recipe: paper, practical, nano or your own",
+    "evaluate": "accuracy of a checkpoint, in one stage or two",
+    "predict": "species of an image or of a folder of images",
+    "ablate": "measure what each part of the system contributes",
+    "benchmark": "speed of the models on this machine",
+    "render": "draw SketchBirds: the data set, one picture, or a sheet",
+    "data": "check a data set, or unpack its archive safely",
+    "grade": "marks for the exercises of students",
+    "release": "a student edition and a teacher's edition of the notebooks",
 }
-
-
 UP = "\x1b[A"  # a progress bar below another one goes up a line
 
 
@@ -198,9 +166,10 @@ def build_parser(arguments):
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(metavar="COMMAND", title="commands")
     named = next((word for word in arguments if not word.startswith("-")), None)
-    for name, (module, function, line) in COMMANDS.items():
+    for name, line in COMMANDS.items():
         if name == named:
-            getattr(import_module(f".{module}", __package__), function)(commands)
+            module = import_module(f".commands.{name}", __package__)
+            getattr(module, f"add_{name}_command")(commands)
         else:
             commands.add_parser(name, help=line)
     return parser

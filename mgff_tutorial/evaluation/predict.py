@@ -139,7 +139,6 @@ class Predictor:
                 "load_classifier."
             )
         check_number("top", top, 1, whole=True)
-        card = {key: value for key, value in card.items() if value is not None}
         stats = model_config(classifier)
         size = card.get("img_size") or stats["img_size"]
         resize = card.get("resize") or size
