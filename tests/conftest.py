@@ -1,8 +1,12 @@
 """Settings for all tests."""
 
 import os
+import signal
 
 import pytest
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's job in the background ignores it,
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # and so would every command started
 
 
 @pytest.fixture(scope="session", autouse=True)

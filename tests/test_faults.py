@@ -698,8 +698,6 @@ def test_ctrl_c_during_imports_is_no_traceback(tmp_path):
     """SIGINT as soon as the first module of a command is imported."""
     script = (
         "import os, signal, sys\nsys.argv[0] = '-m'\n"
-        # a job in a shell's background ignores it
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "class Finder:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
         "        if name == 'mgff_tutorial.commands.predict' or name == 'torch':\n"
