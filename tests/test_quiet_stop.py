@@ -62,6 +62,15 @@ def test_a_command_at_any_moment(tmp_path, number, code, delay):
     assert found == 0 or [line for line in lines if "images" not in line] == ["stopped."]
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_the_work_changes_nothing(number):
+    """While Python shuts down it takes its handlers away, and the signal would kill."""
+    late = "import os\nclass Late:\n    def __del__(self, kill=os.kill, me=os.getpid()):\n"
+    late += f"        kill(me, {int(number)})\nkept = Late()\n"
+    found = stopped(["-c", START + late], 0, lambda child: child.stdout.readline())
+    assert found == (0, [])
+
+
 def test_a_signal_that_the_shell_ignores_stays_ignored():
     """A job in the background of a script is not stopped by the script's Ctrl-C."""
     ask = "import signal; print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)"

@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM: a command ends where nothing is lost, and says how to go on."""
 
+import atexit
 import contextlib
 import os
 import signal
@@ -56,6 +57,7 @@ def stop_quietly():
         os._exit(SIGNALS[number])
 
     _on_signals(stop)
+    atexit.register(_on_signals, signal.SIG_IGN)  # all is done, and Python takes the handlers away
 
 
 def stop_with_word():
