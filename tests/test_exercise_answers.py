@@ -287,7 +287,8 @@ def test_two_calls_draw_different_inputs_and_a_seed_repeats_them(check):
 
     assert seen(seed=1) == seen(seed=1)
     assert seen(seed=1) != seen(seed=2)
-    assert seen() != seen()
+    first = seen()  # some checks draw a single small number, so two calls may agree by chance
+    assert any(seen() != first for _ in range(20))
 
 
 def test_tables_are_long_enough(monkeypatch):
