@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from mgff_tutorial.support.device import pick_device
 from mgff_tutorial.support.errors import InputError
@@ -37,6 +38,25 @@ def test_the_cpu_keeps_the_memory_of_freed_tensors():
     )
     given_back, kept = map(int, found.stdout.split())
     assert kept < 0.2 * given_back
+
+
+TINY = """
+import torch
+from mgff_tutorial.support.device import pick_device
+
+pick_device("cpu")
+torch.set_num_threads(2)
+tiny = torch.full((2**20,), 1e-30) * 1e-10  # long enough that both threads take a part
+print(int(tiny.count_nonzero()))
+"""
+
+
+@pytest.mark.skipif(
+    not torch.set_flush_denormal(False), reason="this processor keeps the smallest numbers"
+)
+def test_numbers_too_small_for_full_precision_are_zero_in_all_threads():
+    found = subprocess.run([sys.executable, "-c", TINY], capture_output=True, text=True, check=True)
+    assert int(found.stdout) == 0
 
 
 @pytest.mark.parametrize("name", ["cuda:99", "tpu", 7, None])

@@ -11,7 +11,7 @@ from pathlib import Path
 from ..support.errors import InputError, check_number
 from ..support.files import output_path
 from . import add_command
-from .predict import MODEL_FLAGS, chosen_cropper, default_checkpoint
+from .predict import MODEL_FLAGS, chosen_cropper, default_checkpoint, images_a_pass
 
 FLAGS = {
     "checkpoint_file": dict(nargs="?", metavar="CHECKPOINT", help="the same as --checkpoint"),
@@ -83,7 +83,7 @@ def run_evaluate(args):
         classifier,
         open_split(data, args.root, args.split),
         cropper,
-        args.batch_size,
+        images_a_pass(args, classifier),
         args.workers,
         progress=not args.quiet and team.is_first,
     )
