@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from mgff_tutorial import create_model
 from mgff_tutorial.evaluation.confidence import (
     Familiarity,
     calibrate,
@@ -98,3 +99,11 @@ def test_the_embedding_is_what_the_last_linear_layer_takes():
     assert torch.allclose(model[-1](seen[0]), logits) and not model[-1]._forward_pre_hooks
     with embeddings_of(nn.Flatten(), 4) as seen:
         assert seen is None
+
+
+def test_the_embedding_is_the_classifiers_also_where_an_inner_layer_has_as_many_outputs():
+    model = create_model("mgff_resnet18", num_classes=8, img_size=64).eval()
+    assert model.mgff.head.pool.score.out_features == 8
+    with embeddings_of(model, 8) as seen, torch.no_grad():
+        logits = model(torch.randn(2, 3, 64, 64))
+    assert torch.allclose(model.get_classifier()(seen[0]), logits)

@@ -85,20 +85,27 @@ def calibrate(held_out, measured=None):
 
 @contextmanager
 def embeddings_of(classifier, classes):
-    """A list that takes the embeddings (B, C) of every forward pass inside: what goes into the last
-    linear layer of ``classes`` outputs. None for a model without such a layer.
+    """A list that takes the embeddings (B, C) of every forward pass inside: what goes into the
+    linear layer that gives the logits. None for a model without such a layer.
     """
-    heads = [m for m in classifier.modules() if isinstance(m, nn.Linear)]
-    heads = [head for head in heads if head.out_features == classes]
-    if not heads:
+    head = _classifier_layer(classifier, classes)
+    if head is None:
         yield None
         return
     seen = []
-    hook = heads[-1].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    hook = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
     try:
         yield seen
     finally:
         hook.remove()
+
+
+def _classifier_layer(model, classes):
+    """The model's own answer where it has one: an inner layer may have as many outputs."""
+    named = model.get_classifier() if hasattr(model, "get_classifier") else None
+    layers = [named] if isinstance(named, nn.Linear) else list(model.modules())
+    fitting = [m for m in layers if isinstance(m, nn.Linear) and m.out_features == classes]
+    return fitting[-1] if fitting else None
 
 
 class Familiarity:
