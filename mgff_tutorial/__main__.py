@@ -34,7 +34,9 @@ def main(arguments=None):
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
         parser = build_parser(arguments)
-        args = parser.parse_args(arguments)
+        args, unknown = parser.parse_known_args(arguments)
+        if unknown:
+            getattr(args, "refuse", parser.error)(f"unrecognized arguments: {' '.join(unknown)}")
         if not hasattr(args, "run"):
             parser.print_help()
             return 2

@@ -112,6 +112,14 @@ def test_an_option_that_cannot_be_read_is_one_line(arguments, words, capsys):
     assert lines[0].endswith(" --help")
 
 
+@pytest.mark.parametrize("command", ["train", "ablate", "benchmark", "data check"])
+def test_an_unknown_option_points_at_the_help_of_its_command(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([*command.split(), "--no-such"])
+    assert stop.value.code == 2
+    assert f"mgff_tutorial {command} --help" in capsys.readouterr().err
+
+
 def test_without_a_command_help_is_printed(capsys):
     code, out, _ = call(capsys)
     assert code == 2 and "train" in out

@@ -23,5 +23,5 @@ def add_command(subparsers, name, run, flags, **texts):
     parser = subparsers.add_parser(name, **texts)
     for flag, options in flags.items():
         parser.add_argument(flag, **options)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, refuse=parser.error)
     return parser

@@ -13,7 +13,7 @@ from pathlib import Path
 from ..experiments.registry import EXPERIMENTS, parts_of, run, run_localisation, settings_of
 from ..support.errors import InputError
 from ..support.stopping import Stopped
-from . import check_numbers
+from . import add_command, check_numbers
 
 PRECISION = {"choices": ["fp32", "bf16"], "default": "fp32"}
 OPTIONS = {  # option -> how it is parsed
@@ -116,17 +116,18 @@ HEADS_ALONE = ("configurations", "backbone", "img-size", "dim", "weights", "trai
 def add_ablate_command(subparsers):
     """Add the parser; ``args.run(args)`` does the work and returns the exit code."""
     about = " ".join(f"{name}: {one.text}." for name, one in EXPERIMENTS.items())
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "ablate",
+        run_ablate,
+        {f"--{name}": how for name, how in (OPTIONS | STUDY).items()},
         help="measure what each part of the system contributes",
         description="Run an experiment and write its results file; what the file holds already is "
         f"not run again. {about}",
     )
     group = parser.add_argument_group("localisation")
-    for place, options in ((parser, OPTIONS | STUDY), (group, LOCALISATION)):
-        for name, how in options.items():
-            place.add_argument(f"--{name}", **how)
-    parser.set_defaults(run=run_ablate)
+    for name, how in LOCALISATION.items():
+        group.add_argument(f"--{name}", **how)
     return parser
 
 

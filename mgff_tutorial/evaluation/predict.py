@@ -109,6 +109,10 @@ def load_cropper(vit="vit_nano", device="auto", input_size=None, **options):
     from ..cropper import ViTCropper
     from ..models import create_model
 
+    if as_path(vit, "vit").is_dir():
+        raise CheckpointError(
+            f"{vit} is a folder; expected the name of a ViT or the file of its weights."
+        )
     size = {} if input_size is None else {"img_size": input_size}
     if as_path(vit, "vit").suffix not in (".safetensors", ".pth", ".pt"):
         model = create_model(vit, pretrained=True, **size)
