@@ -413,9 +413,6 @@ def check_smallest_reduction(smallest_reduction):
         channels = draw.choice([24, 36, 48, 60, 90])
         cases.append((channels, draw.integer(channels, 2 * channels**2)))
 
-    def any_number(channels, budget):
-        return next((r for r in range(1, channels + 1) if 2 * channels * channels / r <= budget), 0)
-
     compare(
         smallest_reduction,
         _reduction,
@@ -439,7 +436,7 @@ def check_smallest_reduction(smallest_reduction):
             ),
             (
                 "r must divide the channels.",
-                any_number,
+                lambda c, b: next((r for r in range(1, c + 1) if 2 * c * c / r <= b), 0),
             ),
             (
                 "r must divide the channels; C // r would cut some off.",

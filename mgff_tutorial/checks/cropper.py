@@ -139,15 +139,6 @@ def _cut_off(box, width, height):
     return max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
 
 
-def _still_square(box, width, height):
-    """The side itself is cut to the shorter side of the image."""
-    x0, y0, x1, y1 = box
-    side = min(max(x1 - x0, y1 - y0), width, height)
-    left, right = _place(x0, x1, width, side)
-    top, bottom = _place(y0, y1, height, side)
-    return left, top, right, bottom
-
-
 def _from_corner(box, width, height):
     side = max(box[2] - box[0], box[3] - box[1])
     x0, y0 = (min(max(v, 0), max(m - side, 0)) for v, m in ((box[0], width), (box[1], height)))
@@ -196,7 +187,7 @@ def check_square(square_box):
             (
                 "Only the direction in which the box is larger than the image is cut; the other "
                 "keeps its side.",
-                _still_square,
+                lambda b, w, h: _square(b, w, h, lambda *sides: min(max(sides), w, h)),
             ),
             (
                 "Grow the shorter side; you shrink the longer one.",
@@ -236,9 +227,8 @@ def check_square(square_box):
 
 def _component(mask, row, column, structure=1, empty=True):
     labels = label(mask, structure=np.ones((3, 3)) if structure else None)[0]
-    if not mask[row, column]:
-        return np.zeros_like(mask) if empty else labels == labels[row, column]
-    return labels == labels[row, column]
+    found = labels == labels[row, column]
+    return found & mask if empty else found  # a start outside the mask is of the background
 
 
 def _wrapping(mask, row, column):

@@ -3,6 +3,7 @@ genus, enough seeds.
 """
 
 import itertools
+from operator import itemgetter
 
 import numpy as np
 from scipy import stats
@@ -112,12 +113,6 @@ def check_reported_accuracy(answer):
             runs.append({n: [v / 1000 for v in values[i::recipes]] for i, n in enumerate(names)})
         cases.append(tuple(runs))
 
-    def last(values):
-        return values[-1]
-
-    def first(values):
-        return values[0]
-
     compare(
         answer,
         _reported,
@@ -144,11 +139,11 @@ def check_reported_accuracy(answer):
             ),
             (
                 "That is one seed of the chosen recipe; report the mean of all its seeds.",
-                lambda v, t: _reported(v, t, of=first),
+                lambda v, t: _reported(v, t, of=itemgetter(0)),
             ),
             (
                 "That is the last seed of the chosen recipe; report the mean of all its seeds.",
-                lambda v, t: _reported(v, t, of=last),
+                lambda v, t: _reported(v, t, of=itemgetter(-1)),
             ),
             (
                 "That is the seed that was best in validation; report the mean of all seeds.",
@@ -167,7 +162,7 @@ def check_reported_accuracy(answer):
             ),
             (
                 "You chose by the first seed; average the seeds.",
-                lambda v, t: _reported(v, t, by=first),
+                lambda v, t: _reported(v, t, by=itemgetter(0)),
             ),
             (
                 "That recipe has the LOWEST validation accuracy.",
@@ -274,14 +269,9 @@ def check_within_genus(answer):
     )
 
 
-def _count(spread, difference, quantile, start=2, root=np.sqrt, strict=True):
-    n = start
-    while n < 5000:
-        half = quantile(n) * spread / root(n)
-        if half < difference if strict else half <= difference:
-            return n
-        n += 1
-    return n
+def _count(spread, difference, quantile, start=2, root=np.sqrt):
+    enough = (n for n in range(start, 5000) if quantile(n) * spread / root(n) < difference)
+    return next(enough, 5000)
 
 
 def _t(n):

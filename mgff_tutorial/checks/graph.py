@@ -9,67 +9,67 @@ from .cases import compare, draw
 from .core import exercise
 
 
+def _such_as(links):
+    """The first of some links, and how many there are."""
+    places = links.nonzero().tolist()
+    (i, j), count = places[0] if places else (0, 0), len(places)
+    return f"such as from node {i} to node {j} ({count} in all)"
+
+
 def diagnose_adjacency(got, right):
-    """What is wrong with an adjacency that should have self-loops and rows that sum to 1; "" if
-    nothing is found.
+    """What is wrong with an adjacency that should have self-loops and rows that sum to 1.
 
     Args:
         got, right: (N, N) tensors, the reader's and the right one.
     """
-    linked = right > 0
-    if not torch.isfinite(got).all():
-        return (
+    links, linked, sums = got > 0, right > 0, got.sum(1)
+    ones, degrees = torch.ones_like(sums), linked.float().sum(1)
+    differ, uneven = not torch.equal(links, linked), not torch.allclose(sums, ones, atol=1e-5)
+    worst = (sums - 1).abs().argmax().item()
+    findings = (  # the first that holds is said
+        (
+            not torch.isfinite(got).all(),
             "Some numbers are not finite: a row without any link was divided by 0; add the "
-            "self-loops first."
-        )
-    if (got < 0).any():
-        return "There are negative numbers; a share of a neighbour is never negative."
-    if (got.diagonal() == 0).all():
-        return "The self-loops are missing: the diagonal is 0, so every node forgets itself."
-    if torch.allclose(got, right.T, atol=1e-6):
-        return (
+            "self-loops first.",
+        ),
+        ((got < 0).any(), "There are negative numbers; a share of a neighbour is never negative."),
+        (
+            (got.diagonal() == 0).all(),
+            "The self-loops are missing: the diagonal is 0, so every node forgets itself.",
+        ),
+        (
+            torch.allclose(got, right.T, atol=1e-6),
             "The matrix is transposed (its columns sum to 1 instead of its rows): divide each ROW "
-            "by its sum, "
-            "with keepdim=True."
-        )
-    if not torch.equal(got > 0, linked):
-        if torch.equal((got > 0).T, linked):
-            return "The links are transposed: row i must hold what node i takes from others."
-        extra, missing = ((got > 0) & ~linked).nonzero(), (linked & ~(got > 0)).nonzero()
-        if (got > 0).all():
-            return (
-                "Every node is linked to every other: a softmax turns zeros into shares; "
-                "divide by the row sum."
-            )
-        if len(extra):
-            i, j = extra[0].tolist()
-            return (
-                f"There is a link too many, such as from node {i} to node {j} "
-                f"({len(extra)} in all)."
-            )
-        i, j = missing[0].tolist()
-        return (
-            f"There is a link missing, such as from node {i} to node {j} ({len(missing)} in all)."
-        )
-    sums = got.sum(1)
-    if not torch.allclose(sums, torch.ones_like(sums), atol=1e-5):
-        if torch.allclose(got.sum(0), torch.ones_like(sums), atol=1e-5):
-            return (
-                "The columns sum to 1 instead of the rows: the division runs along the wrong side."
-            )
-        degrees = linked.float().sum(1)
-        if torch.allclose(got, linked / (degrees[:, None] * degrees[None]).sqrt(), atol=1e-5):
-            return (
-                "This is the symmetric normalisation of Kipf and Welling; here rows must sum to "
-                "1, so that W = I "
-                "gives means."
-            )
-        i = (sums - 1).abs().argmax().item()
-        return f"The rows do not sum to 1: row {i} sums to {sums[i]:.3g}."
-    return (
-        "The rows sum to 1, but neighbours do not share equally: every neighbour, and the node "
-        "itself, counts once."
+            "by its sum, with keepdim=True.",
+        ),
+        (
+            differ and torch.equal(links.T, linked),
+            "The links are transposed: row i must hold what node i takes from others.",
+        ),
+        (
+            differ and links.all(),
+            "Every node is linked to every other: a softmax turns zeros into shares; divide by "
+            "the row sum.",
+        ),
+        ((links & ~linked).any(), f"There is a link too many, {_such_as(links & ~linked)}."),
+        ((linked & ~links).any(), f"There is a link missing, {_such_as(linked & ~links)}."),
+        (
+            uneven and torch.allclose(got.sum(0), ones, atol=1e-5),
+            "The columns sum to 1 instead of the rows: the division runs along the wrong side.",
+        ),
+        (
+            uneven and torch.allclose(got, linked / (degrees[:, None] * degrees).sqrt(), atol=1e-5),
+            "This is the symmetric normalisation of Kipf and Welling; here rows must sum to 1, so "
+            "that W = I gives means.",
+        ),
+        (uneven, f"The rows do not sum to 1: row {worst} sums to {sums[worst]:.3g}."),
+        (
+            True,
+            "The rows sum to 1, but neighbours do not share equally: every neighbour, and the "
+            "node itself, counts once.",
+        ),
     )
+    return next(text for found, text in findings if found)
 
 
 def _diagnosis(expected, got):
@@ -87,20 +87,25 @@ def _looped(links):
     return links + torch.eye(len(links))
 
 
+def _both_ways(links):
+    return ((links + links.T) > 0).float()
+
+
+def _star(nodes):
+    middle = torch.eye(nodes)[0]
+    return _both_ways(middle.outer(1 - middle))
+
+
 def _random_links(draw, nodes, share, symmetric=True):
     links = (draw.uniform(nodes, nodes) < share).float().fill_diagonal_(0)
-    return ((links + links.T) > 0).float() if symmetric else links
+    return _both_ways(links) if symmetric else links
 
 
 @exercise("Exercise 8.1")
 def check_adjacency(adjacency):
     """Links of a path, a star, a graph with a lonely node, one-way links, and random graphs."""
-    path = torch.diag(torch.ones(3), 1) + torch.diag(torch.ones(3), -1)
-    star = torch.zeros(5, 5)
-    star[0, 1:] = star[1:, 0] = 1
-    lonely = torch.zeros(4, 4)
-    lonely[0, 1] = lonely[1, 0] = lonely[1, 2] = lonely[2, 1] = 1
-    cases = [path, star, lonely, torch.diag(torch.ones(4), 1), torch.zeros(1, 1)]
+    path, lonely = (_both_ways(torch.tensor(steps).diag(1)) for steps in ([1, 1, 1], [1, 1, 0]))
+    cases = [path, _star(5), lonely, torch.diag(torch.ones(4), 1), torch.zeros(1, 1)]
     cases += [_random_links(draw, draw.integer(5, 8), 0.4, symmetric) for symmetric in (1, 0, 0)]
     compare(
         adjacency,
@@ -121,7 +126,7 @@ def check_adjacency(adjacency):
             (
                 "Links go one way: row i holds what node i takes from others; do not add the "
                 "transposed ones.",
-                lambda links: _rows(_looped(((links + links.T) > 0).float())),
+                lambda links: _rows(_looped(_both_ways(links))),
             ),
         ],
         describe=lambda links: f"{len(links)} nodes with {int(links.sum())} links",
@@ -147,14 +152,11 @@ def check_layers_until_all_heard(layers_until_all_heard):
     step = torch.diag(torch.ones(n - 1), 1)
     ring = step.clone()
     ring[-1, 0] = 1
-    star = torch.zeros(n, n)
-    star[0, 1:] = star[1:, 0] = 1
-    parts = torch.zeros(n, n)
-    parts[:2, :2] = parts[2:, 2:] = 1
+    parts = torch.block_diag(torch.ones(2, 2), torch.ones(n - 2, n - 2))
     tail = torch.zeros(n, n)  # a clique with one node at the end of a stick
     tail[: n - 1, : n - 1] = 1
     tail[0, -1] = tail[-1, 0] = 1
-    graphs = [step + step.T, ring, ring + ring.T, star, step, parts, torch.zeros(1, 1)]
+    graphs = [step + step.T, ring, ring + ring.T, _star(n), step, parts, torch.zeros(1, 1)]
     graphs += [torch.ones(n, n), tail, torch.zeros(n, n)]
     graphs += [
         _random_links(draw, draw.integer(5, 9), 0.3, symmetric) for symmetric in (1, 1, 0, 0)
@@ -323,7 +325,7 @@ def _scale_links(grid, granularities, diagonal=False, all_maps=False, wrap=False
     return (links | torch.eye(count, dtype=torch.bool) if loops else links).float()
 
 
-def _naive(grid, granularities, width_of=1, per_map=True):
+def _naive(grid, granularities, width_of=1):
     """Neighbours by node number alone: i +- 1 and i +- width, over the ends of rows and maps."""
     height, width = grid
     node = torch.arange(granularities * height * width)
@@ -341,22 +343,11 @@ def check_scale_adjacency(scale_adjacency):
     def broken(**rules):
         return lambda grid, count: _rows(_scale_links(grid, count, **rules))
 
-    def other_order(grid, count):
-        """Node number = position * granularities + g."""
+    def numbered(grid, count, axes):
+        """Nodes are numbered along other axes than map, row, column."""
         links = _scale_links(grid, count)
-        order = torch.arange(len(links)).view(count, -1).T.flatten()
+        order = torch.arange(len(links)).view(count, *grid).permute(axes).flatten()
         return _rows(links[order][:, order])
-
-    def columns_first(grid, count):
-        links = _scale_links(grid, count)
-        order = torch.arange(len(links)).view(count, *grid).transpose(1, 2).flatten()
-        return _rows(links[order][:, order])
-
-    def one_map(grid, count):
-        links = _scale_links(grid, count)
-        size = grid[0] * grid[1]
-        g = torch.arange(len(links)) // size
-        return _rows(links * (g[:, None] == g[None]))
 
     compare(
         scale_adjacency,
@@ -386,19 +377,22 @@ def check_scale_adjacency(scale_adjacency):
                 "are asked for.",
                 broken(all_maps=True),
             ),
-            ("No links between the maps: each position hears its own in the next ones.", one_map),
+            (
+                "No links between the maps: each position hears its own in the next ones.",
+                lambda grid, count: _rows(torch.kron(torch.eye(count), _scale_links(grid, 1))),
+            ),
             (
                 "The self-loops are missing: the diagonal is 0, so every node forgets itself.",
                 broken(loops=False),
             ),
             (
                 "Nodes are numbered map by map: g * H * W + row * W + column.",
-                other_order,
+                lambda grid, count: numbered(grid, count, (1, 2, 0)),
             ),
             (
                 "Height and width are exchanged, or positions are numbered column by column; the "
                 "number is row * W + column.",
-                columns_first,
+                lambda grid, count: numbered(grid, count, (0, 2, 1)),
             ),
             (
                 "The rows do not sum to 1: divide each by its sum.",

@@ -7,6 +7,8 @@ import torch
 from .cases import compare, draw
 from .core import exercise
 
+INNER, ALL = slice(1, -1), slice(None)
+
 
 def _layers(draw, layers, heads, tokens):
     """Scores of several layers."""
@@ -166,13 +168,24 @@ def check_rollout(rollout):
     )
 
 
-def _side(cut, grid, threshold=None, count=False, flip=False, corners=False):
-    above = (cut > (cut.mean() if threshold is None else threshold(cut))).float().view(grid)
-    border = torch.ones(grid, dtype=torch.bool)
-    border[1:-1, 1:-1] = False
-    of = torch.sum if count else torch.mean
-    turned = of(above[border]) > of(above[~border])
-    return -cut if bool(turned) != flip else cut
+def _filled(grid, rows, columns):
+    """A grid of 0 with a block of 1."""
+    picture = torch.zeros(grid)
+    picture[rows, columns] = 1
+    return picture
+
+
+def _border(grid, rows=INNER, columns=INNER):
+    return _filled(grid, rows, columns) == 0
+
+
+def _above(cut, threshold=torch.mean):
+    return (cut > threshold(cut)).float()
+
+
+def _side(cut, grid, seen=_above, of=torch.mean, border=_border):
+    patches, outside = seen(cut).view(grid), border(grid)
+    return -cut if of(patches[outside]) > of(patches[~outside]) else cut
 
 
 @exercise("Exercise 10.3", points=2)
@@ -182,20 +195,18 @@ def check_fiedler_side(object_side):
     """
     cases = []
     for rows, columns in ((6, 8), (9, 5), (5, 12), tuple(draw.integers(2, 6, 11))):
-        bird = torch.zeros(rows, columns)
-        bird[rows // 3 : rows - 1, 2 : columns - 2] = 1
-        touching = torch.zeros(rows, columns)
-        touching[2:, 2:4] = 1  # the bird touches the lower border
-        large = torch.zeros(rows, columns)
-        large[1:-1, 1:-1] = 1  # more patches of bird than of background
-        spot = torch.zeros(rows, columns)
-        spot[draw.integer(1, rows - 2), draw.integer(1, columns - 2)] = 1
-        for shape in (bird, touching, large, spot):
+        birds = (
+            (slice(rows // 3, rows - 1), slice(2, columns - 2)),
+            (slice(2, None), slice(2, 4)),  # touches the lower border
+            (INNER, INNER),  # more patches of bird than of background
+            (draw.integer(1, rows - 2), draw.integer(1, columns - 2)),
+        )
+        for bird in birds:
+            shape = _filled((rows, columns), *bird)
             cut = (shape + 0.05 * draw.normal(rows, columns)).flatten()
             for sign, shift in ((1, 0.0), (-1, 0.0), (1, 3.0), (-1, 3.0)):
                 cases.append((sign * cut + shift, (rows, columns)))
-    ring = torch.ones(5, 5)
-    ring[1:-1, 1:-1] = 0
+    ring = _border((5, 5)).float()
     cases += [((ring * draw.uniform(5, 5) + sign).flatten(), (5, 5)) for sign in (-3, 0, 3)]
 
     for _ in range(25):  # shares of border and inside that are close to each other
@@ -208,23 +219,6 @@ def check_fiedler_side(object_side):
     equal[0, :3] = equal[1, 1] = 1
     cases += [(at_mean.flatten(), (4, 4)), (equal.flatten(), (4, 4))]
 
-    def two_sides(cut, grid):
-        above = (cut > cut.mean()).float().view(grid)
-        return -cut if above[[0, -1]].mean() > above[1:-1].mean() else cut
-
-    def left_and_right(cut, grid):
-        above = (cut > cut.mean()).float().view(grid)
-        return -cut if above[:, [0, -1]].mean() > above[:, 1:-1].mean() else cut
-
-    def majority(cut, grid):
-        return -cut if (cut > cut.mean()).float().mean() > 0.5 else cut
-
-    def numbers(cut, grid):
-        border = torch.ones(grid, dtype=torch.bool)
-        border[1:-1, 1:-1] = False
-        values = cut.view(grid)
-        return -cut if values[border].mean() > values[~border].mean() else cut
-
     compare(
         object_side,
         _side,
@@ -233,32 +227,38 @@ def check_fiedler_side(object_side):
             (
                 "Compare the SHARE of border patches with the share of inner patches, not counts: "
                 "there are fewer of the one than of the other.",
-                lambda c, g: _side(c, g, count=True),
+                lambda c, g: _side(c, g, of=torch.sum),
             ),
             (
                 "The background's side came back: turn the cut around when the BORDER's share is "
                 "larger.",
-                lambda c, g: _side(c, g, flip=True),
+                lambda c, g: -_side(c, g),
             ),
             ("The cut is never turned around.", lambda c, g: c),
             ("The cut is always turned around.", lambda c, g: -c),
             (
                 "The side above the cut's MEAN is asked for, not above 0.",
-                lambda c, g: _side(c, g, lambda c: 0.0),
+                lambda c, g: _side(c, g, lambda c: _above(c, lambda c: 0.0)),
             ),
             (
                 "The side above the cut's mean, not above its median.",
-                lambda c, g: _side(c, g, lambda c: c.median()),
+                lambda c, g: _side(c, g, lambda c: _above(c, torch.median)),
             ),
             (
                 "A larger side need not be the background: compare border with inner patches.",
-                majority,
+                lambda c, g: -c if _above(c).mean() > 0.5 else c,
             ),
-            ("The border has four sides; yours are the first and last row.", two_sides),
-            ("The border has four sides; yours are the first and last column.", left_and_right),
+            (
+                "The border has four sides; yours are the first and last row.",
+                lambda c, g: _side(c, g, border=lambda g: _border(g, columns=ALL)),
+            ),
+            (
+                "The border has four sides; yours are the first and last column.",
+                lambda c, g: _side(c, g, border=lambda g: _border(g, rows=ALL)),
+            ),
             (
                 "Count the patches above the mean; how far above does not matter.",
-                numbers,
+                lambda c, g: _side(c, g, lambda c: c),
             ),
             (
                 "Return all patches in one row, as they came.",

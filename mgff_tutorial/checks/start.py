@@ -11,14 +11,6 @@ def _top_k(probabilities, labels, k):
     return (places == labels[:, None]).any(dim=1).double().mean()
 
 
-def _lowest(probabilities, labels, k):
-    return _top_k(-probabilities, labels, k)
-
-
-def _places(probabilities, labels, k):
-    return (probabilities.topk(k).indices == labels[:, None]).double().mean()
-
-
 @exercise("Exercise 0.1")
 def check_top_k(top_k_accuracy):
     """Batches of several sizes, more classes than places, and every k."""
@@ -40,9 +32,9 @@ def check_top_k(top_k_accuracy):
             (
                 "You average over the k places too; an image counts once, if any of its k places "
                 "is right.",
-                _places,
+                lambda p, y, k: (p.topk(k).indices == y[:, None]).double().mean(),
             ),
-            ("Those are the k LEAST probable classes.", _lowest),
+            ("Those are the k LEAST probable classes.", lambda p, y, k: _top_k(-p, y, k)),
             (
                 "That is the share of images whose class is NOT among the k.",
                 lambda p, y, k: 1 - _top_k(p, y, k),
@@ -83,22 +75,9 @@ def _clip(box, width, height):
     return max(0, x0), max(0, y0), min(width, x1), min(height, y1)
 
 
-def _each_side(box, factor, width, height):
-    x0, y0, x1, y1 = box
-    w, h = (factor - 1) * (x1 - x0), (factor - 1) * (y1 - y0)
-    return _clip((x0 - w, y0 - h, x1 + w, y1 + h), width, height)
-
-
 def _from_corner(box, factor, width, height):
     x0, y0, x1, y1 = box
     return _clip((x0, y0, x0 + factor * (x1 - x0), y0 + factor * (y1 - y0)), width, height)
-
-
-def _half_factor(box, factor, width, height):
-    x0, y0, x1, y1 = box
-    x, y = (x0 + x1) / 2, (y0 + y1) / 2
-    w, h = factor * (x1 - x0), factor * (y1 - y0)
-    return _clip((x - w, y - h, x + w, y + h), width, height)
 
 
 @exercise("Exercise 0.2")
@@ -127,9 +106,12 @@ def check_loose_box(loosen):
             (
                 "The box grew too much: the factor is for the whole side, so each side moves by "
                 "half the growth.",
-                _each_side,
+                lambda b, f, w, h: _loosen(b, 2 * f - 1, w, h),
             ),
-            ("The box grew too much: half a side is factor * (x1 - x0) / 2.", _half_factor),
+            (
+                "The box grew too much: half a side is factor * (x1 - x0) / 2.",
+                lambda b, f, w, h: _loosen(b, 2 * f, w, h),
+            ),
             ("The box is not clipped: it may leave the image.", lambda *a: _loosen(*a, clip=False)),
             (
                 "Clip x to the width and y to the height; yours is the other way round.",

@@ -9,14 +9,9 @@ from .core import exercise
 
 
 def _shapes(size, width, stages=(1, 2, 3, 3), up=True, start=4):
-    def halved(n):
-        return -(-n // 2) if up else n // 2
-
-    grid = -(-size // start) if up else size // start
-    sides = [grid]
-    for _ in range(max(stages)):
-        sides.append(halved(sides[-1]))
-    return [(sides[s], sides[s], width * 2**s) for s in stages]
+    cuts = [start * 2**s for s in stages]
+    sides = [-(-size // cut) if up else size // cut for cut in cuts]
+    return [(side, side, width * 2**s) for side, s in zip(sides, stages)]
 
 
 @exercise("Exercise 4.1")

@@ -208,14 +208,9 @@ def check_accumulate(accumulate):
             torch.tensor([draw.integer(0, 2) for _ in range(count)]),
         )
         cases += [(draw.normal(3, 5), draw.normal(3), images, labels, size) for size in sizes]
-    fair = _gradient(lambda n, total, passes: n / total)
-
-    def mean_of(losses, weights):
-        return sum(losses) / len(losses)
-
     compare(
         run,
-        fair,
+        _gradient(lambda n, total, passes: n / total),
         cases,
         [
             (
@@ -257,7 +252,9 @@ def check_accumulate(accumulate):
             (
                 "The gradient is right; the loss must be weighted as well, by the images of each "
                 "pass.",
-                _gradient(lambda n, total, passes: n / total, told=mean_of),
+                _gradient(
+                    lambda n, total, passes: n / total, told=lambda ls, ws: sum(ls) / len(ls)
+                ),
             ),
             (
                 "The gradient is right; the loss is the sum over passes instead of the mean over "
@@ -407,17 +404,18 @@ def check_validation_split(validation_split):
             n = labels.count(k)
             right = min(max(round(fraction * n), 1), n - 1)
             got = sum(labels[i] == k for i in held)
-            hint = "The split must be made class by class."
-            if n == 1:
-                hint = "The only image of a class is kept for training."
-            elif got == 0:
-                hint = "Every class with two images or more must be in the validation split."
-            elif got == n:
-                hint = "A class must never lose all its training images."
-            elif got == int(fraction * n):
-                hint = "round(fraction * n), not rounded down."
-            elif got == math.ceil(fraction * n):
-                hint = "round(fraction * n), not rounded up."
+            hints = (
+                (n == 1, "The only image of a class is kept for training."),
+                (
+                    got == 0,
+                    "Every class with two images or more must be in the validation split.",
+                ),
+                (got == n, "A class must never lose all its training images."),
+                (got == int(fraction * n), "round(fraction * n), not rounded down."),
+                (got == math.ceil(fraction * n), "round(fraction * n), not rounded up."),
+                (True, "The split must be made class by class."),
+            )
+            hint = next(text for found, text in hints if found)
             expect(
                 got == right,
                 f"fraction {fraction}, a class of {n} images: expected {right} in validation, got "

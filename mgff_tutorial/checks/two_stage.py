@@ -226,15 +226,8 @@ def check_follow(follow_the_surer):
     for batch, classes in ((1, 4), (8, 2), (9, 10)):
         cases.append(tuple(_probabilities(draw, batch, classes) for _ in "ab"))
 
-    def peak(p):
-        return -p.amax(1, keepdim=True)
-
     def nan_entropy(p):
         return -(p * p.log()).sum(1, keepdim=True)
-
-    def margin(p):
-        best = p.topk(2, dim=1).values
-        return best[:, 1:] - best[:, :1]
 
     compare(
         follow_the_surer,
@@ -243,11 +236,11 @@ def check_follow(follow_the_surer):
         [
             (
                 "This compares the largest probabilities. Entropy looks at all of them.",
-                lambda a, b: _surer(a, b, peak),
+                lambda a, b: _surer(a, b, lambda p: -p.amax(1, keepdim=True)),
             ),
             (
                 "This compares how far the first place is ahead. Entropy looks at all of them.",
-                lambda a, b: _surer(a, b, margin),
+                lambda a, b: _surer(a, b, lambda p: p.topk(2).values.diff()),
             ),
             (
                 "The SMALLER entropy is the surer one. Mind the minus sign.",

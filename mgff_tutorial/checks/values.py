@@ -27,10 +27,15 @@ def plain(value, tensors):
         if all(isinstance(row, list | tuple | np.ndarray) for row in value):
             with contextlib.suppress(TypeError, ValueError, RuntimeError):
                 return plain(torch.as_tensor(np.asarray(value)), False)
+    return changed(value, lambda part: plain(part, False))
+
+
+def changed(value, change):
+    """A list, a tuple or a dict with its parts changed by a function; anything else as it is."""
     if type(value) in (list, tuple):
-        return type(value)(plain(v, False) for v in value)
+        return type(value)(map(change, value))
     if type(value) is dict:
-        return {k: plain(v, False) for k, v in value.items()}
+        return {key: change(part) for key, part in value.items()}
     return value
 
 
@@ -62,13 +67,9 @@ def snapshot(value):
         return value.detach().clone()
     if isinstance(value, np.ndarray):
         return value.copy()
-    if type(value) in (list, tuple):
-        return type(value)(map(snapshot, value))
-    if type(value) is dict:
-        return {k: snapshot(v) for k, v in value.items()}
     if type(value) in (set, bytearray):
         return copy.copy(value)
-    return value
+    return changed(value, snapshot)
 
 
 def same(before, now):

@@ -2,6 +2,8 @@
 travels.
 """
 
+from operator import neg, pos
+
 import torch
 
 from .cases import compare, draw
@@ -57,22 +59,15 @@ def check_pairs(pairs):
     )
 
 
-def _bias_row(query, key, window, sign=1, stride=None, offset=1, both=False):
+def _bias_row(query, key, window, turn=pos, stride=lambda wh, ww: 2 * ww - 1, offset=1):
     wh, ww = window
-    dy, dx = sign * (query // ww - key // ww), sign * (query % ww - key % ww)
-    stride = 2 * ww - 1 if stride is None else stride(wh, ww)
-    return (dy + (wh - 1) * offset) * stride + dx + (ww - 1) * offset
+    dy, dx = turn(query // ww - key // ww), turn(query % ww - key % ww)
+    return (dy + (wh - 1) * offset) * stride(wh, ww) + dx + (ww - 1) * offset
 
 
 def _column_wise(query, key, window):
     wh, ww = window
     dy, dx = query % wh - key % wh, query // wh - key // wh
-    return (dy + wh - 1) * (2 * ww - 1) + dx + ww - 1
-
-
-def _absolute(query, key, window):
-    wh, ww = window
-    dy, dx = abs(query // ww - key // ww), abs(query % ww - key % ww)
     return (dy + wh - 1) * (2 * ww - 1) + dx + ww - 1
 
 
@@ -99,7 +94,7 @@ def check_bias_row(bias_row):
         [
             (
                 "You took key minus query; the table is indexed by query minus key.",
-                lambda q, k, w: _bias_row(q, k, w, sign=-1),
+                lambda q, k, w: _bias_row(q, k, w, turn=neg),
             ),
             (
                 "One row of the table's grid has 2 * Ww - 1 entries: the width counts, not the "
@@ -119,7 +114,10 @@ def check_bias_row(bias_row):
                 lambda q, k, w: _bias_row(q, k, w, offset=0),
             ),
             ("Tokens are numbered row by row; you number them column by column.", _column_wise),
-            ("A displacement keeps its sign: left and right have entries of their own.", _absolute),
+            (
+                "A displacement keeps its sign: left and right have entries of their own.",
+                lambda q, k, w: _bias_row(q, k, w, turn=abs),
+            ),
             (
                 "The table is laid row by row: the vertical displacement counts whole rows.",
                 _transposed_table,
@@ -159,12 +157,6 @@ def check_find_token(find_token):
             row, column = draw.integer(0, rows * wh - 1), draw.integer(0, width - 1)
             cases.append((row, column, width, (wh, ww)))
 
-    def number(row, column, width, window):
-        return _find_token(row, column, width, window)[0]
-
-    def place(row, column, width, window):
-        return _find_token(row, column, width, window)[1]
-
     compare(
         find_token,
         _find_token,
@@ -176,27 +168,30 @@ def check_find_token(find_token):
             ),
             (
                 "There are width // Ww windows in a row; width is in tokens.",
-                lambda r, c, w, m: (r // m[0] * w + c // m[1], place(r, c, w, m)),
+                lambda r, c, w, m: (r // m[0] * w + c // m[1], _find_token(r, c, w, m)[1]),
             ),
             (
                 "A row of windows has width // Ww of them, not Ww.",
-                lambda r, c, w, m: (r // m[0] * m[1] + c // m[1], place(r, c, w, m)),
+                lambda r, c, w, m: (r // m[0] * m[1] + c // m[1], _find_token(r, c, w, m)[1]),
             ),
             (
                 "There are width // Ww windows in a row: the window's width counts.",
-                lambda r, c, w, m: (r // m[0] * (w // m[0]) + c // m[1], place(r, c, w, m)),
+                lambda r, c, w, m: (
+                    r // m[0] * (w // m[0]) + c // m[1],
+                    _find_token(r, c, w, m)[1],
+                ),
             ),
             (
                 "Inside the window, count row by row: (row % Wh) * Ww + column % Ww.",
-                lambda r, c, w, m: (number(r, c, w, m), c % m[1] * m[0] + r % m[0]),
+                lambda r, c, w, m: (_find_token(r, c, w, m)[0], c % m[1] * m[0] + r % m[0]),
             ),
             (
                 "A row of the window has Ww places.",
-                lambda r, c, w, m: (number(r, c, w, m), r % m[0] * m[0] + c % m[1]),
+                lambda r, c, w, m: (_find_token(r, c, w, m)[0], r % m[0] * m[0] + c % m[1]),
             ),
             (
                 "The place is counted inside the window: take row % Wh and column % Ww.",
-                lambda r, c, w, m: (number(r, c, w, m), r * m[1] + c),
+                lambda r, c, w, m: (_find_token(r, c, w, m)[0], r * m[1] + c),
             ),
             ("That is the token's number on the map.", lambda r, c, w, m: r * w + c),
             (
@@ -205,7 +200,7 @@ def check_find_token(find_token):
             ),
             (
                 "The place inside is one number, counted row by row.",
-                lambda r, c, w, m: (number(r, c, w, m), r % m[0], c % m[1]),
+                lambda r, c, w, m: (_find_token(r, c, w, m)[0], r % m[0], c % m[1]),
             ),
         ],
         describe=lambda r, c, w, m: (
@@ -390,9 +385,12 @@ def _truth(got):
     return bool(got) if float(got.item()) in (0, 1) else got.item()
 
 
-def _mask(height, width, window, shift, roll=-1, sign=-1, number=None):
+def _number(rows, columns):
+    return rows[:, None] * 1000 + columns
+
+
+def _mask(height, width, window, shift, roll=-1, sign=-1, number=_number):
     rows, columns = _cells(height, width, window, (-sign * shift[0], -sign * shift[1]))
-    number = number or (lambda r, c: r[:, None] * 1000 + c[None, :])
     numbers = number(rows, columns).roll((roll * shift[0], roll * shift[1]), (0, 1))
     wh, ww = window
     cut = numbers.view(height // wh, wh, width // ww, ww).transpose(1, 2).reshape(-1, wh * ww)
@@ -450,7 +448,7 @@ def check_mask_from_coordinates(mask_from_coordinates):
             (
                 "Borders of the unmoved windows were numbered: number the places by (row - shift) "
                 "// window.",
-                lambda h, w, m, s: _renumbered(h, w, m, s),
+                lambda *a: _mask(*a, sign=0),
             ),
             (
                 "Nothing is masked. The numbers must come from the places before the roll.",
@@ -483,16 +481,6 @@ def check_mask_from_coordinates(mask_from_coordinates):
     )
 
 
-def _renumbered(height, width, window, shift):
-    """Plain windows numbered, rolled and compared."""
-    rows = torch.arange(height) // window[0]
-    columns = torch.arange(width) // window[1]
-    numbers = (rows[:, None] * 1000 + columns).roll((-shift[0], -shift[1]), (0, 1))
-    wh, ww = window
-    cut = numbers.view(height // wh, wh, width // ww, ww).transpose(1, 2).reshape(-1, wh * ww)
-    return cut[:, :, None] == cut[:, None, :]
-
-
 def _blocks(side, window, start, goal, first=0, wrap=False):
     """Blocks until the message arrives, by spreading it over whole windows; 99 if it never does."""
     reached = torch.zeros(side, side, dtype=torch.bool)
@@ -504,7 +492,7 @@ def _blocks(side, window, start, goal, first=0, wrap=False):
         rows, columns = _cells(side, side, (window, window), (shift, shift))
         if wrap:
             rows, columns = rows % (side // window), columns % (side // window)
-        numbers = rows[:, None] * 1000 + columns[None, :]
+        numbers = _number(rows, columns)
         reached = torch.isin(numbers, numbers[reached])
     return 99
 

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from ..checks import core
+from ..checks.values import changed
 from . import wire
 from .wire import Nonsense, Stopped
 
@@ -517,19 +518,13 @@ def _replace(value, by):
     """``value`` with its tensors replaced."""
     if isinstance(value, torch.Tensor):
         return by(value)
-    if type(value) in (list, tuple):
-        return type(value)(_replace(v, by) for v in value)
-    if type(value) is dict:
-        return {k: _replace(v, by) for k, v in value.items()}
-    return value
+    return changed(value, lambda part: _replace(part, by))
 
 
 def _plain_only(value):
     """``value`` with objects that stay on their side left out: they can't be replaced."""
-    if type(value) in (list, tuple):
-        return type(value)(_plain_only(v) for v in value)
-    if type(value) is dict:
-        return {k: _plain_only(v) for k, v in value.items()}
+    if type(value) in (list, tuple, dict):
+        return changed(value, _plain_only)
     plain = isinstance(value, torch.Tensor | np.ndarray | str | int | float | set | bytearray)
     return value.detach() if isinstance(value, torch.Tensor) else value if plain else None
 
