@@ -25,11 +25,10 @@ def check_effective_positions(effective_positions):
     cases = []
     for batch, n, d, sharpness in ((2, 5, 8, 1.0), (3, 4, 2, 0.0), (1, 6, 3, 4.0), (2, 7, 5, 0.3)):
         q, k, bias = draw.normal(batch, n, d), draw.normal(batch, n, d), draw.normal(n, n)
-        cases.append((q, k, bias, sharpness))
-        cases.append((q, k, torch.zeros(n, n), sharpness))
+        cases += [(q, k, bias, sharpness), (q, k, torch.zeros(n, n), sharpness)]
     q, k = draw.normal(2, 4, 3), draw.normal(2, 4, 3)
-    cases.append((q, k, torch.eye(4).log(), 1.0))  # each position sees itself alone
-    cases.append((q, k, torch.ones(4, 4).tril().log(), 1.0))
+    for seen in (torch.eye(4), torch.ones(4, 4).tril()):  # itself alone; what came before
+        cases.append((q, k, seen.log(), 1.0))
 
     def of(weights):
         return _entropy(weights).exp()
@@ -407,8 +406,8 @@ def check_smallest_reduction(smallest_reduction):
         (64, 128),
         (64, 127),
         (12, 96),
+        *((12, 95), (12, 71), (7, 14), (7, 97), (7, 13), (1, 2), (1, 1)),
     ]
-    cases += [(12, 95), (12, 71), (7, 14), (7, 97), (7, 13), (1, 2), (1, 1)]
     for _ in range(4):
         channels = draw.choice([24, 36, 48, 60, 90])
         cases.append((channels, draw.integer(channels, 2 * channels**2)))

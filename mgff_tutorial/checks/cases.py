@@ -26,11 +26,6 @@ class Draw:
         """The `numpy.random.Generator` of the check."""
         return core.draw_numpy()
 
-    @property
-    def generator(self):
-        """Its `torch.Generator`."""
-        return core.draw()
-
     def integer(self, low, high):
         """A Python int between ``low`` and ``high``, both included."""
         return int(self.rng.integers(low, high + 1))
@@ -42,11 +37,16 @@ class Draw:
 
     def normal(self, *shape):
         """A float32 tensor of numbers of both signs."""
-        return torch.randn(*shape, generator=self.generator)
+        return torch.randn(*shape, generator=core.draw())
 
     def uniform(self, *shape):
         """A float32 tensor of numbers between 0 and 1."""
-        return torch.rand(*shape, generator=self.generator)
+        return torch.rand(*shape, generator=core.draw())
+
+    def box(self, width, height):
+        """(x0, y0, x1, y1), whole numbers, in an image of that size."""
+        (x0, x1), (y0, y1) = (sorted(self.integers(2, 0, side)) for side in (width, height))
+        return x0, y0, x1, y1
 
     def choice(self, values):
         """One of ``values``."""

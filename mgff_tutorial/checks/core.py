@@ -23,6 +23,7 @@ import os
 import random
 import secrets
 import sys
+import traceback
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -412,10 +413,8 @@ def is_unanswered(error):
     """Does this ``NotImplementedError`` come from the reader? One of torch is an error like
     others.
     """
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    from_torch = trace and trace.tb_frame.f_code.co_filename.startswith(_TORCH)
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    from_torch = frames and frames[-1].f_code.co_filename.startswith(_TORCH)
     return not from_torch and "aten::" not in str(error)
 
 
@@ -432,13 +431,11 @@ def what_was_raised(error):
     if getattr(error, "sentence", None):  # raised in another process, which knew the line
         return error.sentence
     text = (str(error).strip().splitlines() or [""])[0].rstrip()
-    trace, line = error.__traceback__, ""
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        if not code.co_filename.startswith(_NOT_THEIRS) and "site-" not in code.co_filename:
-            source = linecache.getline(code.co_filename, trace.tb_lineno).strip()
-            line = source or line
-        trace = trace.tb_next
+    line = ""
+    for frame, number in traceback.walk_tb(error.__traceback__):
+        path = frame.f_code.co_filename
+        if not path.startswith(_NOT_THEIRS) and "site-" not in path:
+            line = linecache.getline(path, number).strip() or line
     said = f"your function raised {type(error).__name__}{f': {text}' if text else ''}"
     return f"{said} (in the line: {line})" if line else said
 

@@ -36,18 +36,11 @@ def check_iou(iou):
         ((0, 0, 3, 3), (5, 1, 9, 2)),
         ((1.5, 0, 4, 2), (0, 1, 3, 5)),
     ]
-    for _ in range(10):
-        box = []
-        for _ in "ab":
-            (x0, x1), (y0, y1) = (sorted(draw.integers(2, 0, side)) for side in (20, 30))
-            box.append((x0, y0, x1, y1))
-        pairs.append(tuple(box))
-    cases = [(a, b) for a, b in pairs] + [(b, a) for a, b in pairs]
-    cases.append(((0, 0, 4, 4), (0, 0, 4, 4)))
+    pairs += [(draw.box(20, 30), draw.box(20, 30)) for _ in range(10)]
     compare(
         iou,
         _iou,
-        cases,
+        [*pairs, *(pair[::-1] for pair in pairs), ((0, 0, 4, 4), (0, 0, 4, 4))],
         [
             (
                 "Two negative overlaps make a positive product, and one makes a negative: clamp "
@@ -164,8 +157,7 @@ def check_square(square_box):
     ]
     for _ in range(10):
         width, height = draw.integers(2, 40, 160)
-        (x0, x1), (y0, y1) = (sorted(draw.integers(2, 0, side)) for side in (width, height))
-        cases.append(((x0, y0, x1, y1), width, height))
+        cases.append((draw.box(width, height), width, height))
     compare(
         square_box,
         _square,

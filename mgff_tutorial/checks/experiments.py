@@ -28,8 +28,7 @@ def check_sign_flips(answer):
     """Differences of one sign, of both, with ties and zeros, for two to ten seeds."""
     cases = [[2.0, 1.5, 0.5, 2.0, 2.0], [1, -1], [3, 1, -2, 4, 0], [0, 0, 0], [1, 2, 3, 4, -5, 6]]
     cases += [[-3, -1, -2], [1, 1, 1, 1, -1]]
-    for n in (2, 4, 5, 7, 10):
-        cases.append([draw.integer(-60, 99) / 8 for _ in range(n)])
+    cases += [[draw.integer(-60, 99) / 8 for _ in range(n)] for n in (2, 4, 5, 7, 10)]
     compare(
         answer,
         _sign_flip,
@@ -202,8 +201,8 @@ def check_within_genus(answer):
     """
     first = np.array([[8, 2, 0, 0], [1, 6, 0, 3], [1, 0, 9, 0], [0, 0, 2, 8]])
     cases = [(first, np.array([0, 0, 1, 1])), (first, ["gull", "tern", "gull", "tern"])]
-    cases += [(np.diag([5, 5, 5, 5]), np.array([0, 0, 1, 1])), (first, [0, 1, 2, 3])]
-    cases += [(first, [7, 7, 7, 7])]
+    cases += [(np.diag([5, 5, 5, 5]), np.array([0, 0, 1, 1]))]
+    cases += [(first, [0, 1, 2, 3]), (first, [7, 7, 7, 7])]
     for classes, genera in ((5, 2), (7, 3), (6, 4)):
         confusion = draw.rng.integers(0, 4, (classes, classes)) + np.diag([9] * classes)
         cases.append((confusion, [draw.integer(0, genera - 1) for _ in range(classes)]))

@@ -236,13 +236,12 @@ def _soft(x, scores):
 @exercise("Exercise 8.3", points=2)
 def check_hard_super_nodes(hard_super_nodes):
     """Means of whole nodes; ties, super-nodes that get nothing, several batches and sizes."""
-    cases = []
-    for b, n, c, m in ((2, 6, 4, 3), (1, 5, 2, 4), (3, 7, 3, 2), (2, 3, 5, 6), (2, 4, 3, 1)):
-        cases.append((draw.normal(b, n, c), draw.normal(b, n, m)))
+    sizes = ((2, 6, 4, 3), (1, 5, 2, 4), (3, 7, 3, 2), (2, 3, 5, 6), (2, 4, 3, 1))
+    cases = [(draw.normal(b, n, c), draw.normal(b, n, m)) for b, n, c, m in sizes]
     x, scores = draw.normal(2, 6, 3), draw.normal(2, 6, 4).round()  # ties
     scores[:, :3] = torch.tensor([1.0, -2.0, 1.0, 1.0])
-    cases.append((x, scores))
-    cases.append((draw.normal(2, 4, 3) + 2, torch.tensor([0.0, -1, -2]).expand(2, 4, 3).clone()))
+    falling = torch.tensor([0.0, -1, -2]).expand(2, 4, 3).clone()
+    cases += [(x, scores), (draw.normal(2, 4, 3) + 2, falling)]
 
     def nodes_compete(x, scores):
         winner = scores.argmax(1)  # (B, M): the best node of each super-node

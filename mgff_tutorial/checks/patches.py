@@ -15,8 +15,7 @@ from .core import exercise
 def check_token_grid(token_grid):
     """Grids of images, most with sides that are no multiple of the patch."""
     cases = [(96, 96, 4), (229, 317, 4), (1, 1, 4), (224, 100, 16), (100, 224, 16), (15, 8, 16)]
-    for _ in range(10):
-        cases.append((draw.integer(1, 300), draw.integer(1, 300), draw.integer(2, 16)))
+    cases += [(draw.integer(1, 300), draw.integer(1, 300), draw.integer(2, 16)) for _ in range(10)]
     compare(
         token_grid,
         lambda h, w, p: (math.ceil(h / p), math.ceil(w / p)),

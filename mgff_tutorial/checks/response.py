@@ -25,13 +25,11 @@ def _text_rule(scores, prefix, norm=-2, total=1, heads=torch.mean, drop=(True, T
 @exercise("Exercise 10.1")
 def check_text_importance(text_importance):
     """Columns that sum to 1, then sums of rows: several layers, heads and prefixes."""
-    cases = []
-    for layers, heads, tokens, prefix in ((3, 2, 8, 1), (1, 3, 6, 0), (2, 1, 9, 5), (4, 2, 5, 1)):
-        cases.append((_layers(draw, layers, heads, tokens), prefix))
+    sizes = ((3, 2, 8, 1), (1, 3, 6, 0), (2, 1, 9, 5), (4, 2, 5, 1))
     compare(
         text_importance,
         _text_rule,
-        cases,
+        [(_layers(draw, *size), prefix) for *size, prefix in sizes],
         [
             (
                 "Today's softmax, over rows. In the text a QUERY is a column, so each column sums "
@@ -99,13 +97,11 @@ def _rollout(matrices, prefix, residual=True, scale=2, backwards=False, row=True
 @exercise("Exercise 10.2")
 def check_rollout(rollout):
     """Products of (A + I) / 2, last layer leftmost, for several depths and prefixes."""
-    cases = []
-    for layers, heads, tokens, prefix in ((3, 2, 8, 1), (1, 3, 6, 1), (2, 1, 9, 5), (5, 2, 5, 2)):
-        cases.append(([m.softmax(-1) for m in _layers(draw, layers, heads, tokens)], prefix))
+    sizes = ((3, 2, 8, 1), (1, 3, 6, 1), (2, 1, 9, 5), (5, 2, 5, 2))
     compare(
         rollout,
         _rollout,
-        cases,
+        [([m.softmax(-1) for m in _layers(draw, *size)], prefix) for *size, prefix in sizes],
         [
             (
                 "The residual path is missing: add the identity and divide by 2.",
@@ -204,8 +200,8 @@ def check_fiedler_side(object_side):
         for bird in birds:
             shape = _filled((rows, columns), *bird)
             cut = (shape + 0.05 * draw.normal(rows, columns)).flatten()
-            for sign, shift in ((1, 0.0), (-1, 0.0), (1, 3.0), (-1, 3.0)):
-                cases.append((sign * cut + shift, (rows, columns)))
+            turned = (sign * cut + shift for shift in (0.0, 3.0) for sign in (1, -1))
+            cases += [(one, (rows, columns)) for one in turned]
     ring = _border((5, 5)).float()
     cases += [((ring * draw.uniform(5, 5) + sign).flatten(), (5, 5)) for sign in (-3, 0, 3)]
 

@@ -96,8 +96,8 @@ def check_loose_box(loosen):
     ]
     for _ in range(12):
         width, height = draw.integers(2, 60, 200)
-        (x0, x1), (y0, y1) = (sorted(draw.integers(2, 0, side)) for side in (width, height))
-        cases.append(((x0, y0, x1, y1), draw.integer(3, 12) / 4, width, height))
+        box = draw.box(width, height)
+        cases.append((box, draw.integer(3, 12) / 4, width, height))
     compare(
         loosen,
         _loosen,

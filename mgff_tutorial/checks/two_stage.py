@@ -223,8 +223,8 @@ def check_follow(follow_the_surer):
     )
     order = torch.tensor(draw.shuffled(list(range(len(first)))))
     cases = [(first[order], second[order]), (second[order], first[order])]
-    for batch, classes in ((1, 4), (8, 2), (9, 10)):
-        cases.append(tuple(_probabilities(draw, batch, classes) for _ in "ab"))
+    for size in ((1, 4), (8, 2), (9, 10)):
+        cases.append((_probabilities(draw, *size), _probabilities(draw, *size)))
 
     def nan_entropy(p):
         return -(p * p.log()).sum(1, keepdim=True)
