@@ -150,26 +150,25 @@ class SwinTransformer(nn.Module):
         )
         self.pos_drop = nn.Dropout(drop_rate if listing else 0.0)
         rates = torch.linspace(0, drop_path_rate, sum(depths), device="cpu").split(list(depths))
-        stages = []
-        for i, grid in enumerate(self._grids(len(depths))):
-            stages.append(
-                SwinStage(
-                    embed_dim * 2**i,
-                    depths[i],
-                    num_heads[i],
-                    grid,
-                    self.window_size,
-                    downsample=i > 0,
-                    drop_path=rates[i].tolist(),
-                    mlp_ratio=mlp_ratio,
-                    qkv_bias=qkv_bias,
-                    proj_drop=max(proj_drop_rate, drop_rate) if listing else proj_drop_rate,
-                    attn_drop=attn_drop_rate,
-                    pad_first=pad_first,
-                    listing=listing,
-                    norm_layer=norm_layer,
-                )
+        stages = [
+            SwinStage(
+                embed_dim * 2**i,
+                depths[i],
+                num_heads[i],
+                grid,
+                self.window_size,
+                downsample=i > 0,
+                drop_path=rates[i].tolist(),
+                mlp_ratio=mlp_ratio,
+                qkv_bias=qkv_bias,
+                proj_drop=max(proj_drop_rate, drop_rate) if listing else proj_drop_rate,
+                attn_drop=attn_drop_rate,
+                pad_first=pad_first,
+                listing=listing,
+                norm_layer=norm_layer,
             )
+            for i, grid in enumerate(self._grids(len(depths)))
+        ]
         self.feature_info = [
             {
                 "num_chs": embed_dim * 2**i,

@@ -197,21 +197,17 @@ class ImageDataset(Dataset[tuple[Any, int]]):
 
     @property
     def boxes(self) -> torch.Tensor | None:
-        if self._boxes is None:
-            if self._stored_boxes is None:
-                self._read_boxes()
-            if self._stored_boxes is None:
-                return None
+        if self._stored_boxes is None:
+            self._read_boxes()
+        if self._boxes is None and self._stored_boxes is not None:
             rows = [self._upright_box(i) for i in range(len(self))]
             self._boxes = torch.tensor(np.array(rows).reshape(-1, 4), dtype=torch.float32)
         return self._boxes
 
     @property
     def parts(self) -> torch.Tensor | None:
-        if self._parts is None:
-            stored = self._read_parts()
-            if stored is None:
-                return None
+        stored = self._read_parts() if self._parts is None else None
+        if stored is not None:
             for i, points in enumerate(stored):
                 turn = self._turn(i, points[points[:, 2] > 0, :2])
                 if turn is not None:
@@ -258,8 +254,7 @@ class ImageDataset(Dataset[tuple[Any, int]]):
         turn = self._turn(index, box.reshape(2, 2))
         if turn is not None:
             box = upright_box(box, *turn)
-        width, height = upright_size(*geometry)
-        return np.clip(box, 0, [width, height, width, height])
+        return np.clip(box, 0, 2 * upright_size(*geometry))
 
     def _turn(self, index, points):
         """(stored size, orientation) if annotations of this image must be turned with it, else

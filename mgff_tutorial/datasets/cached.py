@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, SupportsIndex
 
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch.utils.data import Dataset
 
@@ -95,12 +96,8 @@ class CachedImages(Dataset[tuple[Any, int]]):
 
     @property
     def parts(self) -> torch.Tensor | None:
-        parts = self.dataset.parts
-        if parts is None:
-            return None
-        scaled = parts.clone()
-        scaled[..., :2] *= self._scales()[:, None]
-        return scaled
+        parts = self.dataset.parts  # x, y, and whether it is visible
+        return None if parts is None else parts * F.pad(self._scales(), (0, 1), value=1.0)[:, None]
 
     def image(self, index: SupportsIndex) -> Image.Image:
         """The resized RGB PIL image at ``index``, from the cache if it is there and sound."""

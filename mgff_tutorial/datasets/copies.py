@@ -34,8 +34,8 @@ def closest_copies(thumbnails, is_train):
     for start in range(0, len(asked[0]) if len(known[0]) else 0, CHUNK):
         alike = asked[1][start : start + CHUNK] @ known[1].T
         best = alike.argmax(1)
-        for row in np.flatnonzero(alike.max(1) > ALIKE):
-            copies.append((asked[0][start + row], known[0][best[row]]))
+        rows = np.flatnonzero(alike.max(1) > ALIKE)
+        copies += [(asked[0][start + row], known[0][best[row]]) for row in rows]
     return copies
 
 

@@ -114,17 +114,17 @@ def read_boxes(root, problems):
     there is no such file.
     """
     path = root / "bounding_boxes.txt"
-    if not path.exists():
-        return None
-    return read_mapping(path, ["image_id", "x", "y", "width", "height"], problems, _xywh)[0]
+    return (
+        read_mapping(path, ["image_id", "x", "y", "width", "height"], problems, _xywh)[0]
+        if path.exists()
+        else None
+    )
 
 
 def read_part_names(root, problems):
     """Names of parts/parts.txt in the order of their ids; empty if there is no such file."""
     path = root / "parts" / "parts.txt"
-    if not path.exists():
-        return []
-    return read_classes(path, problems)[0]
+    return read_classes(path, problems)[0] if path.exists() else []
 
 
 def read_parts(root, ids, part_names, problems):

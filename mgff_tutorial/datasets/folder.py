@@ -141,13 +141,9 @@ def list_classes(root, problems):
     found = {name: list_images(root / name, problems) for name in folders}
     for name in folders:
         if not found[name]:
-            problems.add(root / name, None, _no_image(root / name))
+            held = unread_hint(root / name) or "no image; remove it or add images of the class"
+            problems.add(root / name, None, f"holds {held}")
     return found
-
-
-def _no_image(folder):
-    """What to do about a class without a picture that can be read."""
-    return f"holds {unread_hint(folder) or 'no image; remove it or add images of the class'}"
 
 
 def unread_hint(folder):

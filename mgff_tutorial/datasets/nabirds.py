@@ -105,9 +105,8 @@ def read_hierarchy(root, names, problems):
 def read_photographers(root, problems):
     """photographers.txt as dict image id -> name; empty if there is no such file."""
     path = root / "photographers.txt"
-    if not path.exists():
-        return {}
-    return read_mapping(path, ["image_id", "name"], problems, rest=True)[0]
+    columns = ["image_id", "name"]
+    return read_mapping(path, columns, problems, rest=True)[0] if path.exists() else {}
 
 
 def read_sizes(root, ids, problems):

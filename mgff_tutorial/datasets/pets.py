@@ -163,8 +163,7 @@ def _compare_with_list(path, rows, problems):
     for name, (fields, line) in listed.items():
         if name in rows and rows[name][:2] != fields:
             problems.add(path, line, f"contradicts the split files for image {name}")
-    left_out = sum(name not in rows for name in listed)
-    if left_out:
+    if left_out := sum(name not in rows for name in listed):
         problems.note(
             path, None, f"lists {left_out:,} images that are in neither trainval.txt nor test.txt"
         )

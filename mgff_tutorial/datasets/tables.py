@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..support.errors import DataError, DataSetError
+from ..support.files import is_inside
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def read_rows(path, columns, problems, rest=False, comment=None):
     width = len(columns)
     most = width - 1 if rest else -1
     for number, line in enumerate(read_text(path, problems), start=1):
-        fields = line.split(None, most)
+        fields = line.rstrip().split(None, most)
         if len(fields) != width or (comment and fields[0].startswith(comment)):
             if not fields or (comment and fields[0].startswith(comment)):
                 continue
@@ -114,8 +115,6 @@ def read_rows(path, columns, problems, rest=False, comment=None):
                 path, number, f"has {len(fields)} columns instead of {width} ({' '.join(columns)})"
             )
             continue
-        if rest:
-            fields[-1] = fields[-1].rstrip()
         yield number, fields
 
 
@@ -152,12 +151,8 @@ def safe_relative(name):
     """Why a path from a text file must not be used, or None: absolute paths and ``..`` could leave
     the folder.
     """
-    if ".." not in name and ":" not in name and "\0" not in name and name[:1] not in ("/", "\\"):
-        return None
-    parts = name.replace("\\", "/").split("/")
-    if name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0] or "\0" in name:
-        return f"the path {name!r} leaves the image folder"
-    return None
+    leaves = name and not is_inside(name)
+    return f"the path {name!r} leaves the image folder" if leaves else None
 
 
 def numbers(fields, what):

@@ -254,9 +254,10 @@ def denormalise(
         check_three(
             name, values.tolist() if isinstance(values, (torch.Tensor, np.ndarray)) else values
         )
-    shape = (3, 1, 1)
-    mean = torch.as_tensor(mean, dtype=images.dtype, device=images.device).reshape(shape)
-    std = torch.as_tensor(std, dtype=images.dtype, device=images.device).reshape(shape)
+    mean, std = (
+        torch.as_tensor(values, dtype=images.dtype, device=images.device).reshape(3, 1, 1)
+        for values in (mean, std)
+    )
     return (images * std + mean).clamp(0, 1)
 
 

@@ -269,6 +269,11 @@ class BirdOutline:
         """The frame of the upright bird to picture coordinates (fractions of the side)."""
         return np.asarray(points) @ self.matrix.T + self.shift
 
+    @property
+    def unit(self):
+        """The body's length in the picture, a fraction of the side."""
+        return float(np.sqrt(abs(np.linalg.det(self.matrix))))
+
     def points(self):
         """Name -> (point in the picture, the classes it may lie on) for ``Scene.parts``."""
         d, s = self.depth, self.species

@@ -31,7 +31,7 @@ from tqdm.auto import tqdm
 from ..renderer import VERSION, render
 from ..support import files
 from ..support.errors import DataError, InputError, check_number
-from ..support.files import as_path
+from ..support.files import as_path, is_inside
 from ..support.locks import FolderLock
 from ..support.paths import cache_dir, sketchbirds_dir
 from .species import PART_CODES, PART_NAMES, SPECIES
@@ -351,7 +351,6 @@ def verify_sketchbirds(root):
             "`python -m mgff_tutorial render --out DIR` draws the data set anew."
         ) from None
     report = Report(root)
-    listed = {"checksums.txt"}
     for number, line in enumerate(lines, 1):
         digest, gap, name = line.partition("  ")
         if not gap or len(digest) != 64:
@@ -363,20 +362,14 @@ def verify_sketchbirds(root):
             raise DataError(
                 f"{root / 'checksums.txt'}, line {number}: {name!r} is no path in that folder."
             )
-        listed.add(name)
         report.listed.append(name)
         if not (root / name).is_file():
             report.missing.append(name)
         elif _digest(root / name) != digest:
             report.changed.append(name)
-    report.extra = [name for name in _files_below(root) if name not in listed]
+    known = {"checksums.txt", *report.listed}
+    report.extra = [name for name in _files_below(root) if name not in known]
     return report
-
-
-def is_inside(name):
-    """Whether a relative path stays in the folder that it belongs to."""
-    parts = name.replace("\\", "/").split("/")
-    return ".." not in parts and bool(parts[0]) and ":" not in parts[0] and "\0" not in name
 
 
 def compare_with_render(root, limit=2.0, every=1, progress=False):

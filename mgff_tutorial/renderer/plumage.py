@@ -16,18 +16,16 @@ def tinted(palette, rng):
     tint = rng.normal(0, 0.045, 3)
     light = rng.uniform(0.84, 1.12)
     own = rng.normal(0, 0.02, (11, 3))
-    colours = {}
-    for number, (name, colour) in enumerate(vars(palette).items()):
-        factor = light * (1 + tint + own[number])
-        colours[name] = tuple(int(v) for v in np.clip(np.array(colour) * factor, 4, 255).round())
-    return replace(palette, **colours)
+    colours = np.array(list(vars(palette).values())) * (light * (1 + tint + own))
+    colours = np.clip(colours, 4, 255).round().astype(int).tolist()
+    return replace(palette, **dict(zip(vars(palette), map(tuple, colours))))
 
 
 def paint_bird(canvas, bird, palette, rng):
     """Draw a placed bird on a canvas, back to front: tail, legs, body with its marks, head, wing,
     beak, eye.
     """
-    place, unit = bird.place, float(np.sqrt(abs(np.linalg.det(bird.matrix))))
+    place, unit = bird.place, bird.unit
     line = mix(shade(palette.back, 0.35), (40, 32, 30), 0.5)
     _tail(canvas, bird, palette, unit)
     _legs(canvas, bird, palette, unit)

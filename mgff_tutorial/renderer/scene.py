@@ -135,7 +135,6 @@ def render(
     bird = BirdOutline(species, draw_pose(np.random.default_rng([1, seed]), pose), part_scale)
     middle = _place(bird, scale, rotation, flip, centre, drawn["centre"])
     palette = tinted(species.genus.palette, np.random.default_rng([2, seed]))
-    unit = float(np.sqrt(abs(np.linalg.det(bird.matrix))))
 
     oversample = 3 if size <= 128 else 2
     behind = backgrounds.far(background, palette, camouflage, np.random.default_rng([3, seed]))
@@ -168,7 +167,7 @@ def render(
         "rotation": rotation,
         "occluders": occluders,
         "centre": tuple(float(v) for v in middle),
-        "unit": unit * size,
+        "unit": bird.unit * size,
     }
     return Scene(
         image, _box(part_map, bird, size), _parts(part_map, bird, size), part_map, species, details

@@ -160,7 +160,6 @@ def perch(canvas, kind, bird, rng):
     """The branch, stone or post under the feet, drawn before the bird; it runs along the bird's own
     ground line.
     """
-    unit = float(np.sqrt(abs(np.linalg.det(bird.matrix))))
     feet = np.mean([leg[-1] for leg in bird.legs], axis=0)
     x = np.array([-12, -3, -0.8, 0.0, 0.9, 3, 12.0])
     width = rng.uniform(0.09, 0.17)
@@ -227,12 +226,12 @@ def perch(canvas, kind, bird, rng):
         for x in rng.uniform(-0.9, 0.9, 5):
             start = feet + (x * half, rng.uniform(0.08, 0.5))
             crack = [start, start + down * rng.uniform(0.03, 0.12)]
-            canvas.stroke(bird.place(crack), shade(colour, 0.55), 0.012 * unit)
+            canvas.stroke(bird.place(crack), shade(colour, 0.55), 0.012 * bird.unit)
         canvas.polygon(bird.place(ellipse(feet + (0, 0.03), half, 0.055, 20)), shade(colour, 1.12))
         canvas.stroke(
             bird.place(ellipse(feet + (0, 0.03), 0.55 * half, 0.026, 16)),
             shade(colour, 0.9),
-            0.008 * unit,
+            0.008 * bird.unit,
         )
         return
     edge = ribbon(middle, width * np.linspace(1.25, 0.7, len(middle)))
@@ -241,7 +240,7 @@ def perch(canvas, kind, bird, rng):
     for start in rng.uniform(-2.2, 2.0, 14):  # bark
         line = np.array([(feet[0] + start, feet[1] + rng.uniform(0.1, 0.9) * width)])
         line = np.concatenate([line, line + (rng.uniform(0.06, 0.2), 0.005)])
-        canvas.stroke(bird.place(line), shade(colour, 0.62), 0.010 * unit)
+        canvas.stroke(bird.place(line), shade(colour, 0.62), 0.010 * bird.unit)
 
 
 def occluders(canvas, colours, count, centre, extent, rng):

@@ -9,6 +9,7 @@ they are. Here too is the one count of floating-point operations.
 import contextlib
 import json
 import time
+from functools import partial
 from math import prod
 
 import torch
@@ -141,9 +142,11 @@ def find_quicker(model, images, rounds=5):
     if images.device.type != "cpu":
         return []
     layers = {name: module for name, module in model.named_modules() if type(module) is nn.Linear}
-    rows, hooks = {}, []
-    for name, layer in layers.items():
-        hooks.append(layer.register_forward_pre_hook(_noter(rows, name)))
+    rows = {}
+    hooks = [
+        layer.register_forward_pre_hook(partial(_note_rows, rows, name))
+        for name, layer in layers.items()
+    ]
     try:
         with torch.inference_mode():
             model(images)
@@ -177,11 +180,8 @@ def _measured_before(path):
     return known if sound else {}
 
 
-def _noter(rows, name):
-    def note(layer, inputs):
-        rows[name] = inputs[0].shape[:-1].numel()
-
-    return note
+def _note_rows(rows, name, layer, inputs):
+    rows[name] = inputs[0].shape[:-1].numel()
 
 
 def _ratio(rows, layer, dtype, rounds):

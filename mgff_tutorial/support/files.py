@@ -46,6 +46,12 @@ def can_name_a_file(text):
     return bool(text) and not re.search("[\0\ud800-\udc7f\udd00-\udfff]", text)
 
 
+def is_inside(name):
+    """Whether a relative path stays in the folder that it belongs to."""
+    parts = name.replace("\\", "/").split("/")
+    return ".." not in parts and bool(parts[0]) and ":" not in parts[0] and "\0" not in name
+
+
 def output_path(path, name="path"):
     """Where a file would really be written: ``path``, or what it links to. Ask before long work.
 

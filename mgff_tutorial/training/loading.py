@@ -7,6 +7,7 @@ from contextlib import suppress
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
+from torchvision.transforms.functional import pil_to_tensor
 from tqdm.auto import tqdm
 
 from ..datasets import CachedImages, split_validation
@@ -340,8 +341,7 @@ class MemoryImages:
         ):
             image = dataset.image(index)
             scales.append(2 * full_scale(image))
-            pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
-            self.images.append(pixels)
+            self.images.append(pil_to_tensor(image).contiguous())
         self.scales = np.array(scales)  # (N, 4): from pixels here to those of the whole images
 
     def __len__(self):

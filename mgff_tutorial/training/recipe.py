@@ -84,12 +84,9 @@ def new_layers(model):
     Returns:
         A set of parameter names; empty for a model that has neither.
     """
-    names = [name for name, _ in model.named_parameters()]
     if hasattr(model, "backbone"):
-        return {name for name in names if not name.startswith("backbone.")}
-    if not hasattr(model, "get_classifier"):
-        return set()
-    heads = model.get_classifier()
+        return {name for name, _ in model.named_parameters() if not name.startswith("backbone.")}
+    heads = model.get_classifier() if hasattr(model, "get_classifier") else ()
     heads = heads if isinstance(heads, (tuple, list)) else (heads,)
     own = {id(parameter) for head in heads for parameter in head.parameters()}
     return {name for name, parameter in model.named_parameters() if id(parameter) in own}
