@@ -84,10 +84,10 @@ def with_weights(build, name, pretrained, num_classes=None, **options):
     """
     with embedded(name) if pretrained is True else nullcontext(pretrained) as path:
         card = read_metadata(path)
-        own = dict(card.get("kwargs") or {})
+        own = dict(card.get("kwargs", {}))
         check_model_options(own, path)
         said = own.pop("num_classes", num_classes)
-        count = len(card.get("classes") or ()) or said
+        count = len(card.get("classes", ())) or said
         model = build(**{**own, **options}, **({} if count is None else {"num_classes": count}))
         model.card = fill(model, path)
     if num_classes not in (None, count):

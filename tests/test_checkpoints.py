@@ -63,6 +63,14 @@ def test_round_trip(saved):
     assert same(other.state_dict(), toy().state_dict())
 
 
+def test_an_entry_that_holds_nothing_is_left_out(tmp_path):
+    path = tmp_path / "toy.safetensors"
+    save_checkpoint(path, toy(), {**CARD, "resize": None, "cropper": {"vit": "a", "rule": None}})
+    card = read_metadata(path)
+    assert "resize" not in card and card["cropper"] == {"vit": "a", "rule": None}
+    assert read_checkpoint(path)[1] == card
+
+
 def test_half_precision_halves_the_file_and_widens_on_loading(tmp_path):
     model = nn.Linear(256, 256)
     with torch.no_grad():

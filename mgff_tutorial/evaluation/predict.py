@@ -88,9 +88,8 @@ def cropper_of(card):
     """
     drawn = "nano" in str(card.get("model")) or card.get("data") == "sketchbirds"
     usual = {"vit": "vit_nano", "input_size": None} if drawn else {}
-    return {"vit": PHOTOGRAPHS, "rule": None, "input_size": LOOK, **usual} | (
-        card.get("cropper") or {}
-    )
+    found = card.get("cropper", {})
+    return {"vit": PHOTOGRAPHS, "rule": None, "input_size": LOOK, **usual, **found}
 
 
 def load_cropper(vit="vit_nano", device="auto", input_size=None, **options):
@@ -144,14 +143,14 @@ class Predictor:
             )
         check_number("top", top, 1, whole=True)
         stats = model_config(classifier)
-        size = card.get("img_size") or stats["img_size"]
-        resize = card.get("resize") or size
+        size = card.get("img_size", stats["img_size"])
+        resize = card.get("resize", size)
         self.classes, self.top = card["classes"], min(top, len(card["classes"]))
         self.classifier, self.two_stage = classifier, None
-        mean, std = card.get("mean") or stats["mean"], card.get("std") or stats["std"]
+        mean, std = card.get("mean", stats["mean"]), card.get("std", stats["std"])
         self.transform = eval_transform(size, resize, mean, std)
         self.size, self.least = size, enough_pixels(size, resize)
-        looks = card.get("calibration") or {}
+        looks = card.get("calibration", {})
         look = looks.get("one look" if cropper is None else "two looks") or {}
         self.temperature = look.get("temperature")
         self.familiarity = Familiarity.from_card(card.get("familiarity"))

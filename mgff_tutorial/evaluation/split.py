@@ -321,11 +321,11 @@ def claims(card, data, split, cropper=None):
         card: of the checkpoint. data, split: what is measured.
         cropper: dict of ``cropper``, ``rule`` and ``tau`` in two stages, else None.
     """
-    elsewhere = (card.get("split") or "test") != split or data != card.get("data")
-    if elsewhere or card.get("correct") is None:
+    elsewhere = card.get("split", "test") != split or data != card.get("data")
+    if elsewhere or "correct" not in card:
         return {}
     found = {"stage 1": (card["correct"], card["count"])}
-    two = {"rule": "default", **(card.get("two_stage") or {})}
+    two = {"rule": "default", **card.get("two_stage", {})}
     if (
         cropper
         and two.get("correct") is not None

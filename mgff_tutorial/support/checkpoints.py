@@ -96,7 +96,7 @@ def _stored(tensor, half):
 
 def read_metadata(path):
     """The card of a checkpoint (a dict), read from the header alone; empty for a file of another
-    project.
+    project. An entry that holds nothing (null) is left out: it need not be asked for twice.
 
     Raises:
         CheckpointError: no such file, not a checkpoint, or written by a newer version of this
@@ -187,7 +187,7 @@ def load_into(model, path, ignore=()):
 
 def check_parts(path, model, metadata):
     """Fail if a checkpoint was trained with parts of its author's own that ``model`` lacks."""
-    missing = (metadata.get("parts") or {}).keys() - _parts(model).keys()
+    missing = metadata.get("parts", {}).keys() - _parts(model).keys()
     if missing:
         name = min(missing)
         raise CheckpointError(
@@ -275,7 +275,7 @@ def _checked_metadata(path, header):
             f"{path}: written in format version {shortened(version)}, this package reads up to "
             f"{FORMAT_VERSION}; update mgff-tutorial."
         )
-    return check_card(path, metadata)
+    return check_card(path, {key: value for key, value in metadata.items() if value is not None})
 
 
 def check_parts_of_zip(path):
