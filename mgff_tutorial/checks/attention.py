@@ -192,10 +192,6 @@ def _keys_off(q, k, v, heads, off):
     return _without_head(q, k, v, heads, None)
 
 
-def _renormalised(q, k, v, heads, off):
-    return _without_head(q, k, v, heads, off) * (heads / (heads - 1) if heads > 1 else 1)
-
-
 @exercise("Exercise 6.3", points=2)
 def check_without_head(without_head):
     """Several heads, each of them switched off; the ways of splitting channels wrongly."""
@@ -251,7 +247,12 @@ def check_without_head(without_head):
                 "Zeroed keys make the head average all values; its OUTPUT must be 0.",
                 _keys_off,
             ),
-            ("The other heads must stay as they were; do not rescale them.", _renormalised),
+            (
+                "The other heads must stay as they were; do not rescale them.",
+                lambda q, k, v, h, off: (
+                    _without_head(q, k, v, h, off) * (h / (h - 1) if h > 1 else 1)
+                ),
+            ),
             (
                 "The others are switched off; switch off this one alone.",
                 lambda q, k, v, h, off: (

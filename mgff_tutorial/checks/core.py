@@ -283,8 +283,7 @@ def removed(names, function):
     them by name.
     """
     space = getattr(inspect.unwrap(function), "__globals__", {}) if callable(function) else {}
-    undo = []
-    try:
+    with contextlib.ExitStack() as undo:
         for name in names:
             path, _, last = name.rpartition(".")
             try:
@@ -300,12 +299,9 @@ def removed(names, function):
 
             for place in (vars(owner), space):
                 for key in [k for k, v in place.items() if v is original]:
-                    undo.append((place, key, original))
+                    undo.callback(place.__setitem__, key, original)
                     place[key] = refuse
         yield
-    finally:
-        for place, key, original in undo:
-            place[key] = original
 
 
 def last_result():

@@ -84,9 +84,6 @@ def check_join(answer):
     of = {"5004": "95", "5003": "101", "5002": "95", "5001": "100", "9999": "95"}
     cases.append((fixed, of, {"100": "100.Coot", "95": "095.Auk", "101": "101.Dipper"}))
 
-    def as_met(images, class_ids, classes):
-        return list(dict.fromkeys(class_ids[i] for i in images))
-
     compare(
         answer,
         _joined,
@@ -108,7 +105,7 @@ def check_join(answer):
             (
                 "You numbered the classes in the order in which they are met; another split would "
                 "get other labels.",
-                lambda *a: _joined(*a, among=as_met),
+                lambda *a: _joined(*a, among=lambda i, c, k: list(dict.fromkeys(c[n] for n in i))),
             ),
             (
                 "You numbered the classes in the order of their file; sort the ids as numbers.",

@@ -7,6 +7,7 @@ from torch import nn
 
 from ..mgff import MGFF
 from ..support.errors import InputError
+from ..support.modes import evaluation_mode
 from .cases import ask_without_trace, compare, draw
 from .core import ask, exercise, expect, expect_shape
 
@@ -291,15 +292,10 @@ def check_own_backbone(make):
 
 def _expect_each_image_by_itself(module, x):
     """In evaluation, an image's maps depend on that image, on all four levels, and on no other."""
-    training = module.training
-    module.eval()
-    try:
-        with torch.no_grad():
-            together, other = ask(module, x), x.clone()
-            other[0] += 1 + x[0].abs()
-            changed = ask(module, other)
-    finally:
-        module.train(training)
+    with evaluation_mode(module), torch.no_grad():
+        together, other = ask(module, x), x.clone()
+        other[0] += 1 + x[0].abs()
+        changed = ask(module, other)
     for i, (a, b) in enumerate(zip(together, changed)):
         expect(
             torch.allclose(a[1], b[1], atol=1e-5),

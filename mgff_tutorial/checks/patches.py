@@ -121,24 +121,16 @@ def check_unpatchify(unpatchify):
     )
 
 
-def _merge(x, order=((0, 0), (1, 0), (0, 1), (1, 1)), pad=None, mode="constant"):
+def _merge(x, order=((0, 0), (1, 0), (0, 1), (1, 1)), pad="constant"):
     _, height, width, _ = x.shape
     below, right = height % 2, width % 2
-    if mode == "replicate":
-        x = torch.cat([x, x[:, -1:]], 1) if below else x
-        x = torch.cat([x, x[:, :, -1:]], 2) if right else x
-    elif pad == "front":
+    if pad == "front":
         x = F.pad(x, (0, 0, right, 0, below, 0))
     elif pad == "cut":
         x = x[:, : height - below, : width - right]
     else:
-        x = F.pad(x, (0, 0, 0, right, 0, below))
+        x = F.pad(x.permute(0, 3, 1, 2), (0, right, 0, below), pad).permute(0, 2, 3, 1)
     return torch.cat([x[:, i::2, j::2] for i, j in order], -1)
-
-
-def _interleaved(x):
-    merged = _merge(x)
-    return merged.unflatten(-1, (4, -1)).transpose(-1, -2).flatten(-2)
 
 
 @exercise("Exercise 1.3")
@@ -166,9 +158,12 @@ def check_merge_by_slices(merge_by_slices):
             ),
             (
                 "Pad with zeros, not with the last row or column.",
-                lambda x: _merge(x, mode="replicate"),
+                lambda x: _merge(x, pad="replicate"),
             ),
-            ("Concatenate the slices; their channels are not interleaved.", _interleaved),
+            (
+                "Concatenate the slices; their channels are not interleaved.",
+                lambda x: _merge(x).unflatten(-1, (4, -1)).mT.flatten(-2),
+            ),
             (
                 "The slices start in the wrong places: the order is (0, 0), (1, 0), (0, 1), "
                 "(1, 1).",

@@ -74,13 +74,18 @@ def check_merge_many(merge_many):
     )
 
 
-def _from_padded_view(boxes, view, sizes, fit=torch.minimum, pad=0.5, clip=True, late=False):
+def _out_of_the_view(boxes, scale, offset):
+    return (boxes - offset) / scale
+
+
+def _from_padded_view(
+    boxes, view, sizes, fit=torch.minimum, pad=0.5, clip=True, move=_out_of_the_view
+):
     sizes = sizes.to(boxes.dtype)
     height, width = view
     scale = fit(width / sizes[:, 0], height / sizes[:, 1])[:, None]  # (B, 1)
     free = torch.tensor([width, height]) - sizes * scale  # (B, 2)
-    offset = (pad * free).repeat(1, 2)
-    out = boxes / scale - offset if late else (boxes - offset) / scale
+    out = move(boxes, scale, (pad * free).repeat(1, 2))
     limit = sizes.repeat(1, 2)
     return torch.minimum(out.clamp(min=0), limit) if clip else out
 
@@ -127,7 +132,7 @@ def check_from_padded_view(from_padded_view):
             ),
             (
                 "The offset is in pixels of the view: subtract it before you divide by the scale.",
-                lambda b, v, s: _from_padded_view(b, v, s, late=True),
+                lambda b, v, s: _from_padded_view(b, v, s, move=lambda b, f, o: b / f - o),
             ),
             (
                 "The picture fits INTO the view: the smaller of the two scales.",
@@ -161,7 +166,7 @@ def check_from_padded_view(from_padded_view):
             ),
             (
                 "The other way round: from the view to the original, divide by the scale.",
-                lambda b, v, s: _towards_the_view(b, v, s),
+                lambda b, v, s: _from_padded_view(b, v, s, move=lambda b, f, o: b * f + o),
             ),
             (
                 "Pictures smaller than the view were enlarged: the scale may exceed 1.",
@@ -179,13 +184,6 @@ def check_from_padded_view(from_padded_view):
         "the free room along each side, divide by the scale, clip to the original.",
         tolerance=1e-4,
     )
-
-
-def _towards_the_view(boxes, view, sizes):
-    scale = torch.minimum(view[1] / sizes[:, 0], view[0] / sizes[:, 1])[:, None]
-    offset = (torch.tensor([view[1], view[0]]) - sizes * scale) / 2
-    out = boxes * scale + offset.repeat(1, 2)
-    return torch.minimum(out.clamp(min=0), sizes.repeat(1, 2))
 
 
 def _entropy(p):

@@ -59,16 +59,17 @@ def check_pairs(pairs):
     )
 
 
-def _bias_row(query, key, window, turn=pos, stride=lambda wh, ww: 2 * ww - 1, offset=1):
+def _place(token, wh, ww):
+    """Row and column."""
+    return divmod(token, ww)
+
+
+def _bias_row(
+    query, key, window, turn=pos, stride=lambda wh, ww: 2 * ww - 1, offset=1, place=_place
+):
     wh, ww = window
-    dy, dx = turn(query // ww - key // ww), turn(query % ww - key % ww)
+    dy, dx = (turn(q - k) for q, k in zip(place(query, wh, ww), place(key, wh, ww)))
     return (dy + (wh - 1) * offset) * stride(wh, ww) + dx + (ww - 1) * offset
-
-
-def _column_wise(query, key, window):
-    wh, ww = window
-    dy, dx = query % wh - key % wh, query // wh - key // wh
-    return (dy + wh - 1) * (2 * ww - 1) + dx + ww - 1
 
 
 def _transposed_table(query, key, window):
@@ -113,7 +114,10 @@ def check_bias_row(bias_row):
                 "Displacements can be negative: shift them by Wh - 1 and Ww - 1 to start at 0.",
                 lambda q, k, w: _bias_row(q, k, w, offset=0),
             ),
-            ("Tokens are numbered row by row; you number them column by column.", _column_wise),
+            (
+                "Tokens are numbered row by row; you number them column by column.",
+                lambda q, k, w: _bias_row(q, k, w, place=lambda t, wh, ww: (t % wh, t // wh)),
+            ),
             (
                 "A displacement keeps its sign: left and right have entries of their own.",
                 lambda q, k, w: _bias_row(q, k, w, turn=abs),
@@ -124,13 +128,7 @@ def check_bias_row(bias_row):
             ),
             (
                 "Rows and columns of a token are token // Ww and token % Ww.",
-                lambda q, k, w: (
-                    (q // w[0] - k // w[0] + w[0] - 1) * (2 * w[1] - 1)
-                    + q % w[1]
-                    - k % w[1]
-                    + w[1]
-                    - 1
-                ),
+                lambda q, k, w: _bias_row(q, k, w, place=lambda t, wh, ww: (t // wh, t % ww)),
             ),
         ],
         describe=lambda q, k, w: f"window {w[0]} x {w[1]}, query {q}, key {k}",
