@@ -144,13 +144,11 @@ def read_parts(root, ids, part_names, problems):
     ):
         if part not in column_of:
             problems.add(path, number, f"part {part} is not in parts.txt")
-            continue
-        if key not in row_of:  # an image of the other split, or of the full data set
-            continue
-        try:
-            parts[row_of[key], column_of[part]] = _part(fields)
-        except ValueError as error:
-            problems.add(path, number, str(error))
+        elif key in row_of:  # else of the other split, or of the full data set
+            try:
+                parts[row_of[key], column_of[part]] = _part(fields)
+            except ValueError as error:
+                problems.add(path, number, str(error))
     return parts
 
 

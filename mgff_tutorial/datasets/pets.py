@@ -63,8 +63,8 @@ def read_pets(root, problems):
                     line,
                     f"image {name} is in {files[name][0].name}, line {files[name][1]}, too",
                 )
-                continue
-            rows[name], files[name] = (*fields, train), (root / file, line)
+            else:
+                rows[name], files[name] = (*fields, train), (root / file, line)
     names_of, species_of = {}, {}
     for name, (class_id, species, _) in rows.items():
         breed = name.rpartition("_")[0]

@@ -108,14 +108,14 @@ def read_rows(path, columns, problems, rest=False, comment=None):
     most = width - 1 if rest else -1
     for number, line in enumerate(read_text(path, problems), start=1):
         fields = line.rstrip().split(None, most)
-        if len(fields) != width or (comment and fields[0].startswith(comment)):
-            if not fields or (comment and fields[0].startswith(comment)):
-                continue
+        if not fields or (comment and fields[0].startswith(comment)):
+            continue
+        if len(fields) == width:
+            yield number, fields
+        else:
             problems.add(
                 path, number, f"has {len(fields)} columns instead of {width} ({' '.join(columns)})"
             )
-            continue
-        yield number, fields
 
 
 def read_mapping(path, columns, problems, convert=None, rest=False, comment=None):
