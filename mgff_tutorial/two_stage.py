@@ -11,6 +11,7 @@ from torch import nn
 
 from .cropper import ViTCropper, crop_batch, default_cfg, resize
 from .support.errors import InputError, check_choice, check_number, check_three
+from .support.images import upright_rgb
 from .support.modes import evaluation_mode
 from .support.shapes import check_tensor, to_pair
 
@@ -192,8 +193,6 @@ class TwoStageClassifier(nn.Module):
         """A PIL image or normalised tensor as (3, H, W) float32 in 0 to 1, at its own size."""
         if isinstance(image, Image.Image):
             from torchvision.transforms.v2 import functional as tv
-
-            from .support.images import upright_rgb
 
             return tv.to_dtype(
                 tv.to_image(upright_rgb(image)).as_subclass(torch.Tensor), scale=True

@@ -20,7 +20,6 @@ import importlib
 import inspect
 import linecache
 import os
-import random
 import secrets
 import sys
 import traceback
@@ -31,6 +30,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..support.device import random_states, random_states_restored
 from .values import describe, holds_tensor, plain, same, snapshot
 
 CORRECT, WRONG, NOT_ANSWERED = "correct", "wrong", "not answered"
@@ -439,31 +439,9 @@ def what_was_raised(error):
 # ---- what must stay as it was ----
 
 
-def random_states():
-    """Random states of torch, NumPy and Python."""
-    return [torch.get_rng_state(), list(np.random.get_state()), random.getstate()]
-
-
-def set_random_states(states):
-    """Go back to what `random_states` gave."""
-    torch.set_rng_state(states[0])
-    np.random.set_state(tuple(states[1]))
-    random.setstate(states[2])
-
-
 def same_states(before, now):
     """`same` for random states; Python's is a tuple of 626 numbers, compared as a whole."""
     return same(before[:2], now[:2]) and before[2] == now[2]
-
-
-@contextlib.contextmanager
-def random_states_restored():
-    """Whatever is drawn inside, the global random states are as before afterwards."""
-    states = random_states()
-    try:
-        yield
-    finally:
-        set_random_states(states)
 
 
 @contextlib.contextmanager

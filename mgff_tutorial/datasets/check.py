@@ -18,8 +18,10 @@ from tqdm.auto import tqdm
 
 from ..support.errors import DataError, counted, unknown_name
 from ..support.images import EXTENSIONS, UNREAD, image_geometry, open_image, upright_size
+from . import DATASETS
 from .base import ONE_CLASS, count_difference
 from .copies import closest_copies, thumbnail
+from .tables import Problems
 
 FEW = 5  # training images of a class, below which it is said
 
@@ -62,9 +64,6 @@ def check_dataset(name, root=None, decode=True, workers=None, progress=True):
     Returns:
         `Report`; nothing but an unknown name raises.
     """
-    from ..datasets import DATASETS
-    from .tables import Problems
-
     if name not in DATASETS:
         raise unknown_name("data set", name, DATASETS)
     kind, problems = DATASETS[name], Problems()

@@ -4,6 +4,7 @@ import ctypes
 import platform
 import random
 import sys
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -85,6 +86,28 @@ def seed_everything(seed):
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
+
+
+def random_states():
+    """Random states of torch, NumPy and Python."""
+    return [torch.get_rng_state(), list(np.random.get_state()), random.getstate()]
+
+
+def set_random_states(states):
+    """Go back to what `random_states` gave."""
+    torch.set_rng_state(states[0])
+    np.random.set_state(tuple(states[1]))
+    random.setstate(states[2])
+
+
+@contextmanager
+def random_states_restored():
+    """Whatever is drawn inside, the global random states are as before afterwards."""
+    states = random_states()
+    try:
+        yield
+    finally:
+        set_random_states(states)
 
 
 def exact_float32():

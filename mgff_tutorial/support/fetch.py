@@ -6,6 +6,9 @@ import contextlib
 import urllib.error
 import urllib.request
 
+import timm
+from huggingface_hub import constants, hf_hub_url
+
 from .errors import CheckpointError
 
 SECONDS = 4  # that the hub may take for an answer before its cache is all that is asked
@@ -16,11 +19,6 @@ def published_weights():
     """Inside, the Hugging Face libraries fetch weights; without a network they look into their
     cache alone and fail at once, instead of trying for a minute.
     """
-    try:
-        from huggingface_hub import constants
-    except ImportError:  # timm then has its own way
-        yield
-        return
     before = constants.HF_HUB_OFFLINE
     constants.HF_HUB_OFFLINE = before or not _answers(constants.ENDPOINT)
     try:
@@ -58,9 +56,6 @@ def no_weights(name, error):
 
 def published_file(name):
     """Address of the weights of a timm model, or None if timm knows none."""
-    import timm
-    from huggingface_hub import hf_hub_url
-
     config = timm.get_pretrained_cfg(name, allow_unregistered=True)
     hub = config.hf_hub_id if config else None
     if not hub:

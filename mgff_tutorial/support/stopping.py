@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -90,7 +91,5 @@ def _on_signals(handler):
 
 def command_with(*more):
     """The command line that is running, with ``more`` arguments that it lacks."""
-    import shlex
-
     given = [*sys.argv[1:], *(word for word in more if word not in sys.argv)]
     return shlex.join(["python", "-m", "mgff_tutorial", *given])

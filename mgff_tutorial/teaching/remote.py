@@ -18,6 +18,7 @@ from torch import nn
 
 from ..checks import core
 from ..checks.values import changed
+from ..support.device import set_random_states
 from . import wire
 from .wire import Nonsense, Stopped
 
@@ -569,7 +570,7 @@ def _kept(old, new):
 
 def _set_random_states(states):
     try:
-        core.set_random_states(states)
+        set_random_states(states)
     except (TypeError, ValueError, RuntimeError, IndexError) as error:
         raise Nonsense(str(error)) from None
 

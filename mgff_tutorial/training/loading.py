@@ -7,7 +7,7 @@ from contextlib import suppress
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
-from torchvision.transforms.functional import pil_to_tensor
+from torchvision.transforms.v2 import functional as ops
 from tqdm.auto import tqdm
 
 from ..datasets import CachedImages, split_validation
@@ -341,7 +341,7 @@ class MemoryImages:
         ):
             image = dataset.image(index)
             scales.append(2 * full_scale(image))
-            self.images.append(pil_to_tensor(image).contiguous())
+            self.images.append(ops.pil_to_tensor(image).contiguous())
         self.scales = np.array(scales)  # (N, 4): from pixels here to those of the whole images
 
     def __len__(self):
@@ -351,8 +351,6 @@ class MemoryImages:
         """(images (B, 3, S, S) float32 normalised, labels (B,)) on ``device`` for a list of (epoch,
         index).
         """
-        from torchvision.transforms.v2 import functional as ops
-
         numbers = np.stack([uniforms(9, self.seed, epoch, index) for epoch, index in places])
         size = [self.img_size, self.img_size]
         cut = [

@@ -24,6 +24,7 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm.auto import tqdm
 
+from ..models import create_model
 from ..renderer.species import PART_CLASSES, PART_CODES
 from ..support.checkpoints import CheckpointError, check_parts_of_zip, save_checkpoint
 from ..support.device import pick_device, seed_everything
@@ -222,8 +223,6 @@ class Lesson:
 
 
 def _pretrain(config, folder):
-    from ..models import create_model
-
     seed_everything(config.seed)
     device, size = pick_device(config.device), 96
     train_count = config.pool - min(2000, config.pool // 10)

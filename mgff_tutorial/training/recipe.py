@@ -6,9 +6,15 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
+from timm.data import Mixup
+from timm.optim import create_optimizer_v2, list_optimizers
+from timm.scheduler import CosineLRScheduler
 
+from ..mgff import MGFFClassifier
+from ..models import create_model
+from ..support.checkpoints import read_metadata
 from ..support.device import pick_device
-from ..support.errors import InputError
+from ..support.errors import InputError, unknown_name
 
 
 def make_accelerator(config):
@@ -49,28 +55,16 @@ def build_model(config, classes):
         (model, options): ``create_model(config.model, num_classes=classes, **options)`` builds the
         same model.
     """
-    from ..mgff import MGFFClassifier
-    from ..models import create_model
-
     options = {"img_size": config.img_size, **config.model_kwargs}
     backbone = config.model.removeprefix("mgff_")
     build = partial(create_model, config.model)
     if backbone != config.model and not _holds(config.pretrained, config.model):
         build = partial(MGFFClassifier, backbone)
-    fixed = {"num_classes": classes, "pretrained": config.pretrained}
-    try:
-        return build(**fixed, **options), options
-    except TypeError as error:  # convolutional networks take any size, and no option of that name
-        if "img_size" not in str(error):
-            raise
-    options.pop("img_size")
-    return build(**fixed, **options), options
+    return build(num_classes=classes, pretrained=config.pretrained, **options), options
 
 
 def _holds(pretrained, model):
     """Whether ``pretrained`` is the path of a checkpoint of that very model."""
-    from ..support.checkpoints import read_metadata
-
     return not isinstance(pretrained, bool) and read_metadata(pretrained).get("model") == model
 
 
@@ -130,10 +124,6 @@ def build_optimizer(model, config):
     Raises:
         InputError: timm knows no optimiser of that name, or it takes other settings.
     """
-    from timm.optim import create_optimizer_v2, list_optimizers
-
-    from ..support.errors import unknown_name
-
     if config.optimizer.lower() not in list_optimizers():
         raise unknown_name("optimizer", config.optimizer, list_optimizers())
     groups = parameter_groups(model, config.lr, config.weight_decay, config.new_layer_lr)
@@ -160,11 +150,7 @@ class Schedule:
     """
 
     def __init__(self, optimizer, total, warmup=0, kind="cosine"):
-        from timm.scheduler import CosineLRScheduler
-
         warmup = min(int(warmup), total // 2)
-        for group in optimizer.param_groups:
-            group.setdefault("initial_lr", group["lr"])
         self.optimizer, self.warmup, self.kind = optimizer, warmup, kind
         # at least 2: timm warns of a cosine over one update, whose only rate is the peak either way
         self.cosine = CosineLRScheduler(
@@ -201,8 +187,6 @@ class Loss:
     def __init__(self, config, classes):
         self.smoothing, self.mix = config.label_smoothing, None
         if config.mixup or config.cutmix:
-            from timm.data import Mixup
-
             self.mix = Mixup(
                 mixup_alpha=config.mixup,
                 cutmix_alpha=config.cutmix,

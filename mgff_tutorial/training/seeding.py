@@ -11,6 +11,8 @@ import random
 import numpy as np
 import torch
 
+from ..support.device import random_states_restored
+
 
 def mixed_seed(*numbers):
     """One 32-bit seed from several whole numbers; neighbouring inputs give unrelated seeds."""
@@ -32,13 +34,8 @@ def fixed_randomness(seed):
     """Within: Python, NumPy and torch (CPU) are seeded with ``seed``; afterwards they go on as if
     nothing was.
     """
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    try:
+    with random_states_restored():
         random.seed(seed)
         np.random.seed(seed)
         torch.default_generator.manual_seed(seed)
         yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        torch.set_rng_state(states[2])

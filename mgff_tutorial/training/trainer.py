@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from timm.utils import ModelEmaV3
 from tqdm.auto import tqdm
 
 from .. import __version__
@@ -131,8 +132,6 @@ class Trainer:
             model.to(memory_format=torch.channels_last)
         self.ema = None
         if config.ema:
-            from timm.utils import ModelEmaV3
-
             self.ema = ModelEmaV3(model, decay=config.ema, use_warmup=True)
         self.loss = Loss(config, len(self.data.classes))
         optimizer = build_optimizer(model, config)
