@@ -163,9 +163,8 @@ class GCNHead(nn.Module):
         elif graph:
             self.graph = graph(in_dim, out_dim, on)
         else:
-            self.graph = nn.Identity()
-            if in_dim != out_dim:
-                self.graph = init_linear(nn.Linear(in_dim, out_dim))
+            same = in_dim == out_dim
+            self.graph = nn.Identity() if same else init_linear(nn.Linear(in_dim, out_dim))
         width = in_dim if pool == "before" else out_dim
         self.pool = None if pool == "none" else SuperNodePool(width, nodes, count, scores)
 

@@ -331,9 +331,8 @@ class MGFFClassifier(nn.Module):
         if num_classes and not self.global_pool:
             raise InputError("global_pool '' gives a map, which no classifier takes; use 'avg'.")
         self.num_classes = self.pretrained_cfg["num_classes"] = num_classes
-        weight, layer = next(self.parameters()), nn.Identity()
-        if num_classes:
-            layer = init_linear(nn.Linear(self.num_features, num_classes))
+        weight, width = next(self.parameters()), self.num_features
+        layer = init_linear(nn.Linear(width, num_classes)) if num_classes else nn.Identity()
         self.classifier = layer.to(weight.device, weight.dtype).train(self.training)
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:

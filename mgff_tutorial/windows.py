@@ -297,7 +297,7 @@ class SwinBlock(nn.Module):
     def attention(self, x):
         """(Shifted) window attention on a normalised map (B, H, W, C) of any size."""
         _, height, width, _ = x.shape
-        (sh, sw), shifted, mask = self.shift, any(self.shift), None
+        (sh, sw), shifted = self.shift, any(self.shift)
         if self.pad_first:
             x = pad_to_multiple(x, self.window)
         if shifted:
@@ -305,9 +305,9 @@ class SwinBlock(nn.Module):
         _, inner_height, inner_width, _ = x.shape
         x = pad_to_multiple(x, self.window)
         _, padded_height, padded_width, _ = x.shape
-        if shifted:  # a map of another size than the block was built for gets a mask of its own
-            grid = self.mask_grid
-            mask = mask_for(x, self.attn_mask, grid, self.window, self.shift, self.forbidden)
+        # a map of another size than the block was built for gets a mask of its own
+        built_for = self.mask_grid, self.window, self.shift, self.forbidden
+        mask = mask_for(x, self.attn_mask, *built_for) if shifted else None
         windows = self.attn(window_partition(x, self.window), mask)
         x = window_reverse(windows, self.window, padded_height, padded_width)
         x = x[:, :inner_height, :inner_width]

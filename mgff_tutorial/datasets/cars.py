@@ -61,8 +61,7 @@ def read_devkit(devkit, problems):
     """`Annotations` from the .mat files of the devkit; the test images have label None if their
     labels are missing.
     """
-    meta = devkit / "cars_meta.mat"
-    classes = _class_names(_load(meta, "class_names", problems))
+    classes = _class_names(_load(devkit / "cars_meta.mat", "class_names", problems))
     base = next(
         (
             folder

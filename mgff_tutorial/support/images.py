@@ -230,25 +230,31 @@ def _check_file(path):
         raise DataError(
             f"{path} cannot be read: {getattr(error, 'strerror', None) or error}."
         ) from None
-    if stat.S_ISDIR(status.st_mode):
-        raise DataError(f"{path} is a folder, not an image file.")
-    if not stat.S_ISREG(status.st_mode):
-        raise DataError(f"{path} is not a regular file.")
-    if status.st_size == 0:
-        raise DataError(f"{path} is empty (0 bytes).")
+    for found, what in (
+        (stat.S_ISDIR(status.st_mode), "a folder, not an image file"),
+        (not stat.S_ISREG(status.st_mode), "not a regular file"),
+        (status.st_size == 0, "empty (0 bytes)"),
+    ):
+        if found:
+            raise DataError(f"{path} is {what}.")
 
 
 def _reason(error):
     """One clause for what Pillow raised."""
-    if isinstance(error, Image.DecompressionBombError):
-        return f"claims far more than {MAX_PIXELS:,} pixels and is not opened"
-    if isinstance(error, Image.UnidentifiedImageError):
-        return f"is not an image that can be read (accepted: {', '.join(FORMATS)})"
-    if isinstance(error, PermissionError):
-        return "cannot be read: permission denied"
-    return (
-        f"is a damaged or cut off image ({str(error).strip().rstrip('.') or type(error).__name__})"
+    words = str(error).strip().rstrip(".") or type(error).__name__
+    clauses = (
+        (
+            Image.DecompressionBombError,
+            f"claims far more than {MAX_PIXELS:,} pixels and is not opened",
+        ),
+        (
+            Image.UnidentifiedImageError,
+            f"is not an image that can be read (accepted: {', '.join(FORMATS)})",
+        ),
+        (PermissionError, "cannot be read: permission denied"),
+        (Exception, f"is a damaged or cut off image ({words})"),
     )
+    return next(clause for kind, clause in clauses if isinstance(error, kind))
 
 
 def exif_orientation(image):
