@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .support.errors import InputError, check_choice, check_number, unknown_name
+from .support.errors import InputError, check_choice, check_name, check_number, unknown_name
 
 CHOICES = {
     "last_map": ("stage", "classifier"),
@@ -92,8 +92,7 @@ class MGFFOptions:
             changes["attention"] = changes.pop("self_attention")
         names = [field.name for field in dataclasses.fields(self)]
         for name in changes:
-            if name not in names:
-                raise unknown_name("MGFF option", name, names)
+            check_name("MGFF option", name, names)
         return dataclasses.replace(self, **changes)
 
 
@@ -120,9 +119,7 @@ def resolve_options(preset="default", **changes):
     """The `MGFFOptions` of a preset, with ``changes`` applied; a wrong name or value is an
     `InputError`.
     """
-    if not isinstance(preset, str) or preset not in PRESETS:
-        raise unknown_name("preset", preset, PRESETS)
-    return PRESETS[preset].replace(**changes)
+    return PRESETS[check_name("preset", preset, PRESETS)].replace(**changes)
 
 
 # What timm and its models take beside the options of a model: ways to other weights, and to files.

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
 from .support.edges import follow_edges
-from .support.errors import InputError, unknown_name
+from .support.errors import InputError, check_name
 from .support.shapes import check_tensor, to_pair
 
 
@@ -371,9 +371,7 @@ def get_rule(rule):
         return rule
     if callable(rule):
         return Rule(rule)
-    if not isinstance(rule, str) or rule not in RULES:
-        raise unknown_name("rule", rule, RULES)
-    return RULES[rule]
+    return RULES[check_name("rule", rule, RULES)]
 
 
 def weigh(vit, x, rule):

@@ -18,7 +18,7 @@ from torch.utils.checkpoint import checkpoint
 
 from .options import check_swin, model_cfg
 from .patches import PatchEmbed, PatchMerging
-from .support.errors import InputError, check_choice, check_number, unknown_name
+from .support.errors import InputError, check_choice, check_name, check_number
 from .support.shapes import check_tensor, to_pair
 from .windows import SwinBlock
 
@@ -343,8 +343,7 @@ def build(name, num_classes, options, *settings):
         )
     names = inspect.signature(SwinTransformer).parameters
     for option in options:
-        if option not in names:
-            raise unknown_name(f"option of {name}", option, names)
+        check_name(f"option of {name}", option, names)
     for setting in reversed(settings):
         options = {**setting, **options}
     model = SwinTransformer(num_classes=num_classes, **options)

@@ -4,7 +4,7 @@ any folder.
 
 from typing import Any
 
-from ..support.errors import DataSetError, InputError, unknown_name
+from ..support.errors import DataSetError, InputError, check_name, unknown_name
 from ..support.files import as_path
 from .base import (
     Annotations,
@@ -61,9 +61,8 @@ def open_dataset(
         InputError: the name is unknown, or root is missing. DataError: the files are not as they
             should be.
     """
-    if name not in DATASETS:
-        raise unknown_name("data set", name, DATASETS)
-    return DATASETS[name](root=root, split=split, transform=transform, **options)
+    kind = DATASETS[check_name("data set", name, DATASETS)]
+    return kind(root=root, split=split, transform=transform, **options)
 
 
 def open_split(data: str, root: Folder | None, split: str) -> ImageDataset:

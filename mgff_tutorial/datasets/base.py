@@ -16,7 +16,13 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset
 
-from ..support.errors import DataError, DataSetError, InputError, check_number, unknown_name
+from ..support.errors import (
+    DataError,
+    DataSetError,
+    InputError,
+    check_name,
+    check_number,
+)
 from ..support.images import image_geometry, open_image, upright_box, upright_points, upright_size
 from .tables import Problems
 
@@ -108,8 +114,7 @@ class ImageDataset(Dataset[tuple[Any, int]]):
     def __init__(
         self, root: Folder | None, split: str = "train", transform: Transform | None = None
     ) -> None:
-        if split not in SPLITS:
-            raise unknown_name("split", split, SPLITS)
+        check_name("split", split, SPLITS)
         if transform is not None and not callable(transform):
             raise InputError(
                 f"transform must be a function of a PIL image, got {type(transform).__name__}."

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch.utils.data import Dataset
 
-from ..support.errors import DataError, check_number, unknown_name
+from ..support.errors import DataError, check_name, check_number
 from ..support.files import as_path
 from ..support.images import open_image, upright_size
 from .base import Folder, ImageDataset, Transform
@@ -50,8 +50,7 @@ class CachedImages(Dataset[tuple[Any, int]]):
         self, dataset: ImageDataset, folder: Folder, size: int = 512, format: str = "jpeg"
     ) -> None:
         check_number("size", size, 1, whole=True)
-        if format not in FORMATS:
-            raise unknown_name("format", format, FORMATS)
+        check_name("format", format, FORMATS)
         self.dataset, self.folder, self.size, self.format = (
             dataset,
             as_path(folder, "folder"),

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
-from ..support.errors import DataError, counted, unknown_name
+from ..support.errors import DataError, check_name, counted
 from ..support.images import EXTENSIONS, UNREAD, image_geometry, open_image, upright_size
 from . import DATASETS
 from .base import ONE_CLASS, count_difference
@@ -64,9 +64,7 @@ def check_dataset(name, root=None, decode=True, workers=None, progress=True):
     Returns:
         `Report`; nothing but an unknown name raises.
     """
-    if name not in DATASETS:
-        raise unknown_name("data set", name, DATASETS)
-    kind, problems = DATASETS[name], Problems()
+    kind, problems = DATASETS[check_name("data set", name, DATASETS)], Problems()
     try:
         if name == "sketchbirds" and root is None:
             from ..renderer.dataset import ensure_sketchbirds

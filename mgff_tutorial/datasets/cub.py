@@ -62,11 +62,13 @@ def read_cub(root, problems):
     ids = []
     for key, name in names.items():
         absent = [file for file, table in tables.items() if key not in table]
-        reason = safe_relative(name)
-        if reason is None and absent:
-            reason = f"image {key} has no row in {absent[0]}"
-        elif reason is None and classes_of[key] not in order:
-            reason = f"image {key} has class {classes_of[key]}, which is not in classes.txt"
+        reason = safe_relative(name) or (
+            f"image {key} has no row in {absent[0]}"
+            if absent
+            else f"image {key} has class {classes_of[key]}, which is not in classes.txt"
+            if classes_of[key] not in order
+            else None
+        )
         if reason is None:
             ids.append(key)
         else:

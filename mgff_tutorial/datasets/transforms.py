@@ -16,7 +16,7 @@ from PIL import Image
 from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode, v2
 
-from ..support.errors import InputError, check_number, check_three, unknown_name
+from ..support.errors import InputError, check_name, check_number, check_three, unknown_name
 from ..support.images import exif_orientation, upright_box, upright_rgb
 
 HALF = (0.5, 0.5, 0.5)  # mean and std of the nano models
@@ -331,6 +331,5 @@ def _check(img_size, resize, mean, std, interpolation):
     check_three("mean", mean)
     if min(check_three("std", std)) <= 0:
         raise InputError(f"std must be three numbers above 0, got {std!r}.")
-    if not isinstance(interpolation, str) or interpolation not in _MODES:
-        raise unknown_name("interpolation", interpolation, _MODES)
-    return int(img_size), int(resize), _MODES[interpolation]
+    mode = _MODES[check_name("interpolation", interpolation, _MODES)]
+    return int(img_size), int(resize), mode

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ..support.errors import InputError, check_number, unknown_name
+from ..support.errors import InputError, check_name, check_number
 from . import backgrounds, things
 from .bird import POSES, BirdOutline, draw_pose
 from .drawing import Canvas, turn
@@ -124,10 +124,9 @@ def render(
         else int(check_number("occluders", occluders, 0, 8, whole=True))
     )
     background = drawn["background"] if background is None else background
-    if not isinstance(background, str) or background not in backgrounds.BACKGROUNDS:
-        raise unknown_name("background", background, backgrounds.BACKGROUNDS)
-    if pose is not None and (not isinstance(pose, str) or pose not in POSES):
-        raise unknown_name("pose", pose, POSES)
+    check_name("background", background, backgrounds.BACKGROUNDS)
+    if pose is not None:
+        check_name("pose", pose, POSES)
     flip = drawn["flip"] if flip is None else flip
     if not isinstance(flip, (bool, np.bool_)):
         raise InputError(f"flip must be True or False, not {flip!r}.")

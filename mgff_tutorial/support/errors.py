@@ -89,6 +89,13 @@ def unknown_name(kind, name, choices):
     return InputError(f"Unknown {kind} {shortened(name)}; {hint}")
 
 
+def check_name(kind, name, choices):
+    """``name``, if it is among ``choices``; else the error of `unknown_name`."""
+    if not isinstance(name, str) or name not in choices:
+        raise unknown_name(kind, name, choices)
+    return name
+
+
 def printable(text):
     """``text`` with everything escaped that could steer a terminal or cannot be encoded."""
     text = str(text).encode("utf-8", "backslashreplace").decode("utf-8")

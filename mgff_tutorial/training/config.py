@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from ..options import check_model_options
-from ..support.errors import InputError, is_text, shortened, unknown_name
+from ..support.errors import InputError, check_name, is_text, shortened, unknown_name
 from ..support.files import MAX_DEPTH, as_path, atomic_file, read_yaml
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
@@ -185,8 +185,7 @@ def load_config(name: str | Path = "nano", **overrides: Any) -> TrainConfig:
     values.update({key: value for key, value in overrides.items() if value is not None})
     known = [entry.name for entry in fields(TrainConfig)]
     for key in values:
-        if key not in known:
-            raise unknown_name("config entry", key, known)
+        check_name("config entry", key, known)
     return TrainConfig(**values)
 
 
@@ -231,8 +230,7 @@ def _check(config):
             if value is not None and not fits(value):
                 raise InputError(f"{name} must be {accepted}, got {shortened(value)}.")
     for name, choices in CHOICES.items():
-        if getattr(config, name) not in choices:
-            raise unknown_name(name, getattr(config, name), choices)
+        check_name(name, getattr(config, name), choices)
     if config.resize < config.img_size:
         raise InputError(
             f"resize must be at least img_size ({config.img_size}), got {config.resize!r}."
