@@ -26,6 +26,11 @@ class Draw:
         """The `numpy.random.Generator` of the check."""
         return core.draw_numpy()
 
+    @property
+    def generator(self):
+        """Its `torch.Generator`."""
+        return core.draw()
+
     def integer(self, low, high):
         """A Python int between ``low`` and ``high``, both included."""
         return int(self.rng.integers(low, high + 1))
@@ -37,11 +42,11 @@ class Draw:
 
     def normal(self, *shape):
         """A float32 tensor of numbers of both signs."""
-        return torch.randn(*shape, generator=core.draw())
+        return torch.randn(*shape, generator=self.generator)
 
     def uniform(self, *shape):
         """A float32 tensor of numbers between 0 and 1."""
-        return torch.rand(*shape, generator=core.draw())
+        return torch.rand(*shape, generator=self.generator)
 
     def box(self, width, height):
         """(x0, y0, x1, y1), whole numbers, in an image of that size."""
