@@ -69,8 +69,10 @@ class GranularityAlign(nn.Module):
                     f"{tuple(grids[last])}; granularities must come in order, from the finest on."
                 )
             untouched = i == last and channels[i] == self.dim
-            conv = (channels[i], self.dim, grids[i], grids[last])
-            self.convs.append(nn.Identity() if untouched else PatchConv(*conv))
+            if untouched:
+                self.convs.append(nn.Identity())
+            else:
+                self.convs.append(PatchConv(channels[i], self.dim, grids[i], grids[last]))
             normed = norm == "layer" and not untouched
             self.norms.append(MapNorm(self.dim) if normed else nn.Identity())
 

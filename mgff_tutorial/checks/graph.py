@@ -12,8 +12,8 @@ from .core import exercise
 def _such_as(links):
     """The first of some links, and how many there are."""
     places = links.nonzero().tolist()
-    (i, j), count = places[0] if places else (0, 0), len(places)
-    return f"such as from node {i} to node {j} ({count} in all)"
+    text = "such as from node {} to node {} ({} in all)"
+    return text.format(*places[0], len(places)) if places else ""
 
 
 def diagnose_adjacency(got, right):
