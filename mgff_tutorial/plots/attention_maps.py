@@ -75,8 +75,7 @@ def draw_channel_weights(first, second, names, marked=()):
     figure, (ax,) = panels(1, size=(8.4, 2.9))
     first, second = map(as_array, (first, second))
     order = np.argsort(first)
-    places = np.empty(len(order), dtype=int)
-    places[order] = np.arange(len(order))
+    places = np.argsort(order)
     ax.plot(second[order], ".", color=ORANGE, markersize=4, label=names[1])
     ax.plot(first[order], color=BLUE, linewidth=1.8, label=names[0])
     for step, channel in enumerate(sorted(marked, key=lambda c: places[c])):

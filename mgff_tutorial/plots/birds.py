@@ -39,8 +39,7 @@ def draw_species_pair(a, b, seed=0, size=384, circle=True, **options):
     figure, axes = panels(2, size=(4.2, 4.5 if circle else 4.3))
     for ax, one in zip(axes, (a, b)):
         scene = render(one, seed, size=size, **options)
-        show_image(ax, scene.image, one.name)
-        ax.images[-1].set_interpolation("antialiased")  # thin outlines suffer without
+        show_image(ax, scene.image, one.name, smooth=True)
         for part in parts if circle else ():
             x, y, radius = _circle_around(scene, part)
             ax.add_patch(plt.Circle((x, y), radius, fill=False, edgecolor="white", linewidth=4.5))

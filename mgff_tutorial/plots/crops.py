@@ -13,8 +13,10 @@ from .style import (
     RED,
     as_array,
     draw_band,
+    draw_whiskers,
     frame,
     frame_box,
+    name_cells,
     overlay,
     panels,
     plt,
@@ -58,14 +60,11 @@ def draw_matrix_sums(matrix, labels):
             fontsize=11,
             fontweight="bold",
         )
-    ax.set_xticks(range(count), labels)
-    ax.set_yticks(range(count), labels)
+    name_cells(ax, labels)
     ax.xaxis.tick_top()
     ax.xaxis.set_label_position("top")
     ax.set(xlabel="token that is looked at", ylabel="token that asks")
-    ax.tick_params(length=0)
     ax.set(xlim=(-0.5, count + 0.35), ylim=(count + 0.1, -0.5))
-    ax.spines[:].set_visible(False)
     return figure
 
 
@@ -83,9 +82,9 @@ def draw_weight_grids(images, grids, column_titles, size=1.75):
     figure, axes = panels(len(images) * columns, columns, size=(size, size + 0.12))
     for i, (image, maps) in enumerate(zip(images, grids)):
         row = axes[i * columns : (i + 1) * columns]
-        show_image(row[0], image, "image" if i == 0 else None)
+        show_image(row[0], image, "image" if i == 0 else "")
         for ax, weights, title in zip(row[1:], maps, column_titles):
-            overlay(ax, image, weights, title if i == 0 else None)
+            overlay(ax, image, weights, title if i == 0 else "")
         for ax in row:
             ax.title.set_fontsize(9.5)
     return figure
@@ -184,11 +183,13 @@ def draw_masks(masks, titles):
 
 
 def draw_views(images, titles, size=2.5, columns=None):
-    """Pictures with titles, ``columns`` in a row (all in one row by default)."""
-    figure, axes = panels(len(images), columns, size=(size, size + 0.2))
+    """Pictures with titles, ``columns`` in a row (all in one row by default); ``size`` in inches is
+    the side of a picture, or (width, height) of a panel.
+    """
+    size = size if isinstance(size, tuple) else (size, size + 0.2)
+    figure, axes = panels(len(images), columns, size)
     for ax, image, title in zip(axes, images, titles):
         show_image(ax, image, title)
-        ax.images[-1].set_interpolation("nearest")
     return figure
 
 
@@ -222,11 +223,10 @@ def draw_iou_bars(names, means, above_half):
         ax.bar_label(bars, fmt=" {:.2f}", fontsize=8.5)
     ax.set_yticks(places, names)
     ax.invert_yaxis()
-    ax.set(xlim=(0, 1.02))
+    ax.set(xlim=(0, 1.02), xticks=[])
     ax.legend(
         frameon=False, loc="upper center", bbox_to_anchor=(0.45, 1.03 + 0.45 / len(names)), ncols=2
     )
-    ax.set_xticks([])
     ax.spines["bottom"].set_visible(False)
     return figure
 
@@ -266,10 +266,8 @@ def draw_differences(values, estimates, xlabels):
     """
     figure, axes = panels(len(values), size=(4.3, 2.6), sharey=True)
     for ax, x, line, xlabel in zip(axes, values, estimates, xlabels):
-        mean = np.array([e.mean for e in line])
-        error = np.array([[e.mean - e.low for e in line], [e.high - e.mean for e in line]])
         ax.axhline(0, color=GREY, linewidth=1)
-        ax.errorbar(x, mean, error, fmt="o", color=BLUE, capsize=3)
+        draw_whiskers(ax, x, line, color=BLUE, capsize=3)
         ax.set_xlabel(xlabel)
     axes[0].set_ylabel("two looks minus one look")
     return figure
@@ -294,8 +292,8 @@ def draw_weights(views, path):
         merged = [(1 - w) * first + w * second for w in weights]
         if not left.lines:
             left.plot(weights, [-np.log(p[rows, labels]).mean() for p in merged], color=colour)
-        right.plot(weights, [(p.argmax(1) == labels).mean() for p in merged], color=colour)
-        right.lines[-1].set_label(name)
+        shares = [(p.argmax(1) == labels).mean() for p in merged]
+        right.plot(weights, shares, color=colour, label=name)
     left.plot(*zip(*path), ".", color=RED, markersize=5, label="gradient descent")
     for ax, ylabel in ((left, "loss of the new birds"), (right, "named correctly")):
         ax.axvline(0.5, color=GREY, linewidth=1, linestyle=":")

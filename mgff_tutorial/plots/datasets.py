@@ -7,11 +7,17 @@ import numpy as np
 
 from ..datasets import readable_name
 from ..datasets.transforms import box_to_input, denormalise, eval_transform
-from .style import BLUE, ORANGE, RED, frame, panels, show_image, write_cells
-
-
-def _smooth(ax):
-    ax.images[-1].set_interpolation("antialiased")  # thin outlines suffer when pixels are dropped
+from .style import (
+    BLUE,
+    ORANGE,
+    RED,
+    frame,
+    frame_groups,
+    name_cells,
+    panels,
+    show_image,
+    write_cells,
+)
 
 
 def draw_sheet(images, titles, columns=6, boxes=None, size=(1.9, 2.15)):
@@ -28,9 +34,8 @@ def draw_sheet(images, titles, columns=6, boxes=None, size=(1.9, 2.15)):
     """
     figure, axes = panels(len(images), columns, size=size)
     for i, ax in enumerate(axes):
-        show_image(ax, images[i], titles[i], box=None if boxes is None else boxes[i])
+        show_image(ax, images[i], titles[i], None if boxes is None else boxes[i], smooth=True)
         ax.title.set_fontsize(8)
-        _smooth(ax)
     return figure
 
 
@@ -38,9 +43,10 @@ def draw_genera(dataset):
     """One row for each genus of SketchBirds, one picture (the first with a large bird) for each
     species.
     """
-    groups = {}
-    for label, genus in enumerate(dataset.genera):
-        groups.setdefault(genus, []).append(label)
+    groups = {
+        genus: [label for label, other in enumerate(dataset.genera) if other == genus]
+        for genus in dict.fromkeys(dataset.genera)
+    }
     columns = max(map(len, groups.values()))
     figure, axes = plt.subplots(
         len(groups),
@@ -57,8 +63,7 @@ def draw_genera(dataset):
             members = [i for i, other in enumerate(dataset.labels) if other == label]
             best = max(members, key=lambda i: extent[i])
             name = readable_name(dataset.classes[label])
-            show_image(ax, dataset.image(best), name.removesuffix(f" {genus}"))
-            _smooth(ax)
+            show_image(ax, dataset.image(best), name.removesuffix(f" {genus}"), smooth=True)
         row[0].set_ylabel(genus, fontsize=11, labelpad=8)
     return figure
 
@@ -78,14 +83,9 @@ def draw_differences(dataset):
     dark = matrix.max() / 2
     write_cells(ax, matrix, colour=lambda n: "white" if n > dark else "black", size=7)
     names = [readable_name(name) for name in dataset.classes]
-    ax.set_xticks(range(count), names, rotation=90, fontsize=8)
-    ax.set_yticks(range(count), names, fontsize=8)
-    genera = dataset.genera
-    for genus in dict.fromkeys(genera):
-        members = [i for i, other in enumerate(genera) if other == genus]
-        frame(ax, members[0] - 0.5, members[0] - 0.5, len(members), len(members))
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
+    name_cells(ax, names, fontsize=8)
+    ax.tick_params(axis="x", labelrotation=90)
+    frame_groups(ax, dataset.genera, -0.5)
     figure.colorbar(
         picture, ax=ax, label="parts that differ", shrink=0.6, ticks=range(matrix.max() + 1)
     )
@@ -96,14 +96,8 @@ def draw_annotations(dataset, indices):
     """Images with their box and their visible parts (blue dots, named)."""
     figure, axes = panels(len(indices), size=(3.5, 3.7))
     for ax, index in zip(axes, indices):
-        image = dataset.image(index)
-        show_image(
-            ax,
-            image,
-            readable_name(dataset.classes[dataset.labels[index]]),
-            box=dataset.boxes[index],
-        )
-        _smooth(ax)
+        name = readable_name(dataset.classes[dataset.labels[index]])
+        show_image(ax, dataset.image(index), name, dataset.boxes[index], smooth=True)
         seen = [
             (name, x, y)
             for name, (x, y, visible) in zip(dataset.part_names, dataset.parts[index].tolist())
@@ -208,10 +202,9 @@ def draw_orientation(stored, upright, box, turned_box):
     """
     widths = [stored.width, upright.width, upright.width]
     figure, axes = plt.subplots(1, 3, figsize=(10, 3.9), layout="constrained", width_ratios=widths)
-    show_image(axes[0], stored, "as stored, box as written", box=box)
-    show_image(axes[1], upright, "turned upright, box forgotten", box=box, colour=RED)
-    show_image(axes[2], upright, "turned upright, box turned too", box=turned_box)
+    show_image(axes[0], stored, "as stored, box as written", box, smooth=True)
+    show_image(axes[1], upright, "turned upright, box forgotten", box, RED, smooth=True)
+    show_image(axes[2], upright, "turned upright, box turned too", turned_box, smooth=True)
     for ax in axes:
-        _smooth(ax)
         ax.set_anchor("N")
     return figure

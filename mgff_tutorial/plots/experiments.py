@@ -13,13 +13,16 @@ from .style import (
     ORANGE,
     PURPLE,
     RED,
+    bounds,
     draw_band,
-    frame,
+    draw_whiskers,
+    frame_groups,
     panels,
     show_image,
 )
 
-COLOURS = {"baseline": GREY, "mgff": BLUE, "literal": ORANGE, "control": PURPLE, "part": GREEN}
+# of the bars whose name holds the word; the first one counts
+COLOURS = {"baseline": GREY, "control": PURPLE, "literal": ORANGE, "-no-": GREEN, "without": GREEN}
 
 
 def draw_ablation(tables, baseline="baseline"):
@@ -40,9 +43,9 @@ def draw_ablation(tables, baseline="baseline"):
     )
     for ax, (title, table) in zip(axes[0], tables.items()):
         names = list(table)
-        means = [100 * table[name].mean for name in names]
+        low, mean, high = bounds(table.values(), 100)
         sns.barplot(
-            x=means,
+            x=mean,
             y=names,
             hue=names,
             palette=[_colour(name) for name in names],
@@ -51,42 +54,31 @@ def draw_ablation(tables, baseline="baseline"):
             orient="h",
             width=0.7,
         )
-        for place, name in enumerate(names):
-            ax.plot(
-                [100 * table[name].low, 100 * table[name].high],
-                [place, place],
-                color="black",
-                linewidth=1.6,
-            )
+        places = range(len(names))
+        ax.plot([low, high], [places, places], color="black", linewidth=1.6)
+        for place in places:
             ax.text(
                 1.0,
                 place,
-                f"{means[place]:.1f}",
+                f"{mean[place]:.1f}",
                 transform=ax.get_yaxis_transform(),
                 ha="right",
                 va="center",
                 fontsize=9.5,
             )  # a column at the edge, where neither whiskers nor the dashed line reach
         ax.axvline(100 * table[baseline].mean, color="black", linestyle="--", linewidth=0.8)
-        lows, highs = [100 * e.low for e in table.values()], [100 * e.high for e in table.values()]
-        span = max(highs) - min(lows)
+        span = high.max() - low.min()
         ax.set(
             title=title,
             xlabel="accuracy on test images, %",
             ylabel="",
-            xlim=(min(lows) - 0.15 * span, max(highs) + 0.22 * span),
+            xlim=(low.min() - 0.15 * span, high.max() + 0.22 * span),
         )
     return figure
 
 
 def _colour(name):
-    if name == "baseline":
-        return COLOURS["baseline"]
-    if "control" in name:
-        return COLOURS["control"]
-    if "literal" in name:
-        return COLOURS["literal"]
-    return COLOURS["part"] if "-no-" in name or "without" in name else COLOURS["mgff"]
+    return next((colour for word, colour in COLOURS.items() if word in name), BLUE)
 
 
 def draw_sources(tables, baseline="stage1"):
@@ -105,19 +97,13 @@ def draw_sources(tables, baseline="stage1"):
         first = table[baseline]
         ax.axhspan(100 * first.low, 100 * first.high, color=GREY, alpha=0.25, linewidth=0)
         ax.axhline(100 * first.mean, color=GREY, linewidth=1.4, label="one look alone")
-        for offset, stage, colour in ((-0.1, "stage2", ORANGE), (0.1, "merged", BLUE)):
+        for offset, stage, colour, label in (
+            (-0.1, "stage2", ORANGE, "the crop alone"),
+            (0.1, "merged", BLUE, "both, merged"),
+        ):
             found = [table[f"{stage}-{source}"] for source in order]
-            means = np.array([100 * e.mean for e in found])
-            error = np.array([[100 * (e.mean - e.low), 100 * (e.high - e.mean)] for e in found]).T
-            ax.errorbar(
-                np.arange(3) + offset,
-                means,
-                error,
-                fmt="o",
-                capsize=4,
-                color=colour,
-                label={"stage2": "the crop alone", "merged": "both, merged"}[stage],
-            )
+            places = np.arange(3) + offset
+            draw_whiskers(ax, places, found, 100, capsize=4, color=colour, label=label)
         ax.set_xticks(range(3), order.values())
         ax.set(title=title, ylabel="accuracy on test images, %", xlim=(-0.5, 2.5))
         ax.legend(frameon=False, fontsize=9)
@@ -191,9 +177,7 @@ def draw_confusion(confusion, classes, genus):
         cbar_kws={"label": "% of the species", "shrink": 0.7},
         ax=ax,
     )
-    for one in dict.fromkeys(genus):
-        members = [i for i, g in enumerate(genus) if g == one]
-        frame(ax, members[0], members[0], len(members), len(members))
+    frame_groups(ax, list(genus))
     ax.set(xlabel="predicted", ylabel="true species")
     ax.tick_params(labelsize=8)
     return figure
@@ -210,7 +194,7 @@ def draw_failures(cases):
             ``truth``, ``stage1``, ``stage2`` and ``merged`` (names).
     """
     figure, axes = panels(3 * len(cases), 3, size=(2.5, 1.95))
-    looks = {"whole image": "stage1", "crop": "stage2", "merged": "merged"}
+    said = {"true species": "truth", "whole image": "stage1", "crop": "stage2", "merged": "merged"}
     kinds = {
         (False, False): "both wrong",
         (False, True): "rescued",
@@ -218,21 +202,15 @@ def draw_failures(cases):
         (True, True): "right",
     }
     for case, picture, crop, answers in zip(cases, axes[0::3], axes[1::3], axes[2::3]):
-        show_image(picture, case["image"], box=case["box"])
+        show_image(picture, case["image"], box=case["box"], smooth=True)
         picture.set_ylabel(
             kinds[case["stage1"] == case["truth"], case["merged"] == case["truth"]], fontsize=10
         )
-        show_image(crop, case["crop"])
-        for ax in (picture, crop):
-            ax.images[-1].set_interpolation("antialiased")
+        show_image(crop, case["crop"], smooth=True)
         answers.axis("off")
-        said = [("true species", case["truth"], "black")]
-        said += [
-            (look, case[key], "black" if case[key] == case["truth"] else RED)
-            for look, key in looks.items()
-        ]
-        for line, (who, name, colour) in enumerate(said):
-            top = 0.97 - 0.25 * line
+        for line, (who, key) in enumerate(said.items()):
+            name, top = case[key], 0.97 - 0.25 * line
+            colour = "black" if name == case["truth"] else RED
             answers.text(0, top, f"{who}:", va="top", fontsize=9, color="dimgrey")
             answers.text(0, top - 0.1, name, va="top", fontsize=10.5, color=colour)
     return figure

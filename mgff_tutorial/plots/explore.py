@@ -236,6 +236,7 @@ def draw_cut(image, weights, tau=1.0, padding=0.05, truth=None):
             of ``image``.
     """
     import torch
+    from torchvision.ops import box_iou
 
     from ..cropper import box_of, largest_component, pad_boxes
     from ..response import enlarge
@@ -254,15 +255,9 @@ def draw_cut(image, weights, tau=1.0, padding=0.05, truth=None):
     axes[1].set_xlabel(f"white: above {tau:g} x the mean", fontsize=9)
     axes[2].set_xlabel(f"{kept.mean():.0%} of the picture", fontsize=9)
     if truth is not None:
-        axes[3].set_xlabel(f"IoU {_iou(box.tolist(), truth):.2f}", fontsize=9)
+        overlap = box_iou(box[None], torch.as_tensor(truth)[None]).item()
+        axes[3].set_xlabel(f"IoU {overlap:.2f}", fontsize=9)
     return figure
-
-
-def _iou(a, b):
-    """Intersection over union of two boxes."""
-    shared = np.prod([max(0, min(a[i + 2], b[i + 2]) - max(a[i], b[i])) for i in (0, 1)])
-    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
-    return shared / (sum(areas) - shared)
 
 
 def draw_merge(first, second, names, truth, weight=0.5, top=4):

@@ -3,9 +3,9 @@ its gate: how it opens, and what it let through after training.
 """
 
 import numpy as np
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.patches import FancyBboxPatch
 
-from .style import BLUE, GREY, ORANGE, as_array, panels, show_image
+from .style import BLUE, GREY, ORANGE, as_array, draw_arrow, panels, show_image
 
 MAPS = ("48 × 48 × 256", "24 × 24 × 512", "12 × 12 × 1024", "12 × 12 × 1024")  # Swin-B at 384
 
@@ -37,7 +37,7 @@ def draw_fusion(image):
         y = 34 - 9 * i
         _box(ax, 24, y, 14, 6, shape, BLUE)
         for start, end in ((21, 24), (38, 40), (52, 54), (66, 68), (78, 80)):
-            _arrow(ax, (start, y + 3), (end, y + 3))
+            draw_arrow(ax, (start, y + 3), (end, y + 3), GREY, 1)
         align = f"conv {(4, 2, 1)[i]}" if i < 3 else "untouched"
         _box(ax, 40, y, 12, 6, align, BLUE, "norm" if i < 3 else "")
         _box(ax, 54, y, 12, 6, "self-attention", BLUE, "norm, heads, + x")
@@ -48,7 +48,7 @@ def draw_fusion(image):
         *(((12, 26), (15, 26)), ((87, 35), (90, 35)), ((94, 3.2), (96, 3.2)), ((101, 5), (104, 5))),
         *(((98.5, top), (98.5, bottom)) for top, bottom in ((30, 25), (20, 16), (11, 7))),
     ):
-        _arrow(ax, start, end)
+        draw_arrow(ax, start, end, GREY, 1)
     ax.text(61, 1.4, "p: mean of the last map", ha="center", va="center", fontsize=9)
     ax.text(104.5, 5, "e → linear,\nlogits", va="center", fontsize=9)
     ax.text(0, 41, "the text", color=BLUE, fontsize=10, weight="bold")
@@ -58,36 +58,14 @@ def draw_fusion(image):
 
 def _box(ax, x, y, width, height, label, colour, added=""):
     """A box with its label, and in orange below it what the default adds."""
-    box = FancyBboxPatch(
-        (x, y),
-        width,
-        height,
-        boxstyle="round,pad=0,rounding_size=0.8",
-        facecolor="white",
-        edgecolor=colour,
-        linewidth=1.4,
-        zorder=2,
-    )
-    ax.add_patch(box)
-    middle, style = y + height / 2, {"ha": "center", "va": "center", "zorder": 3}
-    ax.text(x + width / 2, middle + (1.3 if added else 0), label, fontsize=9, **style)
-    if added:
-        below = middle - 1.5 - 1.4 * label.count("\n")
-        ax.text(
-            x + width / 2,
-            below,
-            added,
-            ha="center",
-            va="center",
-            fontsize=8.5,
-            color=ORANGE,
-            zorder=3,
-        )
-
-
-def _arrow(ax, start, end):
-    style = {"arrowstyle": "-|>", "mutation_scale": 9, "color": GREY, "linewidth": 1.4}
-    ax.add_patch(FancyArrowPatch(start, end, shrinkA=0, shrinkB=0, zorder=1, **style))
+    style = {"facecolor": "white", "edgecolor": colour, "linewidth": 1.4, "zorder": 2}
+    rounding = "round,pad=0,rounding_size=0.8"
+    ax.add_patch(FancyBboxPatch((x, y), width, height, boxstyle=rounding, **style))
+    across, middle = x + width / 2, y + height / 2
+    style = {"ha": "center", "va": "center", "zorder": 3}
+    ax.text(across, middle + (1.3 if added else 0), label, fontsize=9, **style)
+    below = middle - 1.5 - 1.4 * label.count("\n")
+    ax.text(across, below, added, fontsize=8.5, color=ORANGE, **style)
 
 
 def draw_costs(names, backbone, added, unit):

@@ -2,7 +2,18 @@
 
 import numpy as np
 
-from .style import BLUE, GREY, ORANGE, as_array, draw_lines, frame, panels, plt, show_image
+from .style import (
+    BLUE,
+    GREY,
+    ORANGE,
+    as_array,
+    draw_arrow,
+    draw_lines,
+    frame,
+    panels,
+    plt,
+    show_image,
+)
 
 
 def draw_grids(image, grids, node=(1, 1)):
@@ -99,28 +110,21 @@ def draw_taps(shapes):
     figure, (ax,) = panels(1, size=(10.6, 2.3))
     ax.set(xlim=(0, 106), ylim=(0, 24))
     ax.axis("off")
-    chain = ["image", "patches"]
-    for stage in range(1, 5):
-        chain += [f"stage {stage}", "merging" if stage < 4 else "norm"]
+    merged = [name for stage in (1, 2, 3) for name in (f"stage {stage}", "merging")]
+    chain = ["image", "patches", *merged, "stage 4", "norm"]
     wide = [8, 10] + [11, 10] * 4
     x, tap = 1.0, 0
     for name, width in zip(chain, wide):
         colour = BLUE if name.startswith("stage") else GREY
-        box = plt.Rectangle((x, 14), width - 2.5, 7, facecolor="white", edgecolor=colour, lw=1.6)
-        ax.add_patch(box)
+        frame(ax, x, 14, width - 2.5, 7, colour, 1.6, fill=True, facecolor="white")
         middle = x + (width - 2.5) / 2
         ax.text(middle, 17.5, name, ha="center", va="center", fontsize=9)
         if name in ("merging", "norm"):
-            _arrow(ax, (middle, 14), (middle, 7.5), ORANGE)
+            draw_arrow(ax, (middle, 14), (middle, 7.5), ORANGE, 3, 10)
             text = f"map {tap + 1}\n" + " × ".join(map(str, shapes[tap]))
             ax.text(middle, 6.5, text, ha="center", va="top", fontsize=9, color=ORANGE)
             tap += 1
         if name != "norm":
-            _arrow(ax, (x + width - 2.5, 17.5), (x + width, 17.5), GREY)
+            draw_arrow(ax, (x + width - 2.5, 17.5), (x + width, 17.5), GREY, 3, 10)
         x += width
     return figure
-
-
-def _arrow(ax, start, end, colour):
-    style = {"arrowstyle": "-|>", "color": colour, "linewidth": 1.4, "shrinkA": 0, "shrinkB": 0}
-    ax.annotate("", end, start, arrowprops=style)

@@ -112,17 +112,15 @@ def draw_node_layers(grid=(3, 3), granularities=4, node=(1, 1, 1)):
     for other in near:
         (x0, y0), (x1, y1) = place(*node), place(*other)
         ax.plot([x0, x1], [y0, y1], color=ORANGE, linewidth=1.8, zorder=granularities)
-    for g in range(granularities):
-        for r, c in product(range(height), range(width)):
-            chosen, linked = (g, r, c) == node, (g, r, c) in near
-            ax.plot(
-                *place(g, r, c),
-                "o",
-                markersize=13 if chosen else 8,
-                zorder=granularities + 1,
-                color=ORANGE if chosen or linked else BLUE,
-                markeredgecolor="white",
-            )
+    for one in product(range(granularities), range(height), range(width)):
+        ax.plot(
+            *place(*one),
+            "o",
+            markersize=13 if one == node else 8,
+            zorder=granularities + 1,
+            color=ORANGE if one in (node, *near) else BLUE,
+            markeredgecolor="white",
+        )
     ax.set_aspect("equal")
     ax.axis("off")
     return figure

@@ -2,11 +2,7 @@
 
 import numpy as np
 
-from .style import BLUE, GREEN, GREY, ORANGE, RED, panels, show_image
-
-
-def _upright(image):
-    return np.asarray(image.convert("RGB"))
+from .style import BLUE, GREEN, GREY, RED, panels, show_image
 
 
 def draw_two_stages(image, result, classes, label=None, index=0, top=4):
@@ -23,7 +19,7 @@ def draw_two_stages(image, result, classes, label=None, index=0, top=4):
     Returns:
         the matplotlib figure.
     """
-    pixels, box = _upright(image), [float(v) for v in result.boxes[index]]
+    pixels, box = np.asarray(image.convert("RGB")), [float(v) for v in result.boxes[index]]
     height, width = pixels.shape[:2]
     response = result.response[index, 0].cpu().numpy()
     figure, axes = panels(6, columns=3, size=(3.3, 2.9))
@@ -80,7 +76,7 @@ def draw_row(images, result, classes, labels, columns=4):
     figure, axes = panels(len(images), columns, size=(2.5, 2.95))
     first, merged = result.stage1.argmax(1).tolist(), result.merged.argmax(1).tolist()
     for i, ax in enumerate(axes):
-        show_image(ax, _upright(images[i]), box=result.boxes[i], colour=ORANGE)
+        show_image(ax, images[i].convert("RGB"), box=result.boxes[i])
         right = merged[i] == labels[i]
         ax.set_title(classes[merged[i]], color=GREEN if right else RED, fontsize=9)
         note = "" if right else f"truth: {classes[labels[i]]}"

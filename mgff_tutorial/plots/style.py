@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.patches import FancyArrowPatch
 
 BLUE, ORANGE, GREEN, RED, PURPLE, GREY = (
     "#3b6fb6",
@@ -64,22 +65,21 @@ def bare(ax):
     ax.spines[:].set_visible(False)
 
 
-def show_image(ax, image, title=None, box=None, colour=ORANGE):
+def show_image(ax, image, title="", box=None, colour=ORANGE, smooth=False):
     """Draw a picture without ticks: PIL image, (H, W, 3) array, or (3, H, W) tensor in [0, 1];
-    ``box`` is xyxy pixels.
+    ``box`` is xyxy pixels. ``smooth`` keeps thin outlines where pixels would be dropped.
     """
     if hasattr(image, "detach"):
         image = image.detach().float().cpu().clamp(0, 1).permute(1, 2, 0).numpy()
-    ax.imshow(np.asarray(image))
+    ax.imshow(np.asarray(image), interpolation="antialiased" if smooth else None)
     bare(ax)
-    if title is not None:
-        ax.set_title(title)
+    ax.set_title(title)
     if box is not None:
         frame_box(ax, box, colour)
     return ax
 
 
-def overlay(ax, image, weights, title=None, alpha=0.55, **style):
+def overlay(ax, image, weights, title="", alpha=0.55, **style):
     """A grid of weights, dark to bright, over a pale grey version of a PIL image, enlarged to it.
 
     Args:
@@ -109,6 +109,23 @@ def frame_box(ax, box, colour=ORANGE, **style):
     frame(ax, x0 - 0.5, y0 - 0.5, x1 - x0, y1 - y0, colour, **style)
 
 
+def frame_groups(ax, groups, shift=0.0):
+    """A `frame` around the cells of each group in a matrix whose rows and columns stand in groups.
+
+    Args:
+        groups: list of the group of each row. shift: of the first cell's corner.
+    """
+    for group in dict.fromkeys(groups):
+        corner, side = groups.index(group) + shift, groups.count(group)
+        frame(ax, corner, corner, side, side)
+
+
+def draw_arrow(ax, start, end, colour, zorder=2, size=9):
+    """An arrow between two points, its head ``size`` points long."""
+    style = {"arrowstyle": "-|>", "mutation_scale": size, "shrinkA": 0, "shrinkB": 0}
+    ax.add_patch(FancyArrowPatch(start, end, color=colour, linewidth=1.4, zorder=zorder, **style))
+
+
 def draw_lines(ax, heights, places, **style):
     """Horizontal lines at ``heights`` and vertical ones at ``places``."""
     for y in heights:
@@ -117,13 +134,24 @@ def draw_lines(ax, heights, places, **style):
         ax.axvline(x, **style)
 
 
+def bounds(estimates, unit=1):
+    """Arrays ``low``, ``mean``, ``high`` of `intervals.Estimate`, in units of 1 / ``unit``."""
+    return unit * np.array([(e.low, e.mean, e.high) for e in estimates]).T
+
+
+def draw_whiskers(ax, x, estimates, unit=1, **style):
+    """Means of `intervals.Estimate` as points and their intervals as whiskers, in units of
+    1 / ``unit``.
+    """
+    low, mean, high = bounds(estimates, unit)
+    ax.errorbar(x, mean, [mean - low, high - mean], **{"fmt": "o", **style})
+
+
 def draw_band(ax, x, estimates, colour, label, unit=1, alpha=0.18, linewidth=1.5):
     """Means of `intervals.Estimate` as a line and their intervals as a band, in units of
     1 / ``unit``.
     """
-    low, mean, high = (
-        [unit * getattr(estimate, end) for estimate in estimates] for end in ("low", "mean", "high")
-    )
+    low, mean, high = bounds(estimates, unit)
     ax.plot(x, mean, "o-", color=colour, label=label, linewidth=linewidth, markersize=4)
     ax.fill_between(x, low, high, color=colour, alpha=alpha, linewidth=0)
 
@@ -133,6 +161,14 @@ def write_cells(ax, values, text="{}", colour=lambda value: "black", size=9, **s
     style = {"ha": "center", "va": "center", "fontsize": size, **style}
     for (row, column), value in np.ndenumerate(np.asarray(values)):
         ax.text(column, row, text.format(value), color=colour(value), **style)
+
+
+def name_cells(ax, names, **style):
+    """Names beside the rows and the columns of a matrix, without tick marks and frame."""
+    ax.set_xticks(range(len(names)), names, **style)
+    ax.set_yticks(range(len(names)), names, **style)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
 
 
 def as_array(values):

@@ -1,10 +1,12 @@
 """The whole system in one picture, with the shapes of Swin-B at 384: the figure of the README."""
 
+from itertools import combinations
+
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
+from matplotlib.patches import FancyBboxPatch, Rectangle
 
-from .style import BLUE, GREEN, ORANGE, PURPLE, RED, frame
+from .style import BLUE, GREEN, ORANGE, PURPLE, RED, draw_arrow, frame
 
 INK, MUTED, WASH = "#22262b", "#5b626b", "#f2f5fa"
 WIDTH, HEIGHT = 100.0, 65.0  # of the drawing, in its own units; a unit is a tenth of an inch
@@ -45,7 +47,7 @@ def _first_look(ax, image):
     _picture(ax, image, 6.5, middle, 10.6)
     _text(ax, 6.5, middle + 7.2, "image", weight="bold")
     _text(ax, 6.5, middle - 6.9, "384 × 384 × 3", size=9, color=MUTED)
-    _arrow(ax, (12.0, middle), (13.8, middle))
+    draw_arrow(ax, (12.0, middle), (13.8, middle), MUTED)
 
     titles = (
         (21.0, "Swin-B", "four feature maps"),
@@ -63,14 +65,14 @@ def _first_look(ax, image):
         _text(ax, 23.6, y + 1.0, f"{cells} × {cells}", size=9, ha="left")
         _text(ax, 23.6, y - 1.0, f"× {channels}", size=9, ha="left")
         step = ("conv 4, stride 4", "conv 2, stride 2", "conv 1", "unchanged")[i]
-        _arrow(ax, (30.0, y), (38.6, y), colour)
+        draw_arrow(ax, (30.0, y), (38.6, y), colour)
         _text(ax, 34.1, y + 1.4, step, size=8.2, color=MUTED)
         _stack(ax, image, 12, 41.4, y, 4.8, colour, sheets=4)
-        _arrow(ax, (44.9, y), (46.9, y), colour)
+        draw_arrow(ax, (44.9, y), (46.9, y), colour)
         _box(ax, 47.0, y + 0.25, 13.0, 2.9, "self-attention", colour)
         _box(ax, 47.0, y - 3.15, 13.0, 2.9, "channel attention", colour)
     for above, below in zip(ROWS, ROWS[1:]):  # each Swin stage works on the map of the one before
-        _arrow(ax, (18.2, above - 3.1), (18.2, below + 4.3), MUTED)
+        draw_arrow(ax, (18.2, above - 3.1), (18.2, below + 4.3), MUTED)
     _graph(ax)
 
 
@@ -78,7 +80,7 @@ def _graph(ax):
     """576 nodes in four colours, 18 super-nodes, and the edges between them."""
     cells = (np.stack(np.meshgrid(np.arange(12), np.arange(12)), -1).reshape(-1, 2) - 5.5) * 0.46
     for y, colour in zip(ROWS, COLOURS):
-        _arrow(ax, (60.1, y), (61.9, y), colour)
+        draw_arrow(ax, (60.1, y), (61.9, y), colour)
         ax.scatter(65.0 + cells[:, 0], y + cells[:, 1], s=4.5, color=colour, linewidths=0)
     rng = np.random.default_rng(4)
     middle = (ROWS[0] + ROWS[3]) / 2
@@ -94,14 +96,13 @@ def _graph(ax):
             start = (65.0 + 0.46 * 5.5, y + 0.46 * (rng.integers(12) - 5.5))
             end = centres[rng.integers(18)]
             ax.plot(*zip(start, end), color=colour, linewidth=0.5, alpha=0.45, zorder=1)
-    for a in range(18):
-        for b in range(a):
-            if np.hypot(*(centres[a] - centres[b])) < 3.4:
-                ax.plot(*centres[[a, b]].T, color=MUTED, linewidth=0.7, zorder=2)
+    for a, b in combinations(centres, 2):
+        if np.hypot(*(a - b)) < 3.4:
+            ax.plot(*zip(a, b), color=MUTED, linewidth=0.7, zorder=2)
     ax.scatter(*centres.T, s=46, color=PURPLE, edgecolors="white", linewidths=0.8, zorder=3)
     _text(ax, 65.0, 23.9, "576 × 1024", size=9)
     _text(ax, 73.6, 23.9, "18 × 1024", size=9)
-    _arrow(ax, (75.8, middle), (78.4, middle))
+    draw_arrow(ax, (75.8, middle), (78.4, middle), MUTED)
     _box(ax, 78.6, middle + 0.4, 8.4, 3.2, "mean", PURPLE)
     _box(ax, 78.6, middle - 3.6, 8.4, 3.2, "linear", PURPLE)
     _text(ax, 82.8, middle - 5.2, "1024 → K", size=9)
@@ -115,7 +116,7 @@ def _second_look(ax, image, result, index):
     middle = (ROWS[0] + ROWS[3]) / 2
     ax.plot([6.5, 6.5], [middle - 8.2, y], color=MUTED, linewidth=1.4)
     for start, end in ((6.5, 13.8), (25.8, 29.3), (40.6, 43.9), (55.2, 58.5), (69.8, 73.8)):
-        _arrow(ax, (start, y), (end, y))
+        draw_arrow(ax, (start, y), (end, y), MUTED)
     _panel(ax, 14.0, y - 5.3, 11.6, side, PURPLE)
     _text(ax, 19.8, y + 1.6, "ViT", weight="bold", size=10.5)
     _text(ax, 19.8, y - 0.5, "frozen", size=9, color=MUTED)
@@ -163,7 +164,7 @@ def _merge(ax, result, index):
         ((95.0, middle - 3.6), (95.0, 32.0)),
         ((95.0, LOOK_2 + 6.2), (95.0, 21.8)),
     ):
-        _arrow(ax, start, end)
+        draw_arrow(ax, start, end, MUTED)
 
 
 def _picture(ax, image, x, y, side, colour=INK):
@@ -205,22 +206,6 @@ def _panel(ax, x, y, width, height, colour=BLUE, fill=WASH, rounding=1.2, zorder
 def _box(ax, x, y, width, height, label, colour):
     _panel(ax, x, y, width, height, colour, "white", 0.6, 2)
     _text(ax, x + width / 2, y + height / 2, label, size=9)
-
-
-def _arrow(ax, start, end, colour=MUTED):
-    ax.add_patch(
-        FancyArrowPatch(
-            start,
-            end,
-            arrowstyle="-|>",
-            mutation_scale=9,
-            color=colour,
-            linewidth=1.4,
-            shrinkA=0,
-            shrinkB=0,
-            zorder=2,
-        )
-    )
 
 
 def _text(ax, x, y, text, size=10.0, ha="center", color=INK, weight="normal"):

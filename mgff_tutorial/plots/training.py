@@ -5,7 +5,8 @@ choosing misleads.
 import numpy as np
 
 from ..training.runs import draw_curves
-from .style import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, panels, plt, show_image
+from . import crops
+from .style import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, panels, plt
 
 
 def draw_momentum(paths):
@@ -60,11 +61,8 @@ def draw_views(original, views, titles=None):
         views: (N, 3, S, S) tensor in [0, 1].
         titles: N titles, or None.
     """
-    figure, axes = panels(len(views) + 1, size=(1.62, 1.75))
-    show_image(axes[0], original, "the file")
-    for i, view in enumerate(views):
-        show_image(axes[i + 1], view, titles[i] if titles else None)
-    return figure
+    titles = ["the file", *(titles or [""] * len(views))]
+    return crops.draw_views([original, *views], titles, size=(1.62, 1.75))
 
 
 def draw_overfitting(losses, accuracies):

@@ -6,7 +6,19 @@ import matplotlib.patheffects as effects
 import numpy as np
 from matplotlib.colors import ListedColormap
 
-from .style import BLUE, GREY, ORANGE, RED, bare, draw_lines, panels, plt, show_image, write_cells
+from .style import (
+    BLUE,
+    GREY,
+    ORANGE,
+    RED,
+    bare,
+    draw_lines,
+    name_cells,
+    panels,
+    plt,
+    show_image,
+    write_cells,
+)
 
 # Nine soft colours, one for each region that a shift can make; neighbours differ clearly.
 REGIONS = [
@@ -29,15 +41,11 @@ def _borders(ax, shape, window, offset=(0, 0), colour="black", width=2.2):
     """Lines between windows whose first border lies at ``offset``; the frame of the grid as
     well.
     """
-    height, width_ = shape
-    for y in {0, height, *range(offset[0], height, window[0])}:
-        ax.plot(
-            [-0.5, width_ - 0.5], [y - 0.5, y - 0.5], color=colour, linewidth=width, clip_on=False
-        )
-    for x in {0, width_, *range(offset[1], width_, window[1])}:
-        ax.plot(
-            [x - 0.5, x - 0.5], [-0.5, height - 0.5], color=colour, linewidth=width, clip_on=False
-        )
+    ends = [
+        [n - 0.5 for n in {0, side, *range(first, side, step)}]
+        for side, first, step in zip(shape, offset, window)
+    ]
+    draw_lines(ax, *ends, color=colour, linewidth=width, clip_on=False)
 
 
 def draw_numbered_grids(grids, colours, titles, windows, offsets=None):
@@ -75,6 +83,7 @@ def draw_windows_on(image, windows):
     show_image(first, image, "the map")
     mixed = (0.55 * pixels + 0.45 * _RGB[tint]).astype(np.uint8)
     show_image(second, mixed, f"{windows * windows} windows")
+    cells = right.subplots(windows, windows)
     for (r, c), number in np.ndenumerate(numbers):
         second.text(
             (c + 0.5) * side,
@@ -85,10 +94,9 @@ def draw_windows_on(image, windows):
             fontsize=12,
             path_effects=_OUTLINE,
         )
-    for number, ax in zip(numbers.flat, right.subplots(windows, windows).flat):
-        r, c = divmod(int(number), windows)
-        show_image(ax, pixels[r * side : (r + 1) * side, c * side : (c + 1) * side])
-        ax.set_title(number, fontsize=8, pad=2)
+        piece = pixels[r * side : (r + 1) * side, c * side : (c + 1) * side]
+        show_image(cells[r, c], piece)
+        cells[r, c].set_title(number, fontsize=8, pad=2)
     right.suptitle("each attends to itself only", fontsize=11)
     return figure
 
@@ -173,8 +181,7 @@ def draw_masks(masks, names, regions, titles, labels=True):
         allowed = np.asarray(masks[i]) == 0
         _pairs(ax, allowed, np.asarray(regions[i]))
         if labels:
-            ticks = range(len(allowed))
-            ax.set_xticks(ticks, names[i], fontsize=9), ax.set_yticks(ticks, names[i], fontsize=9)
+            name_cells(ax, names[i], fontsize=9)
             ax.set_xticks(np.arange(len(allowed) + 1) - 0.5, minor=True)
             ax.set_yticks(np.arange(len(allowed) + 1) - 0.5, minor=True)
             ax.grid(which="minor", color="white", linewidth=1.5)
@@ -185,8 +192,7 @@ def draw_masks(masks, names, regions, titles, labels=True):
                 colour=lambda text: "black" if text == "0" else "white",
             )
         else:
-            ax.set(xticks=[], yticks=[])
-        ax.spines[:].set_visible(False)
+            bare(ax)
         ax.set_xlabel("key", fontsize=9), ax.set_ylabel("query", fontsize=9)
         ax.set_title(titles[i], fontsize=10)
     return figure
@@ -249,10 +255,7 @@ def draw_pair_matrices(matrices, titles, regions):
     for ax, matrix, title in zip(axes, matrices, titles):
         _pairs(ax, np.asarray(matrix), np.asarray(regions))
         ax.set(title=title, xlabel="key", ylabel="query")
-        ticks = range(len(matrix))
-        ax.set_xticks(ticks, ticks, fontsize=7), ax.set_yticks(ticks, ticks, fontsize=7)
-        ax.tick_params(length=0)
-        ax.spines[:].set_visible(False)
+        name_cells(ax, range(len(matrix)), fontsize=7)
     return figure
 
 
@@ -294,9 +297,6 @@ def draw_weights(weights, titles, names):
         write_cells(
             ax, matrix, "{:.2f}", lambda v: "white" if v > 0.6 else (RED if v == 0 else "black")
         )
-        ax.set_xticks(range(len(names)), names, fontsize=9)
-        ax.set_yticks(range(len(names)), names, fontsize=9)
+        name_cells(ax, names, fontsize=9)
         ax.set(title=title, xlabel="key", ylabel="query")
-        ax.tick_params(length=0)
-        ax.spines[:].set_visible(False)
     return figure
