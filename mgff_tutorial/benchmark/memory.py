@@ -7,7 +7,6 @@ is added up. Not counted: the allocator's waste and the libraries' own buffers (
     on a large card).
 """
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -139,33 +138,9 @@ def _kept_bytes(model, blocks, img_size, precision, batch):
         for block in blocks
         for hook in (block.register_forward_pre_hook(enter), block.register_forward_hook(leave))
     ]
-    mixed = torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else nullcontext()
+    mixed = torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16")
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), mixed:
         model(torch.zeros(batch, 3, img_size, img_size)).float().logsumexp(1).sum()
     for handle in handles:
         handle.remove()
     return sum(size for size, _ in seen.values()), shares
-
-
-def memory_table(build, img_size, gigabytes=24.0, batches=(1, 2, 4, 8, 16, 32)):
-    """Lines of a table: precision and checkpointing against batch size, in GB; and what fits.
-
-    Args:
-        build: as in `training_memory`.
-        img_size: side of the images.
-        gigabytes: memory of the card.
-        batches: batch sizes of the columns.
-    """
-    lines = [
-        f"{'precision':<10} {'checkpointing':<14}" + "".join(f"{n:>7}" for n in batches) + "   fits"
-    ]
-    for precision in ("no", "bf16"):
-        for checkpoint in (False, True):
-            memory = training_memory(build, img_size, precision, "momentum", checkpoint)
-            cells = "".join(f"{memory.total(n) / GIB:>7.1f}" for n in batches)
-            lines.append(
-                f"{'float32' if precision == 'no' else precision:<10} "
-                f"{'yes' if checkpoint else 'no':<14}{cells}"
-                f"{memory.largest_batch(gigabytes):>7}"
-            )
-    return lines

@@ -60,27 +60,17 @@ def torchvision_swin(name, ours):
     for module in model.modules():
         if isinstance(module, torchvision.ops.StochasticDepth):
             module.p = 0.0
-    state = {
-        "features.0.0": "patch_embed.proj",
-        "features.0.2": "patch_embed.norm",
-        "norm": "norm",
-        "head": "head.fc",
-    }
-    for i, stage in enumerate(ours.layers):
-        if i:
-            state[f"features.{2 * i}"] = f"layers.{i}.downsample"
-        for j in range(len(stage.blocks)):
-            there, here = f"features.{2 * i + 1}.{j}", f"layers.{i}.blocks.{j}"
-            state.update(
-                {f"{there}.{part}": f"{here}.{part}" for part in ("norm1", "norm2", "attn")}
-            )
-            state.update({f"{there}.mlp.0": f"{here}.mlp.fc1", f"{there}.mlp.3": f"{here}.mlp.fc2"})
-    source, filled = ours.state_dict(), model.state_dict()
-    for key in filled:
-        if not key.endswith("relative_position_index"):
-            prefix = max((p for p in state if key.startswith(p + ".")), key=len)
-            filled[key] = source[state[prefix] + key[len(prefix) :]]
-    model.load_state_dict(filled)
+    stem, *stages = model.features
+    pairs = [(stem[0], ours.patch_embed.proj), (stem[2], ours.patch_embed.norm)]
+    pairs += [(model.norm, ours.norm), (model.head, ours.head.fc)]
+    pairs += zip(stages[1::2], [stage.downsample for stage in ours.layers[1:]])
+    for theirs, stage in zip(stages[::2], ours.layers):
+        for there, here in zip(theirs, stage.blocks):
+            pairs += [(getattr(there, n), getattr(here, n)) for n in ("norm1", "norm2", "attn")]
+            pairs += [(there.mlp[0], here.mlp.fc1), (there.mlp[3], here.mlp.fc2)]
+    for there, here in pairs:
+        missing, _ = there.load_state_dict(here.state_dict(), strict=False)
+        assert set(missing) <= {"relative_position_index"}, missing
     return model
 
 

@@ -8,11 +8,13 @@ import platform
 import statistics
 import time
 import weakref
-from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 
+import timm
 import torch
 import torch.nn.functional as F
+import torchvision
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -60,13 +62,8 @@ def make_step(model, images, mode, dtype):
         dtype: a key of ``DTYPES``.
     """
 
-    def cast():
-        return (
-            torch.autocast(images.device.type, DTYPES[dtype])
-            if dtype != "float32"
-            else nullcontext()
-        )
-
+    half = dtype == "bf16"
+    cast = partial(torch.autocast, images.device.type, torch.bfloat16, enabled=half)
     if mode == "forward":
 
         def step():
@@ -204,14 +201,12 @@ def measure(
         models["ours, optimised"] = optimise(quick, images)
     if systems:
         models.update(system_versions(case))
-    if mode == "train":
-        models.pop("two stages", None)  # it does not train: its parts do
+    if mode == "train" or compiled:  # its parts train, boxes and crops are no graph
+        models.pop("two stages", None)
     for name, model in models.items():
         model.to(device).train(mode == "train")
-        if compiled and name != "two stages":
+        if compiled:
             models[name] = torch.compile(model, dynamic=False)
-    if compiled and "two stages" in models:
-        models.pop("two stages")  # boxes and crops are no graph; its models are above
     same = {
         name: make_step(m.eval(), images, "forward", dtype)
         for name, m in models.items()
@@ -271,9 +266,6 @@ def compiler_missing(device):
 
 def environment(device):
     """What the figures depend on: versions, device, threads, date."""
-    import timm
-    import torchvision
-
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
     return {
         "device": f"{device.type}: {name}",

@@ -17,12 +17,8 @@ def run_check(args):
     if args.root is None and is_folder(args.name):
         args.name, args.root = "folder", args.name  # as train --data takes it
     report = check_dataset(args.name, args.root, decode=not args.quick, workers=args.workers)
-    for problem in report.errors:
-        print(problem)
-    if not args.no_notes:
-        for problem in report.notes:
-            print(f"note: {problem}")
-    for line in report.summary:
+    notes = [] if args.no_notes else [f"note: {problem}" for problem in report.notes]
+    for line in [*report.errors, *notes, *report.summary]:
         print(line)
     read = "read in full" if not args.quick else "whose header is sound"
     print(

@@ -94,8 +94,7 @@ def _write_csv(path, rows):
     with atomic_file(path, "w") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(COLUMNS)
-        for row in rows:
-            writer.writerow([_no_formula(getattr(row, column)) for column in COLUMNS])
+        writer.writerows([_no_formula(getattr(row, column)) for column in COLUMNS] for row in rows)
 
 
 def _no_formula(value):
