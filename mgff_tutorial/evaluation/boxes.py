@@ -16,6 +16,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
+from torch.utils.data import BatchSampler
+from torchvision.transforms.v2 import functional as tv
+from tqdm.auto import tqdm
 
 from .. import __version__
 from ..cropper import ViTCropper
@@ -201,8 +205,6 @@ def find_boxes(
     Returns:
         (N, 4) float64 array, xyxy pixels of the upright images; the same on every process.
     """
-    from tqdm.auto import tqdm
-
     if find is None:
         find, finder = (lambda batch: _found(cropper, batch)), describe(cropper)
     store = BoxStore(dataset, finder, folder, rank)
@@ -211,14 +213,13 @@ def find_boxes(
         total=len(share), desc="finding objects", unit=" images", leave=False, disable=not progress
     )
     with store, bar:
-        for start in range(0, len(share), batch_size):
-            indices = share[start : start + batch_size]
+        for indices in BatchSampler(share, batch_size, drop_last=False):
             if store.known(indices) is None:
                 batch = [dataset.image(i) if images is None else images[i] for i in indices]
                 if images is None:
                     sizes = np.array([2 * full_scale(image) for image in batch])
                 else:
-                    sizes = np.ones((len(batch), 4)) if scales is None else scales[list(indices)]
+                    sizes = np.ones((len(batch), 4)) if scales is None else scales[indices]
                 store.add(indices, np.asarray(find(batch)) * sizes)
             bar.update(len(indices))
     if processes > 1:
@@ -238,9 +239,6 @@ def as_pixels(image):
     """A PIL image or a uint8 tensor (3, H, W) as float32 in 0 to 1, by the same rounding for
     both.
     """
-    from PIL import Image
-    from torchvision.transforms.v2 import functional as tv
-
     if isinstance(image, Image.Image):
         image = tv.to_image(image).as_subclass(torch.Tensor)
     if not isinstance(image, torch.Tensor) or image.dtype != torch.uint8:

@@ -139,10 +139,8 @@ def table_row(record):
     if "box" not in record:
         return row
     box = "whole image" if record["whole_image"] else " ".join(f"{v:.0f}" for v in record["box"])
-    stages = (record[stage]["probability"] for stage in ("stage1", "stage2"))
-    marks = (
-        "" if record[stage]["species"] == record["species"] else "*"
-        for stage in ("stage1", "stage2")
+    first, second = (
+        f"{look['probability']:.1%}{'' if look['species'] == record['species'] else '*'}"
+        for look in (record["stage1"], record["stage2"])
     )
-    cells = [f"{probability:.1%}{mark}" for probability, mark in zip(stages, marks)]
-    return f"{row}  {cells[0]:>7}  {cells[1]:>7}  {box}"
+    return f"{row}  {first:>7}  {second:>7}  {box}"

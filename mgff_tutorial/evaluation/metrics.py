@@ -90,14 +90,14 @@ class Predictions:
         with atomic_file(path, "w") as stream:
             writer = csv.writer(stream, lineterminator="\n")
             writer.writerow(["index", "image", "label", "predicted", "probability", "right"])
-            for i, (label, guess) in enumerate(zip(self.labels, self.predicted)):
-                writer.writerow(
-                    [
-                        i,
-                        i if names is None else names[i],
-                        self.classes[label],
-                        self.classes[guess],
-                        f"{self.probabilities[i, guess]:.4f}",
-                        int(label == guess),
-                    ]
-                )
+            writer.writerows(
+                [
+                    i,
+                    i if names is None else names[i],
+                    self.classes[label],
+                    self.classes[guess],
+                    f"{self.probabilities[i, guess]:.4f}",
+                    int(label == guess),
+                ]
+                for i, (label, guess) in enumerate(zip(self.labels, self.predicted))
+            )

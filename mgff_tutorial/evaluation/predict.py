@@ -6,15 +6,17 @@ from itertools import islice
 
 import torch
 
+from ..cropper import ViTCropper
 from ..datasets.folder import walk_images
 from ..datasets.transforms import enough_pixels, eval_transform, model_config
-from ..models import build_from_checkpoint
+from ..models import build_from_checkpoint, create_model
 from ..support.checkpoints import read_metadata
 from ..support.device import pick_device
 from ..support.errors import CheckpointError, DataError, InputError, check_number
 from ..support.fast import optimise
 from ..support.files import as_path
 from ..support.images import BYTES, full_scale, images_per_pass, open_image
+from ..two_stage import TwoStageClassifier
 from .confidence import Familiarity, embeddings_of, soften
 
 
@@ -105,9 +107,6 @@ def load_cropper(vit="vit_nano", device="auto", input_size=None, **options):
     Raises:
         CheckpointError: weights that cannot be had or are of another model.
     """
-    from ..cropper import ViTCropper
-    from ..models import create_model
-
     if as_path(vit, "vit").is_dir():
         raise CheckpointError(
             f"{vit} is a folder; expected the name of a ViT or the file of its weights."
@@ -155,8 +154,6 @@ class Predictor:
         self.temperature = look.get("temperature")
         self.familiarity = Familiarity.from_card(card.get("familiarity"))
         if cropper is not None:
-            from ..two_stage import TwoStageClassifier
-
             self.two_stage = TwoStageClassifier(
                 classifier, cropper, input_size=size, mean=mean, std=std, resize=resize
             )

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Subset, TensorDataset
+from torch.utils.data import BatchSampler, DataLoader, Subset, TensorDataset
+from tqdm.auto import tqdm
 
 from ..support.device import pick_device
 from ..support.errors import InputError, check_number
 from ..support.images import full_scale, images_per_pass
 from ..support.modes import evaluation_mode
+from .boxes import BoxStore, describe
 from .metrics import Predictions
+from .predict import Predictor, finite
 
 if TYPE_CHECKING:
     from ..cropper import ViTCropper
@@ -129,10 +132,6 @@ def predict_split(
     Raises:
         InputError: the model's number of classes is not that of the data set.
     """
-    from tqdm.auto import tqdm
-
-    from .predict import finite
-
     check_number("batch_size", batch_size, 1, whole=True)
     check_number("workers", workers, 0, whole=True)
     share, chunks = range(rank, len(dataset), processes), []
@@ -214,8 +213,6 @@ def evaluate(
     Raises:
         InputError: the data set's classes are not the classifier's.
     """
-    from .predict import Predictor
-
     check_number("batch_size", batch_size, 1, whole=True)
     check_number("workers", workers, 0, whole=True)
     check_classes(classifier.card["classes"], dataset.classes)
@@ -251,19 +248,14 @@ def evaluate(
 
 def _two_stage_share(two_stage, dataset, batch_size, team, progress):
     """(positions (n,), three arrays (n, K)) of one process."""
-    from tqdm.auto import tqdm
-
-    from .boxes import BoxStore, describe
-
-    positions, found = list(range(team.rank, len(dataset), team.processes)), []
+    positions, found = range(team.rank, len(dataset), team.processes), []
     # the ViT looks at an image once, not in every run
     store = BoxStore(dataset, describe(two_stage.cropper), part=team.rank)
     bar = tqdm(
         total=len(positions), desc="two stages", unit=" images", leave=False, disable=not progress
     )
     with store, bar:
-        for start in range(0, len(positions), batch_size):
-            indices = positions[start : start + batch_size]
+        for indices in BatchSampler(positions, batch_size, drop_last=False):
             images = [dataset.image(i) for i in indices]
             scales = torch.tensor([2 * full_scale(image) for image in images])
             known = store.known(indices)

@@ -35,8 +35,7 @@ class PredictionTable:
         self.rows.writeheader()
         if earlier is not None and Path(earlier).is_file():
             with open(earlier, encoding="utf-8") as lines:
-                for line in lines:
-                    self.write([json.loads(line)])
+                self.write(map(json.loads, lines))
 
     def write(self, records):
         """Append records of `Predictor` with their image names."""

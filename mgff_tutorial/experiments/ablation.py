@@ -8,6 +8,7 @@ speak of the heads; see `frozen_features` for why.
 
 import logging
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import torch
@@ -131,10 +132,8 @@ def fusion(study, results, seeds, configurations):
     for configuration, seed in results.missing(configurations, seeds):
         recipe = tune(study, results, configuration)
         head = study.trained(configuration, recipe, seed)
-        probabilities, cost = (
-            predict_head(head, study.view("test", "whole")),
-            study.cost(configuration),
-        )
+        probabilities = predict_head(head, study.view("test", "whole"))
+        cost = study.cost(configuration)
         add_result(results, configuration, seed, "test", probabilities, truth, cost)
         share = 100 * scores_of(probabilities, truth)["accuracy"]
         logger.info(f"{configuration}, seed {seed}: {share:.1f} %")
@@ -149,17 +148,15 @@ def two_stage(study, results, seeds, configurations):
     annotated boxes (ceiling); ``central``, a fixed box in the middle (floor). Training: on
     ``whole`` images with random crops, or with the ``crops`` too.
     """
-    for training in ("whole", "crops"):
-        for seed in seeds:
-            for configuration in configurations:
-                run = f"{configuration}/{training}"
-                if has_looks(results, run, seed):
-                    continue
-                recipe = tune(study, results, configuration)
-                head = study.trained(configuration, recipe, seed, crops=training == "crops")
-                views = {kind: study.view("test", kind) for kind in ("whole", *SOURCES)}
-                found = {kind: predict_head(head, view) for kind, view in views.items()}
-                add_looks(study, results, run, seed, found, study.cost(configuration))
+    for training, seed, configuration in product(("whole", "crops"), seeds, configurations):
+        run = f"{configuration}/{training}"
+        if has_looks(results, run, seed):
+            continue
+        recipe = tune(study, results, configuration)
+        head = study.trained(configuration, recipe, seed, crops=training == "crops")
+        kinds = ("whole", *SOURCES)
+        found = {kind: predict_head(head, study.view("test", kind)) for kind in kinds}
+        add_looks(study, results, run, seed, found, study.cost(configuration))
 
 
 def has_looks(results, run, seed):

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from torch.utils.data import BatchSampler
+from torchvision.transforms.functional import normalize
 from tqdm.auto import tqdm
 
 from ..training.config import load_config
@@ -105,14 +107,11 @@ def _probabilities(study, trainer, kind, batch_size=32):
     """(N, K) class probabilities of the test images in one kind of `Study.views`."""
     views = study.views("test", kind)
     model, stats, device = trainer.bare.eval(), trainer.data.stats, trainer.device
-    mean, std = (torch.tensor(stats[key]).view(1, 3, 1, 1) for key in ("mean", "std"))
-    out = []
-    for start in tqdm(range(0, len(views), batch_size), desc=kind, unit="batch", leave=False):
-        images = [
-            cut(study.test.image(i), views[i], trainer.config.img_size)
-            for i in range(start, min(start + batch_size, len(views)))
-        ]
-        out.append(model(((torch.stack(images) - mean) / std).to(device)).float().softmax(1).cpu())
+    batches, out = BatchSampler(range(len(views)), batch_size, drop_last=False), []
+    for indices in tqdm(batches, desc=kind, unit="batch", leave=False):
+        images = [cut(study.test.image(i), views[i], trainer.config.img_size) for i in indices]
+        x = normalize(torch.stack(images), stats["mean"], stats["std"])
+        out.append(model(x.to(device)).float().softmax(1).cpu())
     return torch.cat(out)
 
 

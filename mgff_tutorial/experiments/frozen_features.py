@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch.utils.data import BatchSampler
 from torchvision.transforms import functional as TF
 from tqdm.auto import tqdm
 
@@ -98,7 +99,7 @@ class FrozenFeatures:
         self.device, self.precision, self.checked = torch.device(device), precision, False
         config = model_config(backbone.model)
         self.size = backbone.img_size[0]
-        self.mean, self.std = (torch.tensor(config[key]).view(3, 1, 1) for key in ("mean", "std"))
+        self.mean, self.std = config["mean"], config["std"]
         self.folder = (cache_dir() if folder is None else folder) / "frozen_features"
         self.weights = fingerprint(backbone)
 
@@ -143,9 +144,8 @@ class FrozenFeatures:
         """One batch, nothing stored: PIL images and a `View` of each -> the dict of `extract`, in
         float32.
         """
-        images = torch.stack(
-            [(cut(p, v, self.size) - self.mean) / self.std for p, v in zip(pictures, views)]
-        )
+        images = torch.stack([cut(p, v, self.size) for p, v in zip(pictures, views)])
+        images = TF.normalize(images, self.mean, self.std)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             maps, final = self.backbone.forward_features(images.to(self.device))
             pooled = self.backbone.pool(final)
@@ -157,11 +157,10 @@ class FrozenFeatures:
     def _compute(self, folder, dataset, views, batch_size, name):
         folder.mkdir(parents=True, exist_ok=True)
         out, vectors = None, []
-        for start in tqdm(
-            range(0, len(views), batch_size), desc=f"features {name}", unit="batch", leave=False
-        ):
-            stop = min(start + batch_size, len(views))
-            found = self.maps_of([dataset.image(i) for i in range(start, stop)], views[start:stop])
+        batches = BatchSampler(range(len(views)), batch_size, drop_last=False)
+        for indices in tqdm(batches, desc=f"features {name}", unit="batch", leave=False):
+            images = (dataset.image(i) for i in indices)
+            found = self.maps_of(images, [views[i] for i in indices])
             if out is None:
                 out = [
                     np.lib.format.open_memmap(
@@ -170,7 +169,7 @@ class FrozenFeatures:
                     for i, m in enumerate(found["maps"])
                 ]
             for array, m in zip(out, found["maps"]):
-                array[start:stop] = m.numpy()
+                array[indices] = m.numpy()
             vectors.append(found["pooled"].numpy())
         for array in out:
             array.flush()

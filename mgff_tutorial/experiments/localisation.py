@@ -16,8 +16,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch.utils.data import BatchSampler
+from torchvision.transforms.functional import normalize
+from tqdm.auto import tqdm
 
 from ..cropper import ViTCropper, resize
+from ..evaluation.boxes import as_pixels
 from ..response import get_rule, record_attention
 from ..support.errors import InputError
 from ..support.fast import count_flops
@@ -101,10 +105,6 @@ def find_objects(
         ``"peak_in_box"``, 1 or 0, NaN for the baselines, which have no peak; ``"parts_kept"``, the
         share of visible parts inside the box, NaN without parts.
     """
-    from tqdm.auto import tqdm
-
-    from ..evaluation.boxes import as_pixels
-
     boxes = torch.as_tensor(boxes, dtype=torch.float32)
     if not callable(pictures) and len(boxes) != len(pictures):
         raise InputError(
@@ -115,18 +115,14 @@ def find_objects(
     last = max(
         (depth if r.last is None else min(depth, r.last) for r in rules.values()), default=None
     )
-    mean, std = (torch.tensor(v)[:, None, None] for v in (cropper.mean, cropper.std))
     parameter, found = next(cropper.vit.parameters()), {name: [] for name in (*BASELINES, *rules)}
     opened = pictures if callable(pictures) else pictures.__getitem__
-    starts = range(0, len(boxes), batch_size)
-    for start in tqdm(starts, disable=not progress, desc="localising", leave=False):
-        batch, sizes = [], []
-        for i in range(start, min(start + batch_size, len(boxes))):
-            picture = opened(i).convert("RGB")
-            sizes.append(picture.size)
-            batch.append(resize(as_pixels(picture), cropper.input_size))
-        sizes = torch.tensor(sizes, dtype=torch.float32)
-        x = ((torch.stack(batch) - mean) / std).to(parameter.device, parameter.dtype)
+    batches = BatchSampler(range(len(boxes)), batch_size, drop_last=False)
+    for indices in tqdm(batches, disable=not progress, desc="localising", leave=False):
+        seen = [opened(i).convert("RGB") for i in indices]
+        sizes = torch.tensor([picture.size for picture in seen], dtype=torch.float32)
+        x = torch.stack([resize(as_pixels(picture), cropper.input_size) for picture in seen])
+        x = normalize(x, cropper.mean, cropper.std).to(parameter.device, parameter.dtype)
         with torch.no_grad():
             record = record_attention(cropper.vit, x, last)
         no_peak = torch.full_like(sizes, float("nan"))
@@ -179,9 +175,9 @@ def _inside(points, boxes):
 
 def summarise(found, split="", input_size=0):
     """One `Score` for each rule of `find_objects`."""
-    sizes = {rule: 0 if rule in BASELINES else input_size for rule in found}
     return [
-        _score(split, rule, sizes[rule], values=measure(arrays)) for rule, arrays in found.items()
+        _score(split, rule, 0 if rule in BASELINES else input_size, values=measure(arrays))
+        for rule, arrays in found.items()
     ]
 
 

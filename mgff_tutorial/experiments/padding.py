@@ -36,11 +36,8 @@ def padding(study, results, seeds, configurations):
     bare, truth = torch.as_tensor(study.boxes("train", "bare")).double(), study.labels
     for p in PADDINGS:
         if not results.has(f"padding={p:g}", 0, SPLIT):
-            sizes = study.sizes("train")
-            padded = [
-                pad_boxes(b[None], p, height, width) for b, (width, height) in zip(bare, sizes)
-            ]
-            box = torch.cat(padded)
+            boxes = zip(bare, study.sizes("train"))
+            box = torch.cat([pad_boxes(b[None], p, high, wide) for b, (wide, high) in boxes])
             scores = {
                 "mean IoU": round(box_iou(box, study.train.boxes).mean().item(), 4),
                 "parts kept": round(parts_kept(box, study.train.parts), 4),

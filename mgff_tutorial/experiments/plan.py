@@ -11,8 +11,10 @@ from functools import partial
 
 import numpy as np
 
+from ..training.config import load_config
 from .ablation import LENGTHS, LOOKS, SOURCES, TRIALS
 from .controlled import NEW_SCENES, SCENES, SMALL_SIZES, SWEEPS
+from .finetuning import TRIALS as RATES
 from .grid import grid
 from .padding import FOLDS, PADDINGS
 from .padding import SPLIT as FOLDED
@@ -126,9 +128,6 @@ def plan(name, settings, seeds, folder, configurations=None):
         tried = any(r.configuration == one and " at " in r.metric for r in rows)
         all_of_it, how = timed(one)
         if whole:
-            from ..training.config import load_config
-            from .finetuning import TRIALS as RATES
-
             epochs, head = load_config("light").epochs, all_of_it
             choices = 0.8 * epochs * len(RATES)
         else:

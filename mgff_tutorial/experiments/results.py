@@ -214,11 +214,9 @@ def read_rows(path):
                 numbers.astype("int64") if kind is int else [float(cell) for cell in table[name]]
             )
     for name, low, high in LIMITS:
-        bad = (table[name] < low) | (table[name] > high)
+        bad = ~table[name].between(low, high)
         refuse(bad, lambda cells: f"says {cells[name]} for {name}, which is from {low} to {high}")
-    shares = table.metric.str.match("|".join(SHARES)) & (table.value < 0) | (
-        table.metric.str.match("|".join(SHARES)) & (table.value > 1)
-    )
+    shares = table.metric.str.match("|".join(SHARES)) & ~table.value.between(0, 1)
     refuse(shares, lambda cells: f"says {cells.value} for {cells.metric}, a share from 0 to 1")
     refuse(
         table.metric.str.startswith("log-loss") & (table.value < 0),
@@ -237,11 +235,9 @@ def refuse_contradictions(path, rows, predictions):
         DataError: names the first row that says something else.
     """
     for row in rows:
-        if row.metric != "accuracy":
-            continue
         found = predictions.get(f"{row.configuration}/{row.seed}/{row.split}")
         truth = predictions.get(f"labels/{row.split}")
-        if found is None or truth is None:
+        if row.metric != "accuracy" or found is None or truth is None:
             continue
         if found.shape != truth.shape or found.ndim != 1 or not len(found):
             raise DataError(

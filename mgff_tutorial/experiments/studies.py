@@ -9,13 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.utils.data import BatchSampler
+from torchvision.transforms.functional import normalize
 from tqdm.auto import tqdm
 
 from ..backbones import build_backbone
+from ..cropper import ViTCropper
 from ..datasets import CUB200, SketchBirds
 from ..datasets.base import split_validation
 from ..evaluation.boxes import describe, find_boxes
+from ..models import create_model
 from ..renderer.dataset import IMAGES_PER_SPLIT
+from ..support.checkpoints import read_metadata
 from ..support.device import pick_device, seed_everything
 from ..support.errors import InputError
 from ..support.fast import count_flops
@@ -162,7 +167,10 @@ class Study:
         dataset = getattr(self, split)
         if kind in ("cropper", "bare"):
             cropper = self.cropper(**({"padding": 0.0} if kind == "bare" else {}))
-            return self._cropper_boxes(dataset, cropper)
+            # not resized as the cropper does
+            finder = describe(cropper, "whole grey values", self.settings.head_precision)
+            find = partial(self.find_boxes, cropper=cropper)
+            return find_boxes(dataset, cropper, find=find, finder=finder)
         if kind == "truth":
             return np.array([view.box for view in boxes_as_views(dataset.boxes, padding=0.05)])
         if kind == "central":
@@ -173,34 +181,23 @@ class Study:
         """The frozen ViT cropper with its default rule and threshold; ``options`` of
         `ViTCropper`.
         """
-        from ..cropper import ViTCropper
-
         size = self.settings.vit_size
         vit = open_vit(self.settings.vit, size, self.settings.vit_weights)
         return ViTCropper(vit.to(self.device), input_size=size, **options)
 
     def find_boxes(self, images, cropper, batch_size=16):
         """Boxes that the cropper finds in PIL images: (N, 4) xyxy pixels of the images."""
-        mean, std = (torch.tensor(v).view(3, 1, 1) for v in (cropper.mean, cropper.std))
         size, boxes = self.settings.vit_size, []
         bf16 = self.settings.head_precision == "bf16"
-        starts = range(0, len(images), batch_size)
-        for start in tqdm(starts, desc="cropping", unit="batch", leave=False):
-            pictures = [images[i] for i in range(start, min(start + batch_size, len(images)))]
-            batch = torch.stack([(cut(picture, View(), size) - mean) / std for picture in pictures])
+        batches = BatchSampler(range(len(images)), batch_size, drop_last=False)
+        for indices in tqdm(batches, desc="cropping", unit="batch", leave=False):
+            pictures = [images[i] for i in indices]
+            batch = torch.stack([cut(picture, View(), size) for picture in pictures])
+            batch = normalize(batch, cropper.mean, cropper.std)
             scale = np.array([[picture.width, picture.height] * 2 for picture in pictures]) / size
             with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
                 boxes.append(cropper.boxes(batch.to(self.device)).cpu().numpy() * scale)
         return np.concatenate(boxes)
-
-    def _cropper_boxes(self, dataset, cropper):
-        """`find_boxes` for a data set, kept in the cache folder under everything that they depend
-        on.
-        """
-        # not resized as the cropper does
-        finder = describe(cropper, "whole grey values", self.settings.head_precision)
-        find = partial(self.find_boxes, cropper=cropper)
-        return find_boxes(dataset, cropper, find=find, finder=finder)
 
     def head(self, configuration, seed):
         """A fresh head of one of `HEADS`; heads of the same seed start with the same classifier."""
@@ -308,9 +305,6 @@ def open_vit(name, size, weights=None):
         weights: file of pretrained weights; None: the embedded ones of vit_nano, else timm fetches
             them.
     """
-    from ..models import create_model
-    from ..support.checkpoints import read_metadata
-
     if Path(name).suffix == ".safetensors":
         name, weights = read_metadata(name).get("model"), name
     if name != "vit_nano":

@@ -249,13 +249,14 @@ def probed(folder):
 def screened(folder):
     """What the field adds, at its better rate, on validation images alone."""
     rows = Results(folder, "granularities-cub20-tf_efficientnet_lite0").rows
-    rows = [r for r in rows if r.split == "validation" and r.metric.startswith("accuracy at ")]
-    rows = [r for r in rows if r.metric.endswith(",epochs=12")]
-    best = {}
-    for row in rows:
-        best.setdefault(row.configuration, []).append(row.value)
-    lines = [(text, name) for text, name in SCREENED.items() if name in best]
-    cells = lambda name: f"{100 * max(best[name]):.1f} | {len(best[name])}"
+    trial = re.compile("accuracy at .*,epochs=12")
+    rows = [r for r in rows if r.split == "validation" and trial.fullmatch(r.metric)]
+    found = {
+        text: [row.value for row in rows if row.configuration == name]
+        for text, name in SCREENED.items()
+    }
+    lines = [(text, values) for text, values in found.items() if values]
+    cells = lambda values: f"{100 * max(values):.1f} | {len(values)}"
     new = [row for row in rows if "granularities" in row.command]
     columns = [("accuracy on 180 validation images, % | rates tried", cells)]
     return grid("EfficientNet-Lite0, frozen, 160 x 160", lines, columns, new)
@@ -298,8 +299,8 @@ def margins(folder, seeds):
         return " | ".join("not run" if n is None else f"{n:.3f}" for n in numbers)
 
     columns, measured = [], []
-    looks = [("crop alone", "baseline/padding={:g}/stage2")]
-    looks += [("merged", "baseline/padding={:g}/merged")]
+    head = "baseline/padding={:g}"
+    looks = [("crop alone", f"{head}/stage2"), ("merged", f"{head}/merged")]
     for title, name in PADDING.items():
         rows = [row for row in Results(folder, name).rows if row.split == SPLIT]
         columns.append((f"{title}: mean IoU | parts inside", partial(boxes, rows)))
