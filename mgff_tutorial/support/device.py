@@ -19,7 +19,7 @@ def pick_device(name="auto"):
     computing on a CPU: see `keep_freed_memory`, and numbers below 1.2e-38 count as zero. (A sharp
     softmax is full of those; in a trained MGFF they make a training step take two to four times as
     long, since processors treat each one apart. Threads inherit the setting, so ask before any
-    work.)
+    work. ``torch.set_flush_denormal(False)`` undoes it, which `hypothesis` asks for.)
 
     Args:
         name: ``"auto"``, or a device that must be used (``"cpu"``, ``"cuda"``, ``"cuda:1"``,
