@@ -170,8 +170,10 @@ def build_parser(arguments):
     named = next((word for word in arguments if not word.startswith("-")), None)
     for name, line in COMMANDS.items():
         if name == named:
+            from .commands import add_command
+
             module = import_module(f".commands.{name}", __package__)
-            getattr(module, f"add_{name}_command")(commands)
+            add_command(commands, name, **module.PARSER)
         else:
             commands.add_parser(name, help=line)
     return parser

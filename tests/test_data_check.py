@@ -22,7 +22,8 @@ from trees import (
     write,
 )
 
-from mgff_tutorial.commands.data import add_data_command
+from mgff_tutorial.commands import add_command
+from mgff_tutorial.commands.data import PARSER
 from mgff_tutorial.datasets import DATASETS, open_dataset
 from mgff_tutorial.datasets.check import check_dataset
 from mgff_tutorial.support.errors import DataError, InputError
@@ -41,7 +42,7 @@ TREES = {
 
 def command(*words):
     parser = argparse.ArgumentParser()
-    add_data_command(parser.add_subparsers())
+    add_command(parser.add_subparsers(), "data", **PARSER)
     args = parser.parse_args(["data", *map(str, words)])
     return args.run(args)
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mgff_tutorial.commands.render import add_render_command
+from mgff_tutorial.commands import add_command
+from mgff_tutorial.commands.render import PARSER
 from mgff_tutorial.renderer import dataset as sketchbirds
 from mgff_tutorial.renderer import render
 from mgff_tutorial.renderer.dataset import (
@@ -40,7 +41,7 @@ def copy(small, tmp_path):
 
 def run(*words):
     parser = argparse.ArgumentParser()
-    add_render_command(parser.add_subparsers())
+    add_command(parser.add_subparsers(), "render", **PARSER)
     args = parser.parse_args(["render", *map(str, words)])
     return args.run(args)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from ..experiments.registry import EXPERIMENTS, parts_of, run, run_localisation, settings_of
 from ..support.errors import InputError
 from ..support.stopping import Stopped
-from . import add_command, check_numbers
+from . import check_numbers
 
 PRECISION = {"choices": ["fp32", "bf16"], "default": "fp32"}
 OPTIONS = {  # option -> how it is parsed
@@ -113,24 +113,6 @@ LOCALISATION = {  # those of that experiment alone
 HEADS_ALONE = ("configurations", "backbone", "img-size", "dim", "weights", "training-images")
 
 
-def add_ablate_command(subparsers):
-    """Add the parser; ``args.run(args)`` does the work and returns the exit code."""
-    about = " ".join(f"{name}: {one.text}." for name, one in EXPERIMENTS.items())
-    parser = add_command(
-        subparsers,
-        "ablate",
-        run_ablate,
-        {f"--{name}": how for name, how in (OPTIONS | STUDY).items()},
-        help="measure what each part of the system contributes",
-        description="Run an experiment and write its results file; what the file holds already is "
-        f"not run again. {about}",
-    )
-    group = parser.add_argument_group("localisation")
-    for name, how in LOCALISATION.items():
-        group.add_argument(f"--{name}", **how)
-    return parser
-
-
 def run_ablate(args):
     """Run one experiment by the arguments of the command; returns 0.
 
@@ -215,8 +197,9 @@ def _show(args):
         update(page, found)
         print(f"wrote {len(found)} tables into {page}")
         return 0
-    names = parts_of(args.experiment)
-    paths = [path for name in names for path in sorted(args.out.glob(f"{name}*.csv"))]
+    paths = [
+        path for name in parts_of(args.experiment) for path in sorted(args.out.glob(f"{name}*.csv"))
+    ]
     if not paths:
         raise InputError(
             f"{args.out} holds no results of {args.experiment}; run the experiment first."
@@ -225,3 +208,14 @@ def _show(args):
         table = results_table(Results(path.parent, path.stem), args.seeds)
         print(f"{path.stem}\n\n{table}\n")
     return 0
+
+
+ABOUT = " ".join(f"{name}: {one.text}." for name, one in EXPERIMENTS.items())
+PARSER = dict(
+    run=run_ablate,
+    flags={f"--{name}": how for name, how in (OPTIONS | STUDY).items()},
+    groups={"localisation": {f"--{name}": how for name, how in LOCALISATION.items()}},
+    help="measure what each part of the system contributes",
+    description="Run an experiment and write its results file; what the file holds already is "
+    f"not run again. {ABOUT}",
+)

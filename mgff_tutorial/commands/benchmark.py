@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..benchmark.models import CASES
 from ..support.files import atomic_file, output_path
-from . import add_command, check_numbers
+from . import check_numbers
 
 DTYPES = ["float32", "bf16"]
 
@@ -43,12 +43,6 @@ FLAGS = {
         action="store_true", help="seconds, not minutes: nano, eager, 2 rounds, float32"
     ),
 }
-
-
-def add_benchmark_command(subparsers):
-    """The ``benchmark`` command and its options."""
-    texts = {"help": "speed of the models on this machine", "description": __doc__}
-    return add_command(subparsers, "benchmark", run_benchmark, FLAGS, **texts)
 
 
 def run_benchmark(args):
@@ -114,3 +108,11 @@ def show(rows, profiles, where, args):
     print(in_words(rows, args.rounds), file=sys.stderr)
     if args.output:
         print(f"written: {args.output}", file=sys.stderr)
+
+
+PARSER = dict(
+    run=run_benchmark,
+    flags=FLAGS,
+    help="speed of the models on this machine",
+    description=__doc__,
+)

@@ -3,7 +3,7 @@
 import sys
 
 from ..support.errors import DataError, counted
-from . import add_command, check_numbers
+from . import check_numbers
 
 
 def run_check(args):
@@ -61,13 +61,16 @@ UNPACK_FLAGS = {
 }
 
 
-def add_data_command(subparsers):
-    """Add the command ``data`` with ``check`` and ``unpack`` to the subparsers of the command
-    line.
-    """
-    parser = subparsers.add_parser("data", help="check a data set, or unpack its archive safely")
-    commands = parser.add_subparsers(dest="data_command", required=True)
-    text = "report every problem of a data set, with file and line"
-    add_command(commands, "check", run_check, CHECK_FLAGS, help=text)
-    text = "unpack a .tar, .tar.gz or .zip; refuses what would leave the folder"
-    add_command(commands, "unpack", run_unpack, UNPACK_FLAGS, help=text)
+PARTS = {
+    "check": dict(
+        run=run_check,
+        flags=CHECK_FLAGS,
+        help="report every problem of a data set, with file and line",
+    ),
+    "unpack": dict(
+        run=run_unpack,
+        flags=UNPACK_FLAGS,
+        help="unpack a .tar, .tar.gz or .zip; refuses what would leave the folder",
+    ),
+}
+PARSER = dict(parts=PARTS, help="check a data set, or unpack its archive safely")

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from ..support.errors import InputError, check_number
 from ..support.files import output_path
-from . import add_command
 from .predict import MODEL_FLAGS, chosen_cropper, default_checkpoint, images_a_pass
 
 FLAGS = {
@@ -35,20 +34,6 @@ FLAGS = {
     "--json": dict(action="store_true", help="print the numbers as JSON"),
     "--workers": dict(type=int, default=0, help="loader processes"),
 }
-
-
-def add_evaluate_command(subparsers):
-    """Add ``evaluate`` to the command line."""
-    return add_command(
-        subparsers,
-        "evaluate",
-        run_evaluate,
-        FLAGS,
-        help="accuracy of a checkpoint, in one stage or two",
-        description="Measure a checkpoint on a split, count every image once, and compare with "
-        "the checkpoint's card. "
-        "Exit code 1 if the card is not reproduced.",
-    )
 
 
 def run_evaluate(args):
@@ -132,18 +117,14 @@ def _check_outputs(checkpoint, csv, publish):
 
 def report(path, card, data, split, found, claims, verdicts):
     """The lines that ``evaluate`` prints."""
-    lines = [f"{path}: {card['model']} on {data}, {split} split"]
-    for name, predictions in found.items():
-        claim = f"   card: {claims[name][0]}/{claims[name][1]}" if name in claims else ""
-        lines.append(
-            f"{name:<8} {predictions.accuracy:7.2%} "
-            f"({predictions.correct}/{predictions.count}){claim}"
-        )
-    if verdicts:
-        lines.append(f"reproduces the card: {'yes' if all(verdicts.values()) else 'no'}")
-    else:
-        lines.append("the card makes no claim about this")
-    return "\n".join(lines)
+    claimed = {name: f"   card: {right}/{count}" for name, (right, count) in claims.items()}
+    lines = [
+        f"{name:<8} {p.accuracy:7.2%} ({p.correct}/{p.count}){claimed.get(name, '')}"
+        for name, p in found.items()
+    ]
+    verdict = f"reproduces the card: {'yes' if all(verdicts.values()) else 'no'}"
+    verdict = verdict if verdicts else "the card makes no claim about this"
+    return "\n".join([f"{path}: {card['model']} on {data}, {split} split", *lines, verdict])
 
 
 def _write(path, found):
@@ -155,3 +136,13 @@ def _write(path, found):
             else path.with_name(f"{path.stem}-{name.replace(' ', '')}{path.suffix or '.csv'}")
         )
         predictions.write_csv(target)
+
+
+PARSER = dict(
+    run=run_evaluate,
+    flags=FLAGS,
+    help="accuracy of a checkpoint, in one stage or two",
+    description="Measure a checkpoint on a split, count every image once, and compare with "
+    "the checkpoint's card. "
+    "Exit code 1 if the card is not reproduced.",
+)

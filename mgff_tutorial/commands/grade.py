@@ -5,8 +5,8 @@ import json
 import sys
 from pathlib import Path
 
+from ..evaluation.table import as_text
 from ..support.errors import InputError, check_number, unknown_name
-from . import add_command
 
 COLUMNS = ("submission", "exercise", "outcome", "points", "message")
 
@@ -33,21 +33,6 @@ FLAGS = {
     "--seed": dict(type=int, help="of the inputs that the checks draw (default: a new one)"),
     "--quiet": dict(action="store_true", help="no progress bar"),
 }
-
-
-def add_grade_command(subparsers):
-    """Add ``grade`` to the command line."""
-    return add_command(
-        subparsers,
-        "grade",
-        run_grade,
-        FLAGS,
-        help="marks for the exercises of students",
-        description="Grade notebooks, or Python files with the functions of an exercise sheet. "
-        "Each submission runs in a process of its own that gets inputs and returns values; "
-        "results are compared here. notebooks/TEACHING.md says what this protects against and "
-        "what it does not.",
-    )
 
 
 def run_grade(args):
@@ -94,12 +79,7 @@ def _write_csv(path, rows):
     with atomic_file(path, "w") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(COLUMNS)
-        writer.writerows([_no_formula(getattr(row, column)) for column in COLUMNS] for row in rows)
-
-
-def _no_formula(value):
-    """Text that a spreadsheet would run gets an apostrophe in front."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
+        writer.writerows([as_text(getattr(row, column)) for column in COLUMNS] for row in rows)
 
 
 def _as_json(rows, seed):
@@ -120,11 +100,10 @@ def _as_json(rows, seed):
 def per_submission(rows):
     """[(submission, points, points of a perfect one)], in the order of the rows."""
     names = dict.fromkeys(row.submission for row in rows)
-    sums = []
-    for name in names:
-        own = [row for row in rows if row.submission == name]
-        sums.append((name, sum(r.points for r in own), sum(r.out_of for r in own)))
-    return sums
+    own = {name: [row for row in rows if row.submission == name] for name in names}
+    return [
+        (n, sum(r.points for r in some), sum(r.out_of for r in some)) for n, some in own.items()
+    ]
 
 
 def per_exercise(rows):
@@ -163,3 +142,14 @@ def _print(rows, tables):
         print("\nexercise  " + "  ".join(f"{outcome:>12}" for outcome in OUTCOMES))
         for number, counts in per_exercise(rows):
             print(f"{number:<8}  " + "  ".join(f"{counts[o]:>12}" for o in OUTCOMES))
+
+
+PARSER = dict(
+    run=run_grade,
+    flags=FLAGS,
+    help="marks for the exercises of students",
+    description="Grade notebooks, or Python files with the functions of an exercise sheet. "
+    "Each submission runs in a process of its own that gets inputs and returns values; "
+    "results are compared here. notebooks/TEACHING.md says what this protects against and "
+    "what it does not.",
+)

@@ -14,7 +14,7 @@ from ..evaluation.table import PredictionTable
 from ..support.errors import CheckpointError, DataError, InputError
 from ..support.paths import checkpoints_dir
 from ..support.stopping import Stopped, command_with
-from . import add_command, check_numbers
+from . import check_numbers
 
 # what ``evaluate`` and ``predict`` share
 MODEL_FLAGS = {
@@ -50,23 +50,6 @@ FLAGS = {
     "--top": dict(type=int, default=3, help="species listed for each image in JSON (default: 3)"),
     "--threads": dict(type=int, default=2, help="threads that decode images (default: 2)"),
 }
-
-
-def add_predict_command(subparsers):
-    """Add ``predict`` to the command line."""
-    return add_command(
-        subparsers,
-        "predict",
-        run_predict,
-        FLAGS,
-        help="species of an image or of a folder of images",
-        description="Name what is on photographs with a classifier that you have trained: predict "
-        "FOLDER --checkpoint runs/mine/best.safetensors. Images are looked at twice, and a folder "
-        "is streamed: results are written as they come, broken files are reported and skipped, "
-        "and --resume continues a run that was stopped. In the table, a star marks a stage that "
-        "alone would have named another species. Without --checkpoint, the classifier of the "
-        "tutorial answers, which knows 20 drawn species and no photograph.",
-    )
 
 
 def default_checkpoint():
@@ -159,13 +142,12 @@ def run_predict(args):
     together = images_a_pass(args, classifier)
     if Path(args.path).is_dir():
         predictor.optimise(together)
-    log, finished, each = None, set(), None
+    log, finished = None, set()
+    each = partial(save_figure, args.save_figures) if args.save_figures else None
     if args.out:
         two_stage = predictor.two_stage is not None
         log = team.first(lambda: PredictionLog(args.out, args.resume, predictor.classes, two_stage))
         finished = team.same(log and log.done)
-    if args.save_figures:
-        each = partial(save_figure, args.save_figures)
     files = (file for file in find_images(args.path) if name_key(file[0]) not in finished)
     share = team.share(files, together)
     batches = team.together(predict_files(predictor, share, together, args.threads, each))
@@ -274,3 +256,16 @@ class Output:
 def say(text):
     """A line for people, beside what programs read."""
     print(text, file=sys.stderr)
+
+
+PARSER = dict(
+    run=run_predict,
+    flags=FLAGS,
+    help="species of an image or of a folder of images",
+    description="Name what is on photographs with a classifier that you have trained: predict "
+    "FOLDER --checkpoint runs/mine/best.safetensors. Images are looked at twice, and a folder "
+    "is streamed: results are written as they come, broken files are reported and skipped, "
+    "and --resume continues a run that was stopped. In the table, a star marks a stage that "
+    "alone would have named another species. Without --checkpoint, the classifier of the "
+    "tutorial answers, which knows 20 drawn species and no photograph.",
+)

@@ -1,7 +1,5 @@
 """``python -m mgff_tutorial release``: notebooks for students, solutions for teachers."""
 
-from . import add_command
-
 FLAGS = {
     "folder": dict(metavar="FOLDER", help="a folder that is new or empty"),
     "--notebooks": dict(nargs="+", metavar="NUMBER", help="such as 05 08 (default: all)"),
@@ -11,20 +9,6 @@ FLAGS = {
         help="without the package itself; students then need it from elsewhere",
     ),
 }
-
-
-def add_release_command(subparsers):
-    """Add ``release`` to the command line."""
-    return add_command(
-        subparsers,
-        "release",
-        run_release,
-        FLAGS,
-        help="a student edition and a teacher's edition of the notebooks",
-        description="Write chosen notebooks without solutions into FOLDER/student, and solutions "
-        "with explanations into FOLDER/teacher. Needs a checkout of the repository. Releasing "
-        "twice gives the same bytes; nothing is overwritten.",
-    )
 
 
 def run_release(args):
@@ -38,3 +22,13 @@ def run_release(args):
         print(path)
     print(f"{len(files)} files in {args.folder}.")
     return 0
+
+
+PARSER = dict(
+    run=run_release,
+    flags=FLAGS,
+    help="a student edition and a teacher's edition of the notebooks",
+    description="Write chosen notebooks without solutions into FOLDER/student, and solutions "
+    "with explanations into FOLDER/teacher. Needs a checkout of the repository. Releasing "
+    "twice gives the same bytes; nothing is overwritten.",
+)

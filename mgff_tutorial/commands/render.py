@@ -14,7 +14,6 @@ from ..renderer.dataset import compare_with_render, verify_sketchbirds, write_sk
 from ..support.errors import InputError
 from ..support.files import atomic_file, output_path
 from ..support.paths import sketchbirds_dir
-from . import add_command
 
 FLAGS = {
     "--out": dict(
@@ -40,20 +39,6 @@ FLAGS = {
     "--pose": dict(choices=list(POSES)),
     "--occluders": dict(type=int, help="0 to 8 twigs and leaves in front"),
 }
-
-
-def add_render_command(subparsers):
-    """Add the parser; ``args.run(args)`` returns the exit code."""
-    return add_command(
-        subparsers,
-        "render",
-        run_render,
-        FLAGS,
-        help="draw SketchBirds: the data set, one picture, or a contact sheet",
-        description="Draw birds. --out DIR writes the data set; --species draws one picture; "
-        "--sheet a contact sheet; "
-        "--verify checks the files of a data set.",
-    )
 
 
 def run_render(args):
@@ -88,9 +73,8 @@ def run_render(args):
             )
         if args.out is None:
             raise InputError("--species needs --out FILE.png for the picture.")
-        species = args.species
-        if re.fullmatch(r"-?[0-9]{1,9}", species):
-            species = int(species)
+        is_index = re.fullmatch(r"-?[0-9]{1,9}", args.species)
+        species = int(args.species) if is_index else args.species
         scene = render(species, args.seed, **options)
         _save(scene.image, args.out)
         x0, y0, x1, y1 = (round(v) for v in scene.box)
@@ -127,3 +111,13 @@ def _save(image, path):
             image.save(stream, format=form)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error}.") from None
+
+
+PARSER = dict(
+    run=run_render,
+    flags=FLAGS,
+    help="draw SketchBirds: the data set, one picture, or a contact sheet",
+    description="Draw birds. --out DIR writes the data set; --species draws one picture; "
+    "--sheet a contact sheet; "
+    "--verify checks the files of a data set.",
+)

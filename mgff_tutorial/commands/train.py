@@ -13,7 +13,7 @@ from ..support.errors import (
 )
 from ..support.files import as_path, parse_yaml
 from ..training.config import TrainConfig, config_names, load_config, recipe_for
-from . import add_command, check_numbers
+from . import check_numbers
 
 FLAGS = {  # command line: entry of the configuration, type, help
     "--model": (str, "model name, such as mgff_swin_nano or mgff_resnet50"),
@@ -68,21 +68,6 @@ CONFIG = dict(
     help="recipe (default: light for photographs, nano for the drawn birds); pretrain draws birds "
     "and pretrains on them"
 )
-
-
-def add_train_command(subparsers):
-    """Add ``train`` to the command line."""
-    flags = {flag: dict(type=kind, help=text) for flag, (kind, text) in FLAGS.items()}
-    return add_command(
-        subparsers,
-        "train",
-        run_train,
-        {"--config": CONFIG, **flags, **OTHER_FLAGS},
-        help="train a model by a recipe",
-        description=f"Train by a recipe: {', '.join(config_names())}, pretrain, or a YAML file. "
-        "The run folder holds configuration, log, curves, checkpoints and the test results. With "
-        "accelerate launch or torchrun in front it runs on several GPUs or machines.",
-    )
 
 
 def run_train(args):
@@ -198,3 +183,17 @@ def summary(config, result):
             f"({result['validation']['images']} images)"
         )
     return "\n".join([*lines, f"run folder: {config.out}"])
+
+
+PARSER = dict(
+    run=run_train,
+    flags={
+        "--config": CONFIG,
+        **{flag: dict(type=kind, help=text) for flag, (kind, text) in FLAGS.items()},
+        **OTHER_FLAGS,
+    },
+    help="train a model by a recipe",
+    description=f"Train by a recipe: {', '.join(config_names())}, pretrain, or a YAML file. "
+    "The run folder holds configuration, log, curves, checkpoints and the test results. With "
+    "accelerate launch or torchrun in front it runs on several GPUs or machines.",
+)

@@ -80,8 +80,8 @@ def _short(name):
 def _draw_stages(axes, image, record, response):
     from matplotlib.patches import Rectangle
 
-    box = zip(record["box"], 2 * full_scale(image))  # of the whole picture, not of what is drawn
-    x0, y0, x1, y1 = (value / scale for value, scale in box)
+    # the box is one of the whole picture, not of what is drawn
+    x0, y0, x1, y1 = np.divide(record["box"], 2 * full_scale(image))
     axes[0].set_title("image, no object found" if record["whole_image"] else "image and box")
     axes[0].add_patch(
         Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, color="#e08a2b", linewidth=2)
