@@ -69,7 +69,12 @@ def training_memory(build, img_size, precision="bf16", optimizer="sgd", checkpoi
     model = _build_on_meta(build)
     with FakeTensorMode():
         model._apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype))
-        blocks = [module for module in model.modules() if _is_block(module)]
+        blocks = [
+            module
+            for module in model.modules()
+            if "Block" in type(module).__name__
+            and any(isinstance(part, nn.Linear) for part in module.modules())
+        ]
         if checkpoint:
             model.set_grad_checkpointing(True)
         kept, constant, largest = _line(model, blocks, img_size, precision)
@@ -91,12 +96,6 @@ def _build_on_meta(build):
             return build().train()
     except (RuntimeError, NotImplementedError):
         return build().train().to("meta")
-
-
-def _is_block(module):
-    return "Block" in type(module).__name__ and any(
-        isinstance(part, nn.Linear) for part in module.modules()
-    )
 
 
 def _line(model, blocks, img_size, precision):

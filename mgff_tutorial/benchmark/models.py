@@ -61,9 +61,13 @@ def torchvision_swin(name, ours):
         if isinstance(module, torchvision.ops.StochasticDepth):
             module.p = 0.0
     stem, *stages = model.features
-    pairs = [(stem[0], ours.patch_embed.proj), (stem[2], ours.patch_embed.norm)]
-    pairs += [(model.norm, ours.norm), (model.head, ours.head.fc)]
-    pairs += zip(stages[1::2], [stage.downsample for stage in ours.layers[1:]])
+    pairs = [
+        (stem[0], ours.patch_embed.proj),
+        (stem[2], ours.patch_embed.norm),
+        (model.norm, ours.norm),
+        (model.head, ours.head.fc),
+        *zip(stages[1::2], [stage.downsample for stage in ours.layers[1:]]),
+    ]
     for theirs, stage in zip(stages[::2], ours.layers):
         for there, here in zip(theirs, stage.blocks):
             pairs += [(getattr(there, n), getattr(here, n)) for n in ("norm1", "norm2", "attn")]
@@ -78,10 +82,7 @@ def system_versions(case, classes=100):
     """{version: model} of what stands on our Swin: the MGFF classifier, and the two stages with a
     frozen ViT.
     """
-    from ..cropper import ViTCropper
-    from ..mgff import MGFFClassifier
-    from ..models import create_model
-    from ..two_stage import TwoStageClassifier
+    from .. import MGFFClassifier, TwoStageClassifier, ViTCropper, create_model
 
     classifier = MGFFClassifier(
         case.swin, num_classes=classes, img_size=case.size, drop_path_rate=0.0

@@ -72,6 +72,8 @@ def profile_rows(profiles):
         {kind for times in profiles.values() for kind in times},
         key=lambda kind: -max(times.get(kind, 0.0) for times in profiles.values()),
     )
-    table = [("milliseconds a batch", *versions)]
-    table += [(kind, *(f"{profiles[v].get(kind, 0.0):.0f}" for v in versions)) for kind in kinds]
-    return [*table, ("all", *(f"{sum(profiles[v].values()):.0f}" for v in versions))]
+    return [
+        ("milliseconds a batch", *versions),
+        *((kind, *(f"{profiles[v].get(kind, 0.0):.0f}" for v in versions)) for kind in kinds),
+        ("all", *(f"{sum(profiles[v].values()):.0f}" for v in versions)),
+    ]

@@ -62,8 +62,7 @@ def make_step(model, images, mode, dtype):
         dtype: a key of ``DTYPES``.
     """
 
-    half = dtype == "bf16"
-    cast = partial(torch.autocast, images.device.type, torch.bfloat16, enabled=half)
+    cast = partial(torch.autocast, images.device.type, torch.bfloat16, enabled=dtype == "bf16")
     if mode == "forward":
 
         def step():
@@ -104,11 +103,8 @@ def time_in_turn(steps, device, rounds):
     """
     for step in steps.values():
         step()
-    times = {name: [] for name in steps}
-    for _ in range(rounds):
-        for name, step in steps.items():
-            times[name].append(time_once(step, device))
-    return {name: statistics.median(values) for name, values in times.items()}
+    taken = [[time_once(step, device) for step in steps.values()] for _ in range(rounds)]
+    return dict(zip(steps, map(statistics.median, zip(*taken))))
 
 
 class LiveTensors(TorchDispatchMode):

@@ -11,6 +11,7 @@ import json
 import os
 import time
 import warnings
+from contextlib import AbstractContextManager
 from dataclasses import astuple
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def describe(cropper, *more):
     )
 
 
-class BoxStore:
+class BoxStore(AbstractContextManager):
     """Boxes of the images of one data set, on disk under what found them.
 
     Every process writes a file of its own and reads those of all. A file takes its predecessor's
@@ -143,9 +144,6 @@ class BoxStore:
             )
             self.stored = False
         self.changed, self.saved_at = False, time.monotonic()
-
-    def __enter__(self):
-        return self
 
     def __exit__(self, *error):
         self.save()  # after Ctrl-C as well: what was found is kept

@@ -180,9 +180,8 @@ def add_looks(study, results, run, seed, found, cost):
     for look, probabilities in looks.items():
         if not results.has(f"{run}/{look}", seed):
             add_result(results, f"{run}/{look}", seed, "test", probabilities, truth, cost, boxes)
-    shares = {look: 100 * scores_of(p, truth)["accuracy"] for look, p in looks.items()}
-    said = ", ".join(f"{look} {share:.1f}" for look, share in shares.items())
-    logger.info(f"{run}, seed {seed}: {said}")
+    shares = (f"{k} {100 * scores_of(p, truth)['accuracy']:.1f}" for k, p in looks.items())
+    logger.info(f"{run}, seed {seed}: {', '.join(shares)}")
 
 
 def add_result(results, configuration, seed, split, probabilities, truth, cost, arrays=None):

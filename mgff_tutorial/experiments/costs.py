@@ -25,13 +25,13 @@ def costs(study, results, seeds, configurations):
         return
     names = dict.fromkeys(["baseline", *configurations])  # a ratio needs both from the same run
     found = study.costs(names, ROUNDS)
-    rows = []
-    for name, cost in found.items():
+    usual, rows = dict(split="test", metric=METRIC, n=8 * ROUNDS), []
+    for name, times in found.items():
         # The median of ratios within a round: a machine that slows down for a while slows both.
-        ratio = round(float(np.median(cost["times"] / found["baseline"]["times"])), 3)
-        row = dict(configuration=name, split="test", metric=METRIC, value=ratio, n=8 * ROUNDS)
-        rows.append({**row, **median_cost(cost)})
+        ratio = round(float(np.median(times["times"] / found["baseline"]["times"])), 3)
+        cost = median_cost(times)
+        rows.append({**usual, "configuration": name, "value": ratio, **cost})
+        logger.info(
+            f"{name}: {cost['params']:,} parameters, {1000 * cost['seconds']:.2f} ms an image"
+        )
     results.add([row for row in rows if not results.has(row["configuration"], 0)])
-    for row in rows:
-        name, params, time = row["configuration"], row["params"], 1000 * row["seconds"]
-        logger.info(f"{name}: {params:,} parameters, {time:.2f} ms an image")

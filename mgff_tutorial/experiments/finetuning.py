@@ -75,15 +75,13 @@ def choose(study, results, configuration):
 def _trained(study, results, configuration, trial, seed, validation):
     """A finished `Trainer`; its run is started, continued or, if finished before, only opened."""
     settings, (lr, new_layer_lr) = study.settings, trial
-    kwargs = dict(CONFIGURATIONS[configuration])
-    if configuration != "baseline" and settings.dim:
-        kwargs["dim"] = settings.dim
+    width = {"dim": settings.dim} if configuration != "baseline" and settings.dim else {}
     name = f"{configuration}-lr{lr:g}x{new_layer_lr:g}-seed{seed}"
     name += "-validation" if validation else ""
     config = load_config(
         "light",
         model=f"mgff_{settings.backbone}",
-        model_kwargs=kwargs,
+        model_kwargs={**CONFIGURATIONS[configuration], **width},
         pretrained=settings.weights or True,
         img_size=settings.img_size,
         resize=settings.img_size,

@@ -206,8 +206,7 @@ def find_in_dataset(cropper, dataset, rules, limit=None, **options):
         raise InputError(f"dataset: {type(dataset).__name__} has no boxes to score against.")
     step = 1 if not limit else max(1, len(dataset) // limit)
     dataset = dataset.subset(list(range(0, len(dataset), step))[:limit])
-    parts = getattr(dataset, "parts", None)
-    parts = parts if parts is None else visible(parts.float())
+    parts = visible(dataset.parts.float()) if getattr(dataset, "parts", None) is not None else None
     return find_objects(cropper, dataset.image, dataset.boxes, parts, rules, **options)
 
 

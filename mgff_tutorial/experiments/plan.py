@@ -156,8 +156,11 @@ def _missing(study, split, kinds):
 
 def _seconds(study, rows, configuration):
     """Seconds of a prediction, backbone included, and where they come from."""
-    found = [r.seconds for r in rows if r.configuration.split("/")[0] == configuration]
-    found = [seconds for seconds in found if seconds]
+    found = [
+        row.seconds
+        for row in rows
+        if row.seconds and row.configuration.split("/")[0] == configuration
+    ]
     if found:
         return float(np.median(found)), "stored rows"
     return study.cost(configuration)["seconds"], "a short timing"

@@ -9,8 +9,7 @@ import torch
 
 from .ablation import add_result, best_of, scores_of
 from .frozen_heads import FrozenHead, predict_head, train_head
-from .padding import cross_validate
-from .replication import FOLDS, SPLIT, START, bracketed
+from .replication import SPLIT, START, bracketed, validate
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +53,10 @@ def probes(study, results, seeds, configurations):
         centre, scale = train[0].mean(0), train[0].std(0).clamp_min(1e-6)
         views = [{"pooled": (one - centre) / scale} for one in train]
         test = {"pooled": (PROBES[name](study.view("test", "whole")) - centre) / scale}
-        run = partial(_validate, study, views)
+
+        def run(recipe):
+            return validate(study, partial(_trained, study, views, recipe, 0), views[0], {})
+
         recipe = bracketed(START, "lr", lambda trials: best_of(results, name, trials, run, SPLIT))
         for seed in todo:
             head = _trained(study, views, recipe, seed, range(len(study.train)))
@@ -63,13 +65,6 @@ def probes(study, results, seeds, configurations):
             add_result(results, name, seed, "test", found, truth, cost)
         share = 100 * scores_of(found, truth)["accuracy"]
         logger.info(f"{name}, seed {seed}: {share:.1f} %")
-
-
-def _validate(study, views, recipe):
-    """As `replication.validate`, for a linear layer on these views."""
-    train = partial(_trained, study, views, recipe, 0)
-    found = cross_validate(study, FOLDS, 0, train, views[:1])[0]
-    return scores_of(found, study.labels), len(study.labels), {}
 
 
 def _trained(study, views, recipe, seed, indices):

@@ -259,16 +259,19 @@ def results_name(name, settings):
 
 def command_of(name, settings, seeds, configurations=()):
     """The command as a reader would type it, without the folders of this machine."""
+    photographs = (
+        f"--root CUB_200_2011 --backbone {settings.backbone} --img-size {settings.img_size} "
+        f"--dim {settings.dim}"
+    )
+    options = {
+        photographs: EXPERIMENTS[name].settings,
+        f"--training-images {settings.training_images}": settings.has_other_size,
+        "--precision bf16": settings.precision == "bf16",
+        "--head-precision bf16": settings.head_precision == "bf16",
+        f"--configurations {' '.join(configurations)}": configurations,
+    }
     words = [f"python -m mgff_tutorial ablate --experiment {name} --seeds {seeds}"]
-    if EXPERIMENTS[name].settings:
-        words.append(
-            f"--root CUB_200_2011 --backbone {settings.backbone} --img-size {settings.img_size} "
-            f"--dim {settings.dim}"
-        )
-    words += [f"--training-images {settings.training_images}"] if settings.has_other_size else []
-    words += ["--precision bf16"] if settings.precision == "bf16" else []
-    words += ["--head-precision bf16"] if settings.head_precision == "bf16" else []
-    return " ".join(words + (["--configurations", *configurations] if configurations else []))
+    return " ".join(words + [option for option, wanted in options.items() if wanted])
 
 
 def run_localisation(given, folder, device="auto"):

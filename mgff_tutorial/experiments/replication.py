@@ -45,10 +45,13 @@ def choose(study, results, configuration):
     new layers follows, and then, where the classifier reads something else, its own.
     """
 
+    def run(recipe):
+        train = partial(study.trained, configuration, recipe, 0)
+        view = study.view("train", "whole", last_map_of(configuration))
+        return validate(study, train, view, study.cost(configuration))
+
     def best(trials):
-        return best_of(
-            results, configuration, trials, lambda one: validate(study, configuration, one), SPLIT
-        )
+        return best_of(results, configuration, trials, run, SPLIT)
 
     if configuration == "baseline":
         recipe = bracketed(START, "lr", best)
@@ -78,9 +81,12 @@ def bracketed(recipe, rate, best):
         recipe = found
 
 
-def validate(study, configuration, recipe):
-    """Scores of a recipe on all training images, each predicted by a head that did not see it."""
-    truth, view = study.labels, study.view("train", "whole", last_map_of(configuration))
-    train = partial(study.trained, configuration, recipe, 0)
+def validate(study, train, view, cost):
+    """What `best_of` asks of a trial: scores on one view of all training images, each predicted by
+    a head that did not see it.
+
+    Args:
+        train: indices of the images to train on -> head.
+    """
     found = cross_validate(study, FOLDS, 0, train, [view])[0]
-    return scores_of(found, truth), len(truth), study.cost(configuration)
+    return scores_of(found, study.labels), len(study.labels), cost

@@ -118,8 +118,15 @@ class Results:
             predictions: name -> array; the names are free, customary is
                 ``configuration/seed/split``.
         """
-        usual = dict(experiment=self.experiment, version=VERSION, command=self.command)
-        usual |= dict(seed=0, params=0, flops=0, seconds=0.0)
+        usual = dict(
+            experiment=self.experiment,
+            version=VERSION,
+            command=self.command,
+            seed=0,
+            params=0,
+            flops=0,
+            seconds=0.0,
+        )
         rows = [row if isinstance(row, Row) else Row(**{**usual, **row}) for row in rows]
         known = {row.key for row in self.rows}
         for row in rows:
@@ -222,8 +229,10 @@ def read_rows(path):
         table.metric.str.startswith("log-loss") & (table.value < 0),
         lambda cells: f"says {cells.value} for {cells.metric}, which is never below 0",
     )
-    seen = table.groupby(KEY, sort=False).cumcount()
-    refuse(seen > 0, lambda cells: f"repeats line {_first(table, cells)}: {tuple(cells[KEY])}")
+    refuse(
+        table.duplicated(KEY),
+        lambda cells: f"repeats line {_first(table, cells)}: {tuple(cells[KEY])}",
+    )
     return [Row(*cells) for cells in table.itertuples(index=False, name=None)]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from ..renderer.dataset import IMAGES_PER_SPLIT
 from ..support.errors import DataError, InputError
 from ..support.files import atomic_file
-from .controlled import SMALL_SIZES, SWEEPS
+from .controlled import SMALL_SIZES, SWEEPS, USUAL
 from .costs import METRIC
 from .grid import grid, heads, tests
 from .intervals import t_interval, wilson_interval
@@ -168,8 +168,7 @@ def one_factor(folder, seeds, experiment="controlled", sweeps=SWEEPS):
             ("MGFF, two looks", "mgff/merged"),
         ]
         columns.append(heads(rows, seeds, group, "{}"))
-        known = ("baseline", "mlp-control", "mgff")
-        mine = [row for row in rows if row.configuration.split("/")[0] in known]
+        mine = [row for row in rows if row.configuration.split("/")[0] in USUAL]
         measured += [row for row in mine if " at " not in row.metric]
     lines = [
         (FACTORS[factor].format(value), [f"{factor}={value:g}"])
@@ -316,12 +315,16 @@ def fine_tuned(folder):
     """Whole models trained end to end on SketchBirds: one look, the crop alone, both merged."""
     rows = Results(folder, "finetuned-sketchbirds").rows
     seeds = sorted({row.seed for row in rows})
-    columns = [("one look", "{}/stage1"), ("crop alone", "{}/stage2"), ("merged", "{}/merged")]
-    columns += [("merged minus one look", "{0}/merged - {0}/stage1")]
+    looks = [
+        ("one look", "{}/stage1"),
+        ("crop alone", "{}/stage2"),
+        ("merged", "{}/merged"),
+        ("merged minus one look", "{0}/merged - {0}/stage1"),
+    ]
     lines = [(BASELINE, ["swin_nano"]), ("MGFF", ["mgff_swin_nano"])]
     note = f"# seed {seeds[0]}; the other seeds likewise" if len(seeds) > 1 else None
     measured = [row for row in rows if row.seed == seeds[0]]
-    columns = [heads(rows, len(seeds), columns)]
+    columns = [heads(rows, len(seeds), looks)]
     return grid("`swin_nano`, 96 x 96", lines, columns, measured, note)
 
 

@@ -63,24 +63,32 @@ def patch_explorer(draw, image, grid, **knobs):
     rows, columns = grid
     cell = CLICKED // max(grid)
     wide, high = (f"{cell * count}px" for count in (columns, rows))
-    photo = widgets.Image(value=_png_of_image(image), format="png")
-    photo.layout = widgets.Layout(width=wide, height=high, max_width="none", margin="0")
-    patches = [
-        widgets.Button(tooltip=f"row {row + 1}, column {column + 1}")
+    photo = widgets.Image(
+        value=_png_of_image(image),
+        format="png",
+        layout=widgets.Layout(width=wide, height=high, max_width="none", margin="0"),
+    )
+    edge = "1px solid rgba(255, 255, 255, 0.5)"
+    size = {"width": f"{cell}px", "height": f"{cell}px"}
+    patches = [  # clear buttons, side by side on the picture
+        widgets.Button(
+            tooltip=f"row {row + 1}, column {column + 1}",
+            style={"button_color": "transparent"},
+            layout=widgets.Layout(**size, margin="0", border=edge),
+        )
         for row in range(rows)
         for column in range(columns)
     ]
     chosen = dict(row=_start(draw, "row", 0), column=_start(draw, "column", 0))
-    for patch in patches:  # clear buttons, side by side on the picture
-        patch.style.button_color = "transparent"
-        edge = "1px solid rgba(255, 255, 255, 0.5)"
-        patch.layout = widgets.Layout(
-            width=f"{cell}px", height=f"{cell}px", margin="0", border=edge
-        )
-    tracks = {"grid_template_columns": f"repeat({columns}, {cell}px)", "grid_gap": "0"}
-    board = widgets.GridBox(patches, layout=widgets.Layout(width=wide, height=high, **tracks))
-    board.layout.margin = f"-{high} 0 0 0"
-    board.layout.overflow = "hidden"  # no bars to scroll
+    layout = widgets.Layout(
+        width=wide,
+        height=high,
+        margin=f"-{high} 0 0 0",
+        overflow="hidden",  # no bars to scroll
+        grid_template_columns=f"repeat({columns}, {cell}px)",
+        grid_gap="0",
+    )
+    board = widgets.GridBox(patches, layout=layout)
     clicked = widgets.VBox([photo, board], layout=widgets.Layout(min_width=wide, overflow="hidden"))
     box, update = _explorer(widgets, draw, knobs, chosen, clicked)
 
@@ -125,9 +133,8 @@ def _explorer(widgets, draw, knobs, chosen=None, clicked=None):
         knob.observe(update, names="value")
     update()
     shown = picture if clicked is None else widgets.HBox([clicked, picture])
-    box = _box_class(widgets)([widgets.HBox(list(controls.values())), shown])
-    box.layout.overflow = "hidden"
-    return box, update
+    rows = [widgets.HBox(list(controls.values())), shown]
+    return _box_class(widgets)(rows, layout=widgets.Layout(overflow="hidden")), update
 
 
 def _box_class(widgets):

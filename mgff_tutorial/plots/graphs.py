@@ -41,9 +41,8 @@ def draw_small_graph(stages, links, titles):
     for ax, values, title in zip(axes, stages, titles):
         for i, j in combinations(range(count), 2):
             if links[i, j]:
-                bend = 0.0 if j == i + 1 else 0.5
-                style = {"arrowstyle": "-", "color": GREY, "linewidth": 2}
-                style["connectionstyle"] = f"arc3,rad={-bend}"
+                bend = "arc3,rad=-0.0" if j == i + 1 else "arc3,rad=-0.5"
+                style = {"arrowstyle": "-", "color": GREY, "linewidth": 2, "connectionstyle": bend}
                 ax.annotate("", (j, 0), (i, 0), arrowprops=style, zorder=1)
         shades = SOFT(np.clip(values.numpy() / top, 0, 1))
         ax.scatter(

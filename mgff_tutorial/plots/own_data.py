@@ -4,7 +4,7 @@ believed, and whether more pictures would help.
 
 import numpy as np
 
-from .style import BLUE, GREY, ORANGE, plt, write_cells
+from .style import BLUE, GREY, ORANGE, draw_whiskers, plt, write_cells
 
 
 def draw_confusion(confusion, classes):
@@ -60,11 +60,9 @@ def draw_learning(shares, accuracies, count):
     """
     from ..experiments.intervals import wilson_interval
 
-    bounds = [wilson_interval(round(value * count), count) for value in accuracies]
+    found = [wilson_interval(round(value * count), count) for value in accuracies]
     figure, ax = plt.subplots(figsize=(4.4, 3.2), layout="constrained")
-    below = [max(0, value - bound.low) for value, bound in zip(accuracies, bounds)]
-    above = [max(0, bound.high - value) for value, bound in zip(accuracies, bounds)]
-    ax.errorbar(shares, accuracies, [below, above], fmt="o-", color=BLUE, capsize=3)
+    draw_whiskers(ax, shares, found, fmt="o-", color=BLUE, capsize=3)
     ax.set(xlabel="share of the training images", ylabel="test accuracy", ylim=(0, 1.02))
     ax.set_xticks(list(shares), [f"{share:.0%}" for share in shares])
     return figure

@@ -59,9 +59,9 @@ def panels(count, columns=None, size=2.6, **kwargs):
     return figure, axes[:count]
 
 
-def bare(ax):
-    """Take ticks and frame away."""
-    ax.set(xticks=[], yticks=[])
+def bare(ax, **texts):
+    """Take ticks and frame away; ``texts`` and limits are set as by `matplotlib.axes.Axes.set`."""
+    ax.set(xticks=[], yticks=[], **texts)
     ax.spines[:].set_visible(False)
 
 
@@ -72,8 +72,7 @@ def show_image(ax, image, title="", box=None, colour=ORANGE, smooth=False):
     if hasattr(image, "detach"):
         image = image.detach().float().cpu().clamp(0, 1).permute(1, 2, 0).numpy()
     ax.imshow(np.asarray(image), interpolation="antialiased" if smooth else None)
-    bare(ax)
-    ax.set_title(title)
+    bare(ax, title=title)
     if box is not None:
         frame_box(ax, box, colour)
     return ax
@@ -144,7 +143,8 @@ def draw_whiskers(ax, x, estimates, unit=1, **style):
     1 / ``unit``.
     """
     low, mean, high = bounds(estimates, unit)
-    ax.errorbar(x, mean, [mean - low, high - mean], **{"fmt": "o", **style})
+    lengths = np.maximum([mean - low, high - mean], 0)  # rounded bounds may miss the mean
+    ax.errorbar(x, mean, lengths, **{"fmt": "o", **style})
 
 
 def draw_band(ax, x, estimates, colour, label, unit=1, alpha=0.18, linewidth=1.5):

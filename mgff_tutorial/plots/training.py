@@ -6,7 +6,7 @@ import numpy as np
 
 from ..training.runs import draw_curves
 from . import crops
-from .style import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, panels, plt
+from .style import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, bare, panels, plt
 
 
 def draw_momentum(paths):
@@ -29,8 +29,7 @@ def draw_way(ax, path, title):
     ax.plot(*path.T, "-o", color=BLUE, markersize=2.5, linewidth=1)
     ax.plot(*path[0], "o", color=GREY, label="start")
     ax.plot(*path[-1], "o", color=RED, label=f"after {len(path) - 1} updates")
-    ax.set(title=title, xlim=(-10.5, 10.5), ylim=(-3.2, 3.2), xticks=[], yticks=[])
-    ax.spines[:].set_visible(False)
+    bare(ax, title=title, xlim=(-10.5, 10.5), ylim=(-3.2, 3.2))
 
 
 def draw_rates(rates):
@@ -41,12 +40,9 @@ def draw_rates(rates):
     """
     figure, (linear, logarithmic) = panels(2, size=(5.2, 2.8))
     for (name, pairs), colour in zip(rates.items(), (BLUE, ORANGE, GREEN, PURPLE)):
-        epochs, values = zip(*pairs)
-        peak = max(values)
-        linear.plot(epochs, [value / peak for value in values], color=colour, label=name)
-        logarithmic.semilogy(
-            epochs, [max(value, 1e-8) for value in values], color=colour, label=name
-        )
+        epochs, values = np.array(pairs).T
+        linear.plot(epochs, values / values.max(), color=colour, label=name)
+        logarithmic.semilogy(epochs, values.clip(1e-8), color=colour, label=name)
     linear.set(title="shape: share of the peak", xlabel="epoch", ylim=(0, 1.05))
     linear.legend(frameon=False, fontsize=8, loc="upper right")
     logarithmic.set(title="size: learning rate", xlabel="epoch", ylim=(1e-7, 2e-3))

@@ -61,8 +61,7 @@ def draw_numbered_grids(grids, colours, titles, windows, offsets=None):
     for ax, numbers, groups, title, offset in zip(axes, grids, colours, titles, offsets):
         ax.imshow(np.asarray(groups), cmap=ListedColormap(REGIONS), vmin=-0.5, vmax=8.5)
         write_cells(ax, numbers, size=11)
-        bare(ax)
-        ax.set_title(title)
+        bare(ax, title=title)
         _borders(ax, np.shape(numbers), windows, offset)
     return figure
 
@@ -114,16 +113,17 @@ def draw_bias_index(window, index, named=None):
     axes[0].imshow(np.zeros(window), cmap=ListedColormap(["#eef2f8"]))
     write_cells(axes[0], tokens, size=12 if tokens.size < 10 else 9)
     _borders(axes[0], window, (1, 1), colour="white", width=1.5)
-    axes[0].set_title("tokens of the window")
     shown = axes[1].imshow(index, cmap="viridis")
     if named:
-        outline = [effects.withStroke(linewidth=2, foreground="black")]
-        style = {"fontweight": "bold", "path_effects": outline}
+        style = {
+            "fontweight": "bold",
+            "path_effects": [effects.withStroke(linewidth=2, foreground="black")],
+        }
         write_cells(axes[1], index, colour=lambda row: "white", size=named, **style)
     axes[1].set(title="row of the table for each pair", xlabel="key", ylabel="query")
     step = 1 if tokens.size < 10 else window[1]
     axes[1].set_xticks(range(0, tokens.size, step)), axes[1].set_yticks(range(0, tokens.size, step))
-    bare(axes[0])
+    bare(axes[0], title="tokens of the window")
     figure.colorbar(shown, ax=axes[1], shrink=0.85, label="row of the table")
     return figure
 
@@ -151,8 +151,7 @@ def draw_bias_of_queries(table, bias, window, queries):
             markeredgecolor="black",
             markeredgewidth=2,
         )
-        ax.set_title(f"query {query}")
-        bare(ax)
+        bare(ax, title=f"query {query}")
     figure.colorbar(shown, ax=axes, shrink=0.8, label="added to the score")
     return figure
 
