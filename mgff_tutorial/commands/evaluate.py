@@ -86,9 +86,13 @@ def run_evaluate(args):
         if args.csv:
             _write(args.csv, found)
         if args.json:
-            numbers = {name: predictions.summary() for name, predictions in found.items()}
-            record = {"checkpoint": str(path), "data": data, "split": args.split, **numbers}
-            record["reproduces_card"] = all(verdicts.values()) if verdicts else None
+            record = {
+                "checkpoint": str(path),
+                "data": data,
+                "split": args.split,
+                **{name: predictions.summary() for name, predictions in found.items()},
+                "reproduces_card": all(verdicts.values()) if verdicts else None,
+            }
             print(json.dumps(record))
         else:
             print(report(path, card, data, args.split, found, claimed, verdicts))

@@ -83,8 +83,11 @@ def run_train(args):
     changes |= parse_settings(args.set)
     stored = as_path(changes.get("out", TrainConfig.out), "out") / "config.yaml"
     continued = args.resume and args.config is None and stored.is_file()
-    recipe = args.config or recipe_for(changes.get("data"), changes.get("model"))
-    recipe = str(stored) if continued else recipe
+    recipe = (
+        str(stored)
+        if continued
+        else args.config or recipe_for(changes.get("data"), changes.get("model"))
+    )
     if recipe == "pretrain":
         return _pretrain(changes)
     if isinstance(changes.get("pretrained"), str):
