@@ -25,12 +25,13 @@ def costs(study, results, seeds, configurations):
         return
     names = dict.fromkeys(["baseline", *configurations])  # a ratio needs both from the same run
     found = study.costs(names, ROUNDS)
-    usual, rows = dict(split="test", metric=METRIC, n=8 * ROUNDS), []
+    rows = []
     for name, times in found.items():
         # The median of ratios within a round: a machine that slows down for a while slows both.
         ratio = round(float(np.median(times["times"] / found["baseline"]["times"])), 3)
         cost = median_cost(times)
-        rows.append({**usual, "configuration": name, "value": ratio, **cost})
+        row = dict(configuration=name, split="test", metric=METRIC, value=ratio, n=8 * ROUNDS)
+        rows.append({**row, **cost})
         logger.info(
             f"{name}: {cost['params']:,} parameters, {1000 * cost['seconds']:.2f} ms an image"
         )

@@ -105,7 +105,8 @@ def _probabilities(study, trainer, kind, batch_size=32):
     """(N, K) class probabilities of the test images in one kind of `Study.views`."""
     views = study.views("test", kind)
     model, stats, device = trainer.bare.eval(), trainer.data.stats, trainer.device
-    batches, out = BatchSampler(range(len(views)), batch_size, drop_last=False), []
+    batches = BatchSampler(range(len(views)), batch_size, drop_last=False)
+    out = []
     for indices in tqdm(batches, desc=kind, unit="batch", leave=False):
         images = [cut(study.test.image(i), views[i], trainer.config.img_size) for i in indices]
         x = normalize(torch.stack(images), stats["mean"], stats["std"])

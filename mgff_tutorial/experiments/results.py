@@ -231,7 +231,10 @@ def read_rows(path):
     )
     refuse(
         table.duplicated(KEY),
-        lambda cells: f"repeats line {_first(table, cells)}: {tuple(cells[KEY])}",
+        lambda cells: (
+            f"repeats line {(table[KEY] == cells[KEY]).all(axis=1).idxmax() + 2}: "
+            f"{tuple(cells[KEY])}"
+        ),
     )
     return [Row(*cells) for cells in table.itertuples(index=False, name=None)]
 
@@ -259,10 +262,6 @@ def refuse_contradictions(path, rows, predictions):
                 f"{path}: {row.configuration!r}, seed {row.seed}, says {row.value} of {row.n} "
                 f"images; the predictions beside it make {share:.6f} of {len(found)}."
             )
-
-
-def _first(table, cells):
-    return np.flatnonzero((table[KEY] == cells[KEY]).all(axis=1))[0] + 2
 
 
 def _read_arrays(path):
