@@ -169,8 +169,9 @@ class ViTCropper(nn.Module):
     Args:
         vit: a timm ViT, or the name of one (built with ``pretrained=True``). It is frozen and kept
             in eval mode.
-        rule: how attention becomes a response map: a name in `mgff_tutorial.response.RULES`, or a
-            `Rule`; None: the ViT's own (`mgff_tutorial.response.rule_of`).
+        rule: how attention becomes a response map: a name in `mgff_tutorial.response.RULES` or
+            `FITTED_RULES` (each for one ViT), or a `Rule`; None: the ViT's own
+            (`mgff_tutorial.response.rule_of`).
         tau: threshold: a number (mask = W' > tau * mean(W')), "otsu", or None for the rule's own.
         padding: share of the box's side added on each side.
         input_size: side, or (height, width), at which the ViT looks; None: its own input size.
@@ -197,7 +198,7 @@ class ViTCropper(nn.Module):
         vit = open_vit(vit) if isinstance(vit, str) else getattr(vit, "_orig_mod", vit)
         self.vit = check_vit(vit)
         self.vit.requires_grad_(False).eval()
-        self.rule = get_rule(rule_of(self.vit) if rule is None else rule)
+        self.rule = get_rule(rule_of(self.vit) if rule is None else rule, self.vit)
         self.tau = self.rule.tau if tau is None else tau
         if self.tau != "otsu":
             check_number("tau, if not 'otsu',", self.tau, 0)

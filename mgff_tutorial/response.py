@@ -18,6 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
+from .support.birds import BIRD
+from .support.directions import Direction, check_made_for
 from .support.edges import follow_edges
 from .support.errors import InputError, check_name
 from .support.shapes import check_tensor, to_pair
@@ -320,6 +322,14 @@ def attended_object_values(record):
     return spectral_cut(affinity(record, ("query", "value")), seen) * seen
 
 
+def attended_bird(record):
+    """`attended_object` where the tokens are those of a bird: `support.birds` knows which are.
+
+    Attention and grouping can't tell a bird from the rock that it sits on; annotated boxes can.
+    """
+    return attended_object(record) * BIRD.likeness(record)
+
+
 @dataclass(frozen=True)
 class Rule:
     """A rule for the response map: which layers to watch, what to read off them, where to cut the
@@ -331,12 +341,14 @@ class Rule:
         last: number of blocks to watch, counted from the end (None: all).
         tau: default threshold of the cropper: a number times the mean, or "otsu".
         edges: whether the enlarged map takes the edges of the image (`support.edges`).
+        fitted: the `Direction` that it reads, which belongs to one ViT.
     """
 
     weigh: Callable
     last: int | None = None
     tau: float | str = "otsu"
     edges: bool = False
+    fitted: Direction | None = None
 
 
 RULES = {
@@ -350,6 +362,7 @@ RULES = {
     "attended_object_edges": Rule(attended_object, 4, 0.9, edges=True),
     "attended_object_values": Rule(attended_object_values, 4, 1.0),
 }
+FITTED_RULES = {"attended_bird": Rule(attended_bird, 4, 0.8, edges=True, fitted=BIRD)}
 DEFAULT_RULE = "attended_object"
 
 
@@ -363,11 +376,14 @@ def rule_of(vit):
     return getattr(vit, "response_rule", DEFAULT_RULE)
 
 
-def get_rule(rule):
+def get_rule(rule, vit=None):
     """The `Rule` of that name; a `Rule` passes through, a function of a `ViTRecord` is wrapped (all
-    layers).
+    layers). A fitted rule is refused for a ``vit`` that it was not fitted to.
     """
+    if isinstance(rule, str) and rule in FITTED_RULES:
+        rule = FITTED_RULES[rule]
     if isinstance(rule, Rule):
+        check_made_for(rule.fitted, vit)
         return rule
     if callable(rule):
         return Rule(rule)
@@ -389,7 +405,7 @@ def weigh(vit, x, rule):
 
 def token_weights(vit, x, rule=None):
     """One number per patch: (B, rows, columns) float32. Arguments as for `response_map`."""
-    return weigh(vit, x, get_rule(rule_of(vit) if rule is None else rule))[0]
+    return weigh(vit, x, get_rule(rule_of(vit) if rule is None else rule, vit))[0]
 
 
 def enlarge(weights, size, image=None):
@@ -408,11 +424,12 @@ def response_map(vit, x, rule=None):
     Args:
         vit: a timm ViT in eval mode.
         x: (B, 3, H, W) images normalised for ``vit``, of a size that it accepts.
-        rule: a name in `RULES`, a `Rule`, or a function of a `ViTRecord`; None: `rule_of` the ViT.
+        rule: a name in `RULES` or `FITTED_RULES`, a `Rule`, or a function of a `ViTRecord`; None:
+            `rule_of` the ViT.
 
     Raises:
         InputError: unknown rule, no ViT, or a size that the ViT refuses.
     """
-    rule = get_rule(rule_of(vit) if rule is None else rule)
+    rule = get_rule(rule_of(vit) if rule is None else rule, vit)
     weights, record = weigh(vit, x, rule)
     return enlarge(weights, x.shape[-2:], record.image if rule.edges else None)

@@ -415,6 +415,27 @@ MUTANTS = [
         "test_edges.py -k where_the_image_does",
     ),
     (
+        "likeness left out",
+        "response.py",
+        "attended_object(record) * BIRD.likeness(record)",
+        "attended_object(record)",
+        "test_directions.py -k times_the_likeness",
+    ),
+    (
+        "fitted rule for any ViT",
+        "response.py",
+        "check_made_for(rule.fitted, vit)",
+        "pass",
+        "test_directions.py -k another_vit",
+    ),
+    (
+        "corners of a box asked for",
+        "experiments/directions.py",
+        "dice(p_grid.amax(2), rows)",
+        "dice(p_grid.mean(2), rows)",
+        "test_directions.py -k half_of_their_boxes",
+    ),
+    (
         "offset of a window not free",
         "support/edges.py",
         "[ridge, ridge, ridge, 0.0]",

@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 
 from .. import __version__
 from ..cropper import ViTCropper
-from ..response import RULES
+from ..response import FITTED_RULES, RULES
 from ..support.checkpoints import fingerprint
 from ..support.errors import InputError
 from ..support.files import atomic_file
@@ -47,9 +47,10 @@ def describe(cropper, *more):
         str; None where no text can tell (a cropper or rule of the caller's own), so nothing is
         stored.
     """
-    if not isinstance(cropper, ViTCropper) or cropper.rule not in RULES.values():
+    named = RULES | FITTED_RULES
+    if not isinstance(cropper, ViTCropper) or cropper.rule not in named.values():
         return None
-    rule = next(name for name, rule in RULES.items() if rule == cropper.rule)
+    rule = next(name for name, rule in named.items() if rule == cropper.rule)
     weight = next(cropper.vit.parameters())
     heads = [getattr(block.attn, "num_heads", None) for block in cropper.vit.blocks]
     return json.dumps(

@@ -97,7 +97,7 @@ def find_objects(
         pictures: sequence of PIL images, or a function that opens image i.
         boxes: (N, 4) true boxes, xyxy pixels.
         parts: for each image an array (P, 2) of visible part locations in pixels, or None.
-        rules: names in `response.RULES`.
+        rules: names in `response.RULES` or `FITTED_RULES`.
         progress: show a bar.
 
     Returns:
@@ -110,7 +110,7 @@ def find_objects(
         raise InputError(
             f"boxes: got {len(boxes)} for {len(pictures)} images; accepted: one for each."
         )
-    rules = {name: get_rule(name) for name in rules}
+    rules = {name: get_rule(name, cropper.vit) for name in rules}
     depth = len(cropper.vit.blocks)
     last = max(
         (depth if r.last is None else min(depth, r.last) for r in rules.values()), default=None
@@ -220,8 +220,8 @@ def localise(dataset, open_vit, results, rules, sizes, limit=None, **options):
     Args:
         dataset: with boxes, and a ``split``. limit: as for `find_in_dataset`.
         open_vit: function of the input size that returns the ViT.
-        results: `Results`, filled size by size. rules: names in `response.RULES`. sizes: sides in
-            pixels.
+        results: `Results`, filled size by size. sizes: sides in pixels.
+        rules: names in `response.RULES` or `FITTED_RULES`.
         options: of `find_objects`.
 
     Raises:
