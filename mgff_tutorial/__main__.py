@@ -164,14 +164,13 @@ def build_parser(arguments):
         epilog="Each command has its own --help.",
     )
     from . import __version__
+    from .commands import add_command
 
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(metavar="COMMAND", title="commands")
     named = next((word for word in arguments if not word.startswith("-")), None)
     for name, line in COMMANDS.items():
         if name == named:
-            from .commands import add_command
-
             module = import_module(f".commands.{name}", __package__)
             add_command(commands, name, **module.PARSER)
         else:

@@ -64,7 +64,7 @@ def chosen_cropper(args, card):
     from ..evaluation.predict import cropper_of, load_cropper
     from ..support.checkpoints import read_metadata
 
-    usual, file = cropper_of(card), Path(str((card.get("recipe") or {}).get("cropper")))
+    usual, file = cropper_of(card), Path(str(card.get("recipe", {}).get("cropper")))
     trained_with = str(file) if file.suffix and file.is_file() else usual["vit"]
     vit = args.cropper or trained_with
     name = read_metadata(vit).get("model", vit) if Path(vit).is_file() else vit
@@ -83,14 +83,13 @@ def images_a_pass(args, classifier):
     """``--batch-size``; without it 32, but on a CPU no more than 8 of 224 x 224: more are no
     quicker there, and 32 of them take a gigabyte.
     """
-    from ..datasets.transforms import model_config
+    from ..evaluation.predict import input_side
 
     if args.batch_size is not None:
         return args.batch_size
     if next(classifier.parameters()).device.type != "cpu":
         return 32
-    size = classifier.card.get("img_size") or model_config(classifier)["img_size"]
-    return max(1, min(32, 8 * 224**2 // size**2))
+    return max(1, min(32, 8 * 224**2 // input_side(classifier) ** 2))
 
 
 def look_twice(args, card):

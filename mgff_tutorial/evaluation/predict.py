@@ -119,6 +119,11 @@ def load_cropper(vit="vit_nano", device="auto", input_size=None, **options):
     return ViTCropper(model, **options).to(pick_device(str(device)))
 
 
+def input_side(classifier):
+    """Side in pixels of the images that a classifier takes: its card's word, else its model's."""
+    return classifier.card.get("img_size", model_config(classifier)["img_size"])
+
+
 class Predictor:
     """PIL images in, one record an image out.
 
@@ -142,7 +147,7 @@ class Predictor:
             )
         check_number("top", top, 1, whole=True)
         stats = model_config(classifier)
-        size = card.get("img_size", stats["img_size"])
+        size = input_side(classifier)
         resize = card.get("resize", size)
         self.classes, self.top = card["classes"], min(top, len(card["classes"]))
         self.classifier, self.two_stage = classifier, None
